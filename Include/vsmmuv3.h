@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vsmmuv3.h - a virtual Arm SMMUv3 (IHI 0070 G.b, non-secure programming interface) as a library.
+ *
+ * Read it from top to bottom; it is the manual. In short:
+ *
+ *     vsmmu_create()        a device, with the guest memory and interrupts that you lend it
+ *     vsmmu_mmio_write()    from your trap handler: the guest's driver at work
+ *     vsmmu_translate()     from your device models: a DMA address becomes a guest physical one
+ *     vsmmu_destroy()
+ *
+ * RESULTS. A function returns 0 (or a count) or a negative errno; vsmmu_error_message() then holds
+ * one sentence. Three blames are kept apart. Yours: -EINVAL, -E2BIG, -ENOENT, -EEXIST, -EBUSY,
+ * -ENOMEM; the call changed nothing. The host's: -EIO. The guest's: never an error of a call but an
+ * event record, GERROR or CERROR that the guest reads, and for a DMA a result kind (section 6).
+ *
+ * STRUCTS that you fill start with `size`: set it to sizeof the struct. Zero in any other field
+ * means the default. A larger struct than this library knows is accepted while its unknown tail is
+ * zero, else -E2BIG. Fields are only ever added at the end.
+ *
+ * THREADS. "any" = from any thread at any time; "serial" = from any thread, the library serialises;
+ * "alone" = while no other call on this device is running.
+ *
+ *     vsmmu_mmio_read, _write, _run, _reset, _save, _restore      serial
+ *     vsmmu_validate, _ram_*, _stream_*, _get_counters            serial
+ *     vsmmu_error_message, _iort_nodes                            serial
+ *     vsmmu_translate, _access_begin, _access_end, _dma_*         any; no lock where the TLB hits
+ *     vsmmu_create                                                any
+ *     vsmmu_destroy                                               alone
+ *     vsmmu_api_version, _library_version                         any
+ *
+ * A thread inside vsmmu_access_begin ... vsmmu_access_end must not make a "serial" call on the same
+ * device: a CMD_SYNC in it would wait for the access to end. Callbacks run on the thread whose call
+ * caused them, some with internal locks held; they must not call the same device again.
+ *
+ * A guest cannot crash, hang or grow your process through this library: commands per call have a
+ * budget, all memory is allocated by vsmmu_create, and what the guest writes is read once.
+ */
+#ifndef VSMMUV3_H
+#define VSMMUV3_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A pointer may be NULL only where this is said. The Swift side of the library is checked for it. */
+#ifdef __swift__
+#pragma clang assume_nonnull begin
+#define VSMMU_NULLABLE _Nullable
+#else
+#define VSMMU_NULLABLE
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * 1. Version
+ */
+
+#define VSMMU_API_MAJOR 1u
+#define VSMMU_API_MINOR 0u
+#define VSMMU_API_VERSION (VSMMU_API_MAJOR << 16 | VSMMU_API_MINOR)
+
+/* The API that the loaded library offers, as VSMMU_API_VERSION. The major numbers must be equal;
+ * the library's minor number must not be smaller than the one you compiled against. */
+uint32_t vsmmu_api_version(void);
+
+/* "0.1.0", for people. Never freed. */
+const char *vsmmu_library_version(void);
+
+/* ---------------------------------------------------------------------------------------------
+ * 2. What you lend the device: memory and interrupts
+ */
+
+/* An opaque device. */
+typedef struct vsmmu vsmmu_t;
+
+/* The wired interrupts, each an edge. The numbers are indices, not GSIVs. */
+#define VSMMU_IRQ_EVENTQ 0u
+#define VSMMU_IRQ_PRIQ 1u
+#define VSMMU_IRQ_SYNC 2u
+#define VSMMU_IRQ_GERROR 3u
+
+/* Kinds of vsmmu_invalidation. */
+#define VSMMU_INVALIDATE_ALL 0u        /* everything */
+#define VSMMU_INVALIDATE_VMID 1u       /* vmid */
+#define VSMMU_INVALIDATE_ASID 2u       /* vmid, asid */
+#define VSMMU_INVALIDATE_RANGE 3u      /* vmid, asid if flagged, [address, last] of the stage-1 input */
+#define VSMMU_INVALIDATE_IPA_RANGE 4u  /* vmid, [address, last] of the stage-2 input */
+#define VSMMU_INVALIDATE_STREAMS 5u    /* configuration of StreamIDs [address, last] */
+
+#define VSMMU_INVALIDATE_ANY_ASID 1u /* flag: asid does not restrict a RANGE */
+
+/* What an invalidation command has made stale in caches that you keep outside (vhost, a device's
+ * ATC). The notice may name more than the command did, never less. */
+typedef struct vsmmu_invalidation {
+	uint32_t kind;
+	uint32_t flags;
+	uint32_t vmid;
+	uint32_t asid;
+	uint64_t address; /* bytes, or first StreamID */
+	uint64_t last;    /* inclusive */
+} vsmmu_invalidation;
+
+#define VSMMU_LOG_GUEST 0u /* the guest's mistake */
+#define VSMMU_LOG_HOST 1u  /* the host's */
+
+/* Every function may be NULL. `opaque` is the pointer given to vsmmu_create. */
+typedef struct vsmmu_ops {
+	uint32_t size;
+	uint32_t reserved;
+
+	/* Guest physical memory that is not registered as RAM (section 5). Returns 0, or anything
+	 * else for an external abort, which the guest sees as the architecture says. Lengths are at
+	 * most 64 for the SMMU's own accesses and the segment length for vsmmu_dma_*. NULL: every
+	 * such access aborts. */
+	int32_t (*VSMMU_NULLABLE mem_read)(void *VSMMU_NULLABLE opaque, uint64_t address,
+					   void *data, uint64_t length);
+	int32_t (*VSMMU_NULLABLE mem_write)(void *VSMMU_NULLABLE opaque, uint64_t address,
+					    const void *data, uint64_t length);
+
+	/* Registered RAM was written by the device or by vsmmu_dma_write: for migration. */
+	void (*VSMMU_NULLABLE mem_dirty)(void *VSMMU_NULLABLE opaque, uint64_t address, uint64_t length);
+
+	/* Pulse a wired interrupt (VSMMU_IRQ_*). */
+	void (*VSMMU_NULLABLE irq)(void *VSMMU_NULLABLE opaque, uint32_t line);
+
+	/* Send an MSI: a 32-bit little-endian write whose target is no registered RAM. Returns 0, or
+	 * anything else for an abort (GERROR.MSI_*_ABT_ERR). NULL: mem_write is used. */
+	int32_t (*VSMMU_NULLABLE msi)(void *VSMMU_NULLABLE opaque, uint64_t address, uint32_t data);
+
+	/* Translations or configuration became stale. Runs before the command counts as consumed. */
+	void (*VSMMU_NULLABLE invalidate)(void *VSMMU_NULLABLE opaque,
+					  const vsmmu_invalidation *what);
+
+	/* The budget of a call ended with commands left: call vsmmu_run() soon, from any thread. */
+	void (*VSMMU_NULLABLE work)(void *VSMMU_NULLABLE opaque);
+
+	/* A sentence for people. Repetitions are thinned out: the 1st, 2nd, 4th, 8th ... are told. */
+	void (*VSMMU_NULLABLE log)(void *VSMMU_NULLABLE opaque, uint32_t blame,
+				   const char *message);
+} vsmmu_ops;
+
+/* ---------------------------------------------------------------------------------------------
+ * 3. Create, destroy, reset
+ */
+
+#define VSMMU_PROFILE_FULL 0u  /* all that is implemented: both stages, nested, MSI, substreams */
+#define VSMMU_PROFILE_LINUX 1u /* what a Linux guest needs: stage 1, MSI, 2-level tables */
+
+/* Page 1 offsets of Page 0 registers, and the reverse, read as zero and ignore writes instead of
+ * being aliases (a constrained unpredictable choice, IHI 0070 G.b 6.2). Finds wrong drivers. */
+#define VSMMU_STRICT_PAGES 1u
+/* A non-zero reserved field of a command is CERROR_ILL instead of being ignored (4.1.5). */
+#define VSMMU_STRICT_COMMANDS 2u
+/* Accept CMD_TLBI_EL2_* while IDR0.Hyp is 0, as some firmware sends them blindly (4.4.2). */
+#define VSMMU_QUIRK_TLBI_EL2 4u
+/* GBPA.ABORT is 1 after reset: no DMA before a driver has taken over. */
+#define VSMMU_RESET_ABORTS 8u
+/* No wired interrupts: interrupts are MSIs only. */
+#define VSMMU_NO_WIRED_IRQ 16u
+
+typedef struct vsmmu_config {
+	uint32_t size;
+	uint32_t profile; /* VSMMU_PROFILE_* */
+	uint32_t flags;   /* VSMMU_STRICT_*, VSMMU_QUIRK_*, ... */
+
+	/* Commands consumed by one MMIO access or vsmmu_run(); 0 = 4096. */
+	uint32_t command_budget;
+	/* Cached translations, rounded up to a power of two; 0 = 4096, at most 2^24. 32 bytes each. */
+	uint32_t tlb_entries;
+	/* Cached stream configurations, likewise; 0 = 256, at most 2^16. 192 bytes each. */
+	uint32_t configuration_entries;
+
+	/* Changes to the profile's ID registers: "NAME=value", separated by commas or spaces; NAME is a
+	 * field of IHI 0070 G.b 6.3.1 to 6.3.8 ("S2P=0,OAS=4,SIDSIZE=8") or a register name with an
+	 * index ("IIDR=0x43b"), value decimal or 0x... in the field's own encoding. What the library
+	 * does not implement is refused, and so is a set that 6.3.1-6.3.8 call illegal. NULL = none. */
+	const char *VSMMU_NULLABLE features;
+} vsmmu_config;
+
+/* Makes a device in its reset state. `message`, if not NULL, receives the sentence that explains a
+ * failure (at most `message_size` bytes with the final NUL). Errors: -EINVAL (a field of the
+ * configuration), -E2BIG (an unknown tail), -ENOMEM. */
+int32_t vsmmu_create(const vsmmu_config *config, const vsmmu_ops *ops,
+		     void *VSMMU_NULLABLE opaque, vsmmu_t *VSMMU_NULLABLE *out,
+		     char *VSMMU_NULLABLE message, size_t message_size);
+
+/* Frees the device. NULL is a no-op. */
+void vsmmu_destroy(vsmmu_t *VSMMU_NULLABLE vsmmu);
+
+/* Back to the reset state: registers, caches. RAM and streams stay registered. */
+int32_t vsmmu_reset(vsmmu_t *vsmmu);
+
+/* Copies the sentence about the last refused call on this device, "" if there was none. Returns its
+ * length; it is cut to `message_size`. */
+int32_t vsmmu_error_message(vsmmu_t *vsmmu, char *message,
+			    size_t message_size);
+
+/* ---------------------------------------------------------------------------------------------
+ * 4. Registers and commands
+ */
+
+/* The register frame: two pages of 64 KiB (6.1). */
+#define VSMMU_MMIO_SIZE 0x20000u
+
+/* One access of the guest at byte `offset` of the frame, `width` 1, 2, 4 or 8 bytes. What the
+ * architecture does not allow (other alignments, 8 and 16 bits) reads as zero and is ignored, so a
+ * guest cannot make these fail: the error is -EINVAL for an offset or width outside these words.
+ * A write may consume commands (section THREADS; budget in vsmmu_config). */
+int32_t vsmmu_mmio_read(vsmmu_t *vsmmu, uint64_t offset, uint32_t width,
+			uint64_t *value);
+int32_t vsmmu_mmio_write(vsmmu_t *vsmmu, uint64_t offset, uint32_t width, uint64_t value);
+
+/* Consumes up to `budget` commands (0 = the configured budget) that an earlier call left. Returns 1
+ * if more are waiting, 0 if not. Each guest read of CMDQ_CONS does this too. */
+int32_t vsmmu_run(vsmmu_t *vsmmu, uint32_t budget);
+
+/* ---------------------------------------------------------------------------------------------
+ * 5. Guest RAM and streams
+ */
+
+/* Registers `length` bytes of guest RAM at guest physical `address`, mapped at `host`, as the fast
+ * path for tables, queues and vsmmu_dma_*. All three are multiples of 4096. The memory must stay
+ * mapped until vsmmu_ram_remove() or vsmmu_destroy(). Errors: -EINVAL (alignment, wrap), -EEXIST
+ * (overlap), -ENOMEM (more than 64 regions). */
+int32_t vsmmu_ram_add(vsmmu_t *vsmmu, uint64_t address, uint64_t length,
+		      void *host);
+
+/* Takes a region back; returns when no access uses it. Error: -ENOENT. */
+int32_t vsmmu_ram_remove(vsmmu_t *vsmmu, uint64_t address);
+
+/* Makes a StreamID known. Errors: -EEXIST, -ENOMEM (more than 65536 streams). A StreamID beyond
+ * IDR1.SIDSIZE is accepted: its DMA aborts as the architecture says. */
+int32_t vsmmu_stream_add(vsmmu_t *vsmmu, uint32_t stream);
+
+/* Forgets it and what is cached for it. Error: -ENOENT. */
+int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
+
+/* ---------------------------------------------------------------------------------------------
+ * 6. DMA
+ */
+
+#define VSMMU_ACCESS_WRITE 1u        /* else a read */
+#define VSMMU_ACCESS_INSTRUCTION 2u  /* an instruction fetch (reads only) */
+#define VSMMU_ACCESS_PRIVILEGED 4u   /* else unprivileged */
+#define VSMMU_ACCESS_SUBSTREAM 8u    /* `substream` is valid */
+#define VSMMU_ACCESS_ATOMIC 16u      /* reads and writes; counts as a write */
+#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never an event, always an abort where it fails */
+#define VSMMU_ACCESS_ATTRIBUTES 64u  /* `attributes` is valid, and wanted in the result */
+
+/* Memory attributes: bits 7:0 a MAIR_ELx byte (DDI 0487 D24.2.109), bits 9:8 shareability (0 none,
+ * 2 outer, 3 inner). */
+#define VSMMU_ATTRIBUTES(mair, shareability) ((uint32_t)(mair) | (uint32_t)(shareability) << 8)
+
+typedef struct vsmmu_access {
+	uint32_t size;
+	uint32_t flags;      /* VSMMU_ACCESS_* */
+	uint32_t stream;     /* StreamID */
+	uint32_t substream;  /* SubstreamID (PASID), with VSMMU_ACCESS_SUBSTREAM */
+	uint64_t address;    /* input address, bytes */
+	uint32_t attributes; /* incoming attributes; without the flag: Normal write-back, non-shareable */
+	uint32_t reserved;
+} vsmmu_access;
+
+#define VSMMU_RESULT_OK 0u    /* use `address` for at most `length` bytes */
+#define VSMMU_RESULT_ABORT 1u /* the device sees a bus error */
+#define VSMMU_RESULT_RAZWI 2u /* reads give zero, writes vanish, the device sees success (3.12.1) */
+
+#define VSMMU_PERMIT_READ 1u
+#define VSMMU_PERMIT_WRITE 2u
+#define VSMMU_PERMIT_EXECUTE 4u
+
+typedef struct vsmmu_result {
+	uint32_t size;
+	uint32_t kind;        /* VSMMU_RESULT_* */
+	uint64_t address;     /* guest physical address, bytes */
+	uint64_t length;      /* bytes from `address` on that this translation covers, at least 1 */
+	uint32_t permissions; /* VSMMU_PERMIT_*, for this access's privilege */
+	uint32_t event;       /* number of the event (7.3) that describes the fault, 0 if silent or OK */
+	uint32_t attributes;  /* output attributes, with VSMMU_ACCESS_ATTRIBUTES */
+	uint32_t reserved;
+} vsmmu_result;
+
+/* Translates one access. It is recorded in the guest's event queue if it faults and recording is
+ * on. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
+ * CMD_SYNC that covers its invalidation is not consumed before _end. Errors: -EINVAL, -E2BIG,
+ * -ENOENT (the stream was not added). */
+int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access,
+			vsmmu_result *result);
+
+/* Opens an access of this thread and returns the token that closes it. Keep it short: the guest
+ * waits. It may cover several translations. */
+uint64_t vsmmu_access_begin(vsmmu_t *vsmmu);
+void vsmmu_access_end(vsmmu_t *vsmmu, uint64_t token);
+
+/* Translates, copies and guards in one call. `access` gives stream, flags and first address; `data`
+ * holds `length` bytes. A fault ends the copy: result->kind tells, and result->length how many bytes
+ * were done before it. vsmmu_dma_write sets VSMMU_ACCESS_WRITE by itself. An abort of the memory
+ * behind the translation is VSMMU_RESULT_ABORT with event 0 (16.7.4). */
+int32_t vsmmu_dma_read(vsmmu_t *vsmmu, const vsmmu_access *access,
+		       void *data, uint64_t length, vsmmu_result *result);
+int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
+			const void *data, uint64_t length,
+			vsmmu_result *result);
+
+/* ---------------------------------------------------------------------------------------------
+ * 7. Save and restore
+ */
+
+/* All guest-visible state as one versioned, self-describing stream (little-endian; the layout is in
+ * Sources/SMMUModel/State/Snapshot.swift). Caches are not part of it: a restored device starts with
+ * cold ones. Returns the number of bytes, whether or not they fit into `capacity`; `data` may be
+ * NULL with capacity 0. */
+int64_t vsmmu_save(vsmmu_t *vsmmu, void *VSMMU_NULLABLE data, uint64_t capacity);
+
+/* Checks a stream against this device without applying it. Errors: -EINVAL (damaged, truncated, or
+ * of a device whose ID registers differ; the message names the fields), -E2BIG (a newer version). */
+int32_t vsmmu_validate(vsmmu_t *vsmmu, const void *data, uint64_t length);
+
+/* Validates and applies it, all or nothing. Pending commands resume at once, within the budget. */
+int32_t vsmmu_restore(vsmmu_t *vsmmu, const void *data, uint64_t length);
+
+/* ---------------------------------------------------------------------------------------------
+ * 8. Counters
+ */
+
+typedef struct vsmmu_counters {
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t commands;          /* consumed */
+	uint64_t command_errors;    /* CERROR raised */
+	uint64_t syncs;             /* CMD_SYNC consumed */
+	uint64_t tlb_misses;        /* translations that walked tables */
+	uint64_t configuration_misses; /* that fetched an STE */
+	uint64_t invalidations;     /* TLBI commands */
+	uint64_t events_recorded;
+	uint64_t events_dropped;    /* queue full, disabled or aborted */
+	uint64_t external_aborts;   /* of the device's own accesses */
+} vsmmu_counters;
+
+/* Copies the counters; set counters->size first. Errors: -EINVAL, -E2BIG. */
+int32_t vsmmu_get_counters(vsmmu_t *vsmmu, vsmmu_counters *counters);
+
+/* ---------------------------------------------------------------------------------------------
+ * 9. Firmware tables. The device-tree helper is vsmmuv3_fdt.h.
+ */
+
+/* Requester IDs [input_base, input_base + count) of a PCI root complex are StreamIDs from
+ * output_base on. */
+typedef struct vsmmu_id_mapping {
+	uint32_t input_base;
+	uint32_t count; /* at least 1 */
+	uint32_t output_base;
+	uint32_t reserved;
+} vsmmu_id_mapping;
+
+typedef struct vsmmu_iort {
+	uint32_t size;
+	/* Offset, within the IORT, at which you will place the bytes. */
+	uint32_t offset;
+	/* Offset of the ITS group node for the SMMU's MSIs and its devices', 0 = none. */
+	uint32_t its_offset;
+	uint32_t segment; /* PCI segment number of the root complex */
+	uint64_t base;    /* guest physical address of the register frame */
+	/* Interrupt numbers (GSIVs) by VSMMU_IRQ_*; 0 = none. */
+	uint32_t gsiv[4];
+	/* `mapping_count` mappings; the root complex node carries them. */
+	const vsmmu_id_mapping *VSMMU_NULLABLE mappings;
+	uint32_t mapping_count;
+	uint32_t identifier; /* the SMMU node's; the root complex gets identifier + 1 */
+} vsmmu_iort;
+
+/* Writes two IORT nodes (ACPI IORT, DEN0049 E.b and later): this SMMUv3, and the PCI root complex
+ * whose requester IDs map to it. Returns the number of bytes, whether or not they fit, or -EINVAL,
+ * -E2BIG. */
+int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
+			 void *VSMMU_NULLABLE data, uint64_t capacity);
+
+#ifdef __swift__
+#pragma clang assume_nonnull end
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: MIT
+import PackageDescription
+
+// The flavour comes from the environment, never from a trait: SwiftPM 6.3 would then link every
+// flavour as an Embedded one. Use one --scratch-path per flavour (the Makefile does).
+let runtime = Context.environment["VSMMU_RUNTIME"] ?? "dynamic"  // dynamic | static | embedded
+let embedded = runtime == "embedded"
+let root = Context.packageDirectory
+
+var swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+var link: [LinkerSetting] = [
+  .unsafeFlags(
+    [
+      "-Xlinker", "--version-script=\(root)/Sources/VSMMU/vsmmuv3.map",
+      "-Xlinker", "-soname=libvsmmuv3.so.0",
+      "-Xlinker", "-z", "-Xlinker", "nodelete",
+      "-Xlinker", "--no-undefined-version",
+    ], .when(configuration: .release))
+]
+switch runtime {
+case "embedded":
+  swift += [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])]
+  link += [.unsafeFlags(["-nostartfiles", "-enable-experimental-feature", "Embedded"])]
+case "static":
+  link += [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
+default:
+  break
+}
+
+/// A test target; the hosted flavours only, as Embedded Swift has no test runtime.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swift)
+}
+
+let package = Package(
+  name: "vsmmuv3",
+  products: [
+    .library(name: "vsmmuv3", type: .dynamic, targets: ["VSMMU"]),
+    .library(name: "vsmmuv3-static", type: .static, targets: ["VSMMU"]),
+  ],
+  targets: [
+    // The public header as a module, with the compile-time checks of its layout.
+    .target(
+      name: "CVSMMU", path: ".", sources: ["Sources/CVSMMU"], publicHeadersPath: "Include"),
+    // What the library needs from libc, for the C surface alone.
+    .target(name: "CSupport"),
+    .target(name: "SMMUSpec", swiftSettings: swift),
+    .target(name: "SMMUModel", dependencies: ["SMMUSpec"], swiftSettings: swift),
+    .target(
+      name: "VSMMU", dependencies: ["CVSMMU", "CSupport", "SMMUModel", "SMMUSpec"],
+      exclude: ["vsmmuv3.map"], swiftSettings: swift, linkerSettings: link),
+  ]
+    + (embedded
+      ? []
+      : [
+        .target(
+          name: "TestSupport", dependencies: ["SMMUModel", "SMMUSpec"], path: "Tests/Support",
+          swiftSettings: swift),
+        tests("SMMUSpecTests", ["SMMUSpec"]),
+        tests("SMMUModelTests", ["SMMUModel", "SMMUSpec", "TestSupport"]),
+        tests("VSMMUTests", ["VSMMU", "CVSMMU"]),
+      ])
+)

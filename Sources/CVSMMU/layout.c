@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// The layout of every public struct, checked where it is compiled: it is the ABI.
+#include "vsmmuv3.h"
+
+#define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
+#define AT(type, field, offset) \
+	_Static_assert(offsetof(type, field) == (offset), #type "." #field)
+
+_Static_assert(sizeof(void *) == 8, "a 64-bit target");
+
+SIZE(vsmmu_invalidation, 32);
+AT(vsmmu_invalidation, kind, 0);
+AT(vsmmu_invalidation, flags, 4);
+AT(vsmmu_invalidation, vmid, 8);
+AT(vsmmu_invalidation, asid, 12);
+AT(vsmmu_invalidation, address, 16);
+AT(vsmmu_invalidation, last, 24);
+
+SIZE(vsmmu_ops, 72);
+AT(vsmmu_ops, size, 0);
+AT(vsmmu_ops, reserved, 4);
+AT(vsmmu_ops, mem_read, 8);
+AT(vsmmu_ops, mem_write, 16);
+AT(vsmmu_ops, mem_dirty, 24);
+AT(vsmmu_ops, irq, 32);
+AT(vsmmu_ops, msi, 40);
+AT(vsmmu_ops, invalidate, 48);
+AT(vsmmu_ops, work, 56);
+AT(vsmmu_ops, log, 64);
+
+SIZE(vsmmu_config, 32);
+AT(vsmmu_config, size, 0);
+AT(vsmmu_config, profile, 4);
+AT(vsmmu_config, flags, 8);
+AT(vsmmu_config, command_budget, 12);
+AT(vsmmu_config, tlb_entries, 16);
+AT(vsmmu_config, configuration_entries, 20);
+AT(vsmmu_config, features, 24);
+
+SIZE(vsmmu_access, 32);
+AT(vsmmu_access, size, 0);
+AT(vsmmu_access, flags, 4);
+AT(vsmmu_access, stream, 8);
+AT(vsmmu_access, substream, 12);
+AT(vsmmu_access, address, 16);
+AT(vsmmu_access, attributes, 24);
+AT(vsmmu_access, reserved, 28);
+
+SIZE(vsmmu_result, 40);
+AT(vsmmu_result, size, 0);
+AT(vsmmu_result, kind, 4);
+AT(vsmmu_result, address, 8);
+AT(vsmmu_result, length, 16);
+AT(vsmmu_result, permissions, 24);
+AT(vsmmu_result, event, 28);
+AT(vsmmu_result, attributes, 32);
+AT(vsmmu_result, reserved, 36);
+
+SIZE(vsmmu_counters, 80);
+AT(vsmmu_counters, size, 0);
+AT(vsmmu_counters, commands, 8);
+AT(vsmmu_counters, command_errors, 16);
+AT(vsmmu_counters, syncs, 24);
+AT(vsmmu_counters, tlb_misses, 32);
+AT(vsmmu_counters, configuration_misses, 40);
+AT(vsmmu_counters, invalidations, 48);
+AT(vsmmu_counters, events_recorded, 56);
+AT(vsmmu_counters, events_dropped, 64);
+AT(vsmmu_counters, external_aborts, 72);
+
+SIZE(vsmmu_id_mapping, 16);
+
+SIZE(vsmmu_iort, 56);
+AT(vsmmu_iort, offset, 4);
+AT(vsmmu_iort, its_offset, 8);
+AT(vsmmu_iort, segment, 12);
+AT(vsmmu_iort, base, 16);
+AT(vsmmu_iort, gsiv, 24);
+AT(vsmmu_iort, mappings, 40);
+AT(vsmmu_iort, mapping_count, 48);
+AT(vsmmu_iort, identifier, 52);
