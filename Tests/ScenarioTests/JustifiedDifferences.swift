@@ -55,8 +55,12 @@ extension JustifiedDifference {
   private static let configuration = [
     JustifiedDifference(
       "2lvl-span-small", "5.1.1", "T-014", "T-015",
-      reason: "Span 4 means 8 STEs; StreamID 0x10 lies beyond them and is invalid",
-      answers: [24: events(record(0x02, 0x10), record(0x02, 0x10))]),
+      reason: "Span 4 means 8 STEs; StreamIDs 8 and 16 lie beyond them and are invalid",
+      answers: [
+        20: .aborted, 21: .aborted,
+        24: events(
+          record(0x02, 0x08), record(0x02, 0x08), record(0x02, 0x10), record(0x02, 0x10)),
+      ]),
     JustifiedDifference(
       "cd-fetch-abort", "7.3.10", "T-227", "T-231",
       reason: "FetchAddr is in the last two words, as in F_STE_FETCH; there is no input address",
@@ -165,6 +169,13 @@ extension JustifiedDifference {
       "cmd-illegal", "6.3.28", "R-173",
       reason: "ERR is UNKNOWN while CMDQ_ERR is inactive; here acknowledging clears it",
       answers: [25: .value(3), 27: .value(3)]),
+    JustifiedDifference(
+      "tlbi-range-64k", "4.4.1.1", "R-319", "T-359",
+      reason: "TG with NUM, SCALE and TTL 0 is reserved: CERROR_ILL, and the page stays cached",
+      answers: [
+        28: .value(0x0100_0000), 29: .value(1), 32: .value(1),
+        30: .translated(0x4100_0000, permissions: readWrite),
+      ]),
     JustifiedDifference(
       "sync-cs3", "4.7.3", "R-353",
       reason: "CS 0b11 is reserved and causes CERROR_ILL",

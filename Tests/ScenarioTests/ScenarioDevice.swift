@@ -136,7 +136,8 @@ extension ScenarioDevice {
   private static let eventqCons: UInt64 = 0x100ac
 
   private func drainEvents() throws -> Observation {
-    let prod = try read(Self.eventqProd, 4), cons = try read(Self.eventqCons, 4)
+    let prod = try read(Self.eventqProd, 4)
+    let cons = try read(Self.eventqCons, 4)
     let base = try read(Self.eventqBase, 8)
     let size = UInt64(1) << (base & 0x1f)
     let start = base & 0xff_ffff_ffff_ffe0 & ~(size * 32 - 1)
@@ -193,22 +194,23 @@ extension ScenarioDevice {
 }
 
 extension Stage {
-  /// The ID registers of the SMMU that QEMU showed, by offset.
-  var identification: [UInt64: UInt64] {
-    let idr0: UInt64 =
+  /// The ID registers of the SMMU that QEMU showed. With stage 2 alone that was IDR3 0x1414, which
+  /// 6.3.4 forbids: HAD is 0 when S1P is. No scenario reads it.
+  var identification: [(name: String, offset: UInt64, value: UInt64)] {
+    let (idr0, idr3): (UInt64, UInt64) =
       switch self {
-      case .one: 0x0d44_101a
-      case .two: 0x0d44_1019
-      case .nested: 0x0d44_101b
+      case .one: (0x0d44_101a, 0x1404)
+      case .two: (0x0d44_1019, 0x1410)
+      case .nested: (0x0d44_101b, 0x1414)
       }
     return [
-      0x00: idr0, 0x04: 0x0273_0010, 0x08: 0, 0x0c: self == .one ? 0x1404 : 0x1414, 0x10: 0,
-      0x14: 0x74, 0x18: 0, 0x1c: 1,
+      ("IDR0", 0x00, idr0), ("IDR1", 0x04, 0x0273_0010), ("IDR2", 0x08, 0), ("IDR3", 0x0c, idr3),
+      ("IDR4", 0x10, 0), ("IDR5", 0x14, 0x74), ("IIDR", 0x18, 0), ("AIDR", 0x1c, 1),
     ]
   }
 
-  /// The same in the words of vsmmu_config.features.
+  /// The same in the words of vsmmu_config.
   fileprivate var features: String {
-    "TODO"
+    identification.map { "\($0.name)=\(hexadecimal($0.value))" }.joined(separator: ",")
   }
 }

@@ -53,6 +53,21 @@ enum Observation: Equatable, Sendable {
   }
 }
 
+extension Observation: CustomStringConvertible {
+  var description: String {
+    switch self {
+    case .value(let value): hexadecimal(value)
+    case .bytes(let bytes): bytes
+    case .aborted: "abort"
+    case .translated(let address, let permissions):
+      hexadecimal(address) + (permissions.map { ", permissions \($0)" } ?? "")
+    case .events(let prod, let cons, let records):
+      "prod \(hexadecimal(prod)), cons \(hexadecimal(cons)), records \(records)"
+    case .interrupts(let lines): "interrupts \(lines)"
+    }
+  }
+}
+
 struct Scenario: Sendable, CustomTestStringConvertible {
   let name: String
   let stage: Stage
