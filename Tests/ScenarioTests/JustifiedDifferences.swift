@@ -151,7 +151,7 @@ extension JustifiedDifference {
           record(0x13, 8, 0, 0x1188, 0x2345_6000, 1, 0x4040_0000, 1))
       ]),
     JustifiedDifference(
-      "s2-ro-warm", "7.3.16", "T-192", "T-322",
+      "s2-ro-warm", "7.3.16", "T-322",
       reason: "a fault found in a cached translation is a stage 2 fault, too; S2R is set",
       answers: [23: events(record(0x13, 8, 0, 0x280, 0x2345_6000, 1, 0x2345_6000, 1))]),
     JustifiedDifference(
@@ -215,7 +215,7 @@ extension JustifiedDifference {
 extension JustifiedDifference {
   private static let registers = [
     JustifiedDifference(
-      "reg-rw", "6.2", "R-008", "R-051", "R-105", "R-106", "R-127", "R-150",
+      "reg-rw", "6.2", "R-008", "R-048", "R-102", "R-106", "R-127", "R-144", "R-150",
       reason: "RES0 bits read 0: what no feature of this SMMU defines, and addresses beyond OAS",
       answers: [
         1: .value(0xfff),  // CR1
@@ -230,7 +230,7 @@ extension JustifiedDifference {
         30: .value(0), 31: .value(0),  // PIDR4 and PIDR0 follow IIDR, which is 0 (6.3.7)
       ]),
     JustifiedDifference(
-      "reset-regs", "6.3.26", "R-021",
+      "reset-regs", "6.3.26", "R-263",
       reason: "queue bases reset to UNKNOWN values, here to 0",
       answers: [25: .value(0), 26: .value(0)]),
   ]
