@@ -35,13 +35,13 @@ typedef struct vsmmu_fdt {
 	uint64_t base;       /* address of the register frame on that bus */
 	uint32_t phandle;    /* of the SMMU's node; not 0 */
 	uint32_t msi_parent; /* phandle of the ITS that gets the SMMU's own MSIs, 0 = none */
+	uint32_t msi_device; /* the SMMU's DeviceID there; left out if the ITS has #msi-cells 0 */
+	uint32_t mapping_count;
 	/* GIC SPI numbers (INTID - 32) by VSMMU_IRQ_*; 0 leaves the line out. The interrupt parent
 	 * of the bus must be a GIC with three interrupt cells. */
 	uint32_t spi[4];
 	const char *host_bridge; /* path of the PCI host bridge's node; NULL = no iommu-map */
 	const vsmmu_id_mapping *mappings;
-	uint32_t mapping_count;
-	uint32_t reserved;
 } vsmmu_fdt;
 
 /* Appends `value` as `cells` big-endian cells, most significant first. */
@@ -79,6 +79,20 @@ static inline int vsmmu_fdt_add_interrupts(void *fdt, int node, const uint32_t s
 	return error;
 }
 
+/* `msi-parent`: the ITS, and the DeviceID if the ITS tells devices apart. */
+static inline int vsmmu_fdt_add_msi_parent(void *fdt, int node, const vsmmu_fdt *what)
+{
+	int its = fdt_node_offset_by_phandle(fdt, what->msi_parent);
+	int length = 0;
+	const void *cells = its < 0 ? NULL : fdt_getprop(fdt, its, "#msi-cells", &length);
+	int one = cells != NULL && length == 4 && fdt32_ld((const fdt32_t *)cells) == 1;
+	int error = its < 0 ? its : fdt_setprop_u32(fdt, node, "msi-parent", what->msi_parent);
+
+	if (error == 0 && one)
+		error = fdt_appendprop_u32(fdt, node, "msi-parent", what->msi_device);
+	return error;
+}
+
 /* The SMMU's node. */
 static inline int vsmmu_fdt_add_node(void *fdt, const vsmmu_fdt *what)
 {
@@ -106,7 +120,7 @@ static inline int vsmmu_fdt_add_node(void *fdt, const vsmmu_fdt *what)
 	if (error == 0 && (what->flags & VSMMU_FDT_DMA_COHERENT) != 0)
 		error = fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
 	if (error == 0 && what->msi_parent != 0)
-		error = fdt_setprop_u32(fdt, node, "msi-parent", what->msi_parent);
+		error = vsmmu_fdt_add_msi_parent(fdt, node, what);
 	if (error == 0)
 		error = fdt_setprop_u32(fdt, node, "phandle", what->phandle);
 	return error;
