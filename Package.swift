@@ -29,7 +29,7 @@ default:
 }
 
 /// A test target; the hosted flavours only, as Embedded Swift has no test runtime.
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+@MainActor func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swift)
 }

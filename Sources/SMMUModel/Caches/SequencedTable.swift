@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+import Synchronization
+
+/// A fixed table of rows of 64-bit words that any thread may read while one writes: a row's word 0
+/// holds a sequence number, odd while the row changes. No row is ever freed, so a reader without a
+/// lock can at worst read a torn row, and notices.
+///
+/// Word 0 is {sequence, time}: bits 63:32 and 31:0. Word 1 is zero in an empty row.
+struct SequencedTable {
+  let rows: Int
+  let rowWords: Int
+  private let words: UnsafeMutablePointer<Atomic<UInt64>>
+
+  init(rows: Int, rowWords: Int) {
+    self.rows = rows
+    self.rowWords = rowWords
+    // Rows of 32 and 192 bytes must not share a cache line more than needed.
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: rows * rowWords * 8, alignment: 64)
+    words = raw.bindMemory(to: Atomic<UInt64>.self, capacity: rows * rowWords)
+    for i in 0..<rows * rowWords { (words + i).initialize(to: Atomic(0)) }
+  }
+
+  func deallocate() { words.deallocate() }
+
+  @inline(__always)
+  private func row(_ number: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    words + number &* rowWords
+  }
+
+  /// A word for comparison; the row may be changing.
+  @inline(__always)
+  func peek(_ number: Int, _ word: Int) -> UInt64 { row(number)[word].load(ordering: .relaxed) }
+
+  /// The first four words, nil if they changed meanwhile.
+  @inline(__always)
+  func read4(_ number: Int) -> (time: UInt32, UInt64, UInt64, UInt64)? {
+    let row = row(number)
+    let before = row[0].load(ordering: .acquiring)
+    let values = (
+      row[1].load(ordering: .relaxed), row[2].load(ordering: .relaxed),
+      row[3].load(ordering: .relaxed)
+    )
+    atomicMemoryFence(ordering: .acquiring)
+    guard row[0].load(ordering: .relaxed) == before, !before[32] else { return nil }
+    return (UInt32(truncatingIfNeeded: before), values.0, values.1, values.2)
+  }
+
+  /// Words from `first` on; false if they changed meanwhile.
+  @inline(__always)
+  func read(_ number: Int, from first: Int, _ count: Int, _ use: (Int, UInt64) -> Void) -> Bool {
+    let row = row(number)
+    let before = row[0].load(ordering: .acquiring)
+    for i in 0..<count { use(i, row[first &+ i].load(ordering: .relaxed)) }
+    atomicMemoryFence(ordering: .acquiring)
+    return row[0].load(ordering: .relaxed) == before && !before[32]
+  }
+
+  @inline(__always)
+  func time(_ number: Int) -> UInt32 { UInt32(truncatingIfNeeded: peek(number, 0)) }
+
+  /// Under the cache's lock.
+  func write(_ number: Int, time: UInt32, _ count: Int, _ value: (Int) -> UInt64) {
+    let row = row(number)
+    let sequence = row[0].load(ordering: .relaxed) >> 32
+    let changing = (sequence &+ 1) | 1
+    row[0].store(changing &<< 32, ordering: .relaxed)
+    atomicMemoryFence(ordering: .releasing)
+    for i in 0..<count { row[1 &+ i].store(value(i), ordering: .relaxed) }
+    row[0].store((changing &+ 1) &<< 32 | UInt64(time), ordering: .releasing)
+  }
+
+  /// Empties a row. Under the cache's lock.
+  func clear(_ number: Int) { write(number, time: 0, rowWords - 1) { _ in 0 } }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// Finding and fetching a Context Descriptor (§5.2 S1Fmt, §5.3).
+extension SMMU {
+  func fetchCD(
+    _ ste: StreamTableEntry, _ substream: SubstreamID
+  ) throws(Fault) -> ContextDescriptor {
+    let stage2 = ste[StreamTableEntry.config] == 0b111 ? Stage2(ste, features) : nil
+    let bits =
+      features.substreamIDBits == 0 ? 0 : Int(truncatingIfNeeded: ste[StreamTableEntry.s1cdMax])
+    let address = try contextAddress(ste, substream, bits, stage2)
+    let physical = try physical(address, stage2)
+    var cd = ContextDescriptor()
+    let done = loadStructure(physical) { cd.words[$0] = $1 }
+    guard done else { throw .fetch(.cdFetch, physical) }
+    return cd
+  }
+
+  /// S1Fmt: linear, or two levels with leaf tables of 4 KiB or 64 KiB.
+  private func contextAddress(
+    _ ste: StreamTableEntry, _ substream: SubstreamID, _ bits: Int, _ stage2: Stage2?
+  ) throws(Fault) -> UInt64 {
+    let index = UInt64(substream)
+    let format = bits == 0 ? 0 : ste[StreamTableEntry.s1fmt]
+    guard format == 1 || format == 2 else {
+      // Bits that the table's size makes zero are not looked at.
+      return ste.contextTable.aligned(down: bits + 6) &+ index &* ContextDescriptor.bytes
+    }
+    let split = format == 1 ? 6 : 10
+    let table = ste.contextTable.aligned(down: max(bits - split + 3, 6))
+    let address = try physical(table &+ (index >> UInt64(split)) &* 8, stage2)
+    guard isPhysical(address) else { throw .fetch(.cdFetch, address) }
+    let raw: UInt64
+    do throws(BusAbort) { raw = try load64(address) } catch { throw .fetch(.cdFetch, address) }
+    let descriptor = Level1ContextDescriptor(raw)
+    let second = raw & Level1ContextDescriptor.l2ptr.mask
+    // §5.3.1, §3.4.3: an invalid or unreachable leaf table has no such substream.
+    guard descriptor.flag(Level1ContextDescriptor.v), isPhysical(second) else {
+      throw Fault(event: .badSubstreamID)
+    }
+    // 64 KiB leaves: L2Ptr[15:12] are RES0.
+    return second.aligned(down: split + 6)
+      &+ (index & UInt64.ones(split)) &* ContextDescriptor.bytes
+  }
+
+  /// CDs are IPAs where the stream has both stages (§3.3.2).
+  private func physical(_ address: UInt64, _ stage2: Stage2?) throws(Fault) -> UInt64 {
+    guard let stage2 else { return address }
+    return try stage2.structure(address, self, .contextDescriptor).address
+  }
+}

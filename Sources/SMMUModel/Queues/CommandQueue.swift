@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// The command queue (§3.5, §4.1.2, §7.1). Serialised by the caller.
+extension SMMU {
+  /// Consumes up to `budget` commands in order; true if more are waiting.
+  @discardableResult
+  public func consumeCommands(_ budget: Int) -> Bool {
+    var left = budget
+    while let slot = nextCommand {
+      guard left > 0 else {
+        machine.commandsLeft()
+        return true
+      }
+      left -= 1
+      var words = CommandWords()
+      do throws(CommandError) {
+        words = try fetch(slot)
+        perform(try Command(words, features, options.commandRules))
+      } catch {
+        stop(error, words, at: slot)
+        return false
+      }
+    }
+    return false
+  }
+
+  private struct Slot {
+    let ring: Ring
+    let index: UInt64
+  }
+
+  /// The slot to consume next: none while the queue is off, empty, stopped by an error, or holds
+  /// indices that contradict each other.
+  private var nextCommand: Slot? {
+    guard registers.flag(.cr0ack, CR0.cmdqen), !isActive(GlobalError.cmdq) else { return nil }
+    let ring = commandRing
+    let consumer = registers[.cmdqCons] & ring.mask
+    guard let count = ring.count(producer: registers[.cmdqProd], consumer: consumer), count > 0
+    else { return nil }
+    return Slot(ring: ring, index: consumer)
+  }
+
+  private func fetch(_ slot: Slot) throws(CommandError) -> CommandWords {
+    do throws(BusAbort) {
+      let address = slot.ring.address(slot.index)
+      return CommandWords(try load64(address), try load64(address &+ 8))
+    } catch {
+      throw .abort
+    }
+  }
+
+  /// Takes effect, then moves CONS: a driver that sees CONS pass the command sees the effect.
+  private func perform(_ command: Command) {
+    switch command {
+    case .prefetch: break
+    case .forgetStreams(let first, let last): forgetStreams(first, last)
+    case .forgetContext(let stream, let substream):
+      configurations.forget(stream, substream, machine)
+      isUnsettled = true
+      machine.forget(.configuration(first: stream, last: stream))
+    case .forgetContexts(let stream): forgetStreams(stream, stream)
+    case .invalidate(let what): invalidate(what)
+    case .synchronize(let completion):
+      synchronize(completion)
+      return
+    }
+    consumed()
+  }
+
+  private func consumed() {
+    counters.add(.commands)
+    let consumer = registers[.cmdqCons]
+    registers.publish(.cmdqCons, commandRing.next(consumer))
+  }
+
+  private func forgetStreams(_ first: StreamID, _ last: StreamID) {
+    configurations.forget(streams: first, last, machine)
+    isUnsettled = true
+    machine.forget(.configuration(first: first, last: last))
+  }
+
+  /// Removes translations here and gives notice to those who keep copies.
+  func invalidate(_ what: TLBInvalidation) {
+    counters.add(.invalidations)
+    tlb.invalidate(what, wildcard: vmidWildcard, machine)
+    isUnsettled = true
+    machine.forget(.translations(what))
+  }
+
+  /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.
+  private var vmidWildcard: VMID {
+    let bits = Int(
+      truncatingIfNeeded: registers[.cr0][CR0.vmw.high, CR0.vmw.low])
+    return bits > 4 ? 0 : VMID(truncatingIfNeeded: UInt64.ones(bits))
+  }
+
+  /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then
+  /// CONS passes it, and only after that it can be heard of (§3.18).
+  private func synchronize(_ completion: Completion) {
+    if isUnsettled { accesses.drain(machine) }
+    isUnsettled = false
+    counters.add(.syncs)
+    consumed()
+    // IDR0.SEV is 0: an event is as no signal.
+    guard case .interrupt(let address, let data) = completion else { return }
+    if address != 0 && !signal(address & UInt64.ones(features.outputBits), data) {
+      raise(GlobalError.msiCmdqAbort)
+    }
+    if options.hasWiredInterrupts { machine.pulse(.sync) }
+  }
+
+  /// §7.1: CONS stays at the command, ERR tells why, then CMDQ_ERR becomes active.
+  private func stop(_ error: CommandError, _ words: CommandWords, at slot: Slot) {
+    counters.add(.commandErrors)
+    registers[.cmdqCons] = slot.index | UInt64(error.rawValue) << 24
+    machine.report(
+      .commandError(
+        error, opcode: UInt8(truncatingIfNeeded: words.low),
+        slot: UInt32(truncatingIfNeeded: slot.ring.slot(slot.index))))
+    raise(GlobalError.cmdq)
+  }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// The guest's register accesses (§6.2). Serialised by the caller.
+extension SMMU {
+  /// Any width and alignment; what is not an aligned 32- or 64-bit access reads as zero.
+  public func readRegister(at offset: UInt64, width: Int) -> UInt64 {
+    guard offset % UInt64(truncatingIfNeeded: width) == 0 else { return 0 }
+    switch width {
+    case 4: return UInt64(read32(offset))
+    // Two 32-bit registers answer to a 64-bit access as to two of 32 bits.
+    case 8: return UInt64(read32(offset)) | UInt64(read32(offset + 4)) << 32
+    default: return 0
+    }
+  }
+
+  public func writeRegister(at offset: UInt64, width: Int, _ value: UInt64) {
+    guard offset % UInt64(truncatingIfNeeded: width) == 0 else { return }
+    switch width {
+    case 4:
+      guard let (row, high) = row(at: offset) else { return }
+      let half = value & UInt64.ones(32)
+      let old = registers[row.pointee.register]
+      let merged = high ? old & UInt64.ones(32) | half << 32 : old & ~UInt64.ones(32) | half
+      write(row.pointee, merged)
+    case 8:
+      guard let (row, high) = row(at: offset), row.pointee.isWide, !high else {
+        writeRegister(at: offset, width: 4, value & UInt64.ones(32))
+        writeRegister(at: offset + 4, width: 4, value >> 32)
+        return
+      }
+      write(row.pointee, value)
+    default: return
+    }
+  }
+
+  /// Page 1 is folded onto Page 0, so that the indices of the event queue answer on both (R-004,
+  /// R-005), unless strictness is asked for.
+  private func row(at offset: UInt64) -> (row: UnsafePointer<RegisterFile.Row>, high: Bool)? {
+    let page = offset / RegisterMap.pageSize
+    guard let found = registers.row(at: offset % RegisterMap.pageSize) else { return nil }
+    if options.strictPages && UInt64(found.row.pointee.page) != page { return nil }
+    return found
+  }
+
+  private func read32(_ offset: UInt64) -> UInt32 {
+    guard let (row, high) = row(at: offset) else { return 0 }
+    let register = row.pointee.register
+    // A driver that waits for its commands makes them go on.
+    if register == .cmdqCons { consumeCommands(options.commandBudget) }
+    let value = visible(register) & row.pointee.implemented
+    return UInt32(truncatingIfNeeded: high ? value >> 32 : value)
+  }
+
+  /// Queue indices show no bits above the wrap bit; all else reads as it is kept.
+  private func visible(_ register: Register) -> UInt64 {
+    let value = registers[register]
+    return switch register {
+    case .cmdqProd: value & commandRing.mask
+    case .cmdqCons: value & (commandRing.mask | QueueIndex.error.mask)
+    case .eventqProd, .eventqCons: value & (eventRing.mask | QueueIndex.overflow.mask)
+    default: value
+    }
+  }
+
+  /// Whether the queue, table or interrupt that guards a register is off, in the control register
+  /// and in its acknowledgement.
+  private func isOff(_ control: Register, _ acknowledge: Register, _ field: Field) -> Bool {
+    !registers.flag(control, field) && !registers.flag(acknowledge, field)
+  }
+
+  private func isOff(_ enable: Field) -> Bool { isOff(.cr0, .cr0ack, enable) }
+
+  /// The bits of a register that may change now.
+  private func writable(_ row: RegisterFile.Row) -> UInt64 {
+    let open =
+      switch row.access {
+      case .readOnly: false
+      case .always, .tablesOrQueuesDisabled: true
+      case .smmuDisabled: isOff(CR0.smmuen)
+      case .commandQueueDisabled: isOff(CR0.cmdqen)
+      case .eventQueueDisabled: isOff(CR0.eventqen)
+      case .pageRequestQueueDisabled: isOff(CR0.priqen)
+      case .gerrorInterruptDisabled: isOff(.irqCtrl, .irqCtrlAck, InterruptControl.gerror)
+      case .eventqInterruptDisabled: isOff(.irqCtrl, .irqCtrlAck, InterruptControl.eventq)
+      case .priqInterruptDisabled: isOff(.irqCtrl, .irqCtrlAck, InterruptControl.priq)
+      }
+    guard open else { return 0 }
+    guard row.access == .tablesOrQueuesDisabled else { return row.implemented }
+    let queues = isOff(CR0.cmdqen) && isOff(CR0.eventqen) && isOff(CR0.priqen)
+    let tableBits = CR1.tableIC.mask | CR1.tableOC.mask | CR1.tableSH.mask
+    let queueBits = CR1.queueIC.mask | CR1.queueOC.mask | CR1.queueSH.mask
+    return (isOff(CR0.smmuen) ? tableBits : 0) | (queues ? queueBits : 0)
+  }
+
+  private func write(_ row: RegisterFile.Row, _ value: UInt64) {
+    let open = writable(row)
+    guard open != 0 else { return }
+    let old = registers[row.register]
+    let new = old & ~open | value & open
+    switch row.reaction {
+    case .none: registers[row.register] = new
+    case .enables: writeEnables(new)
+    case .interruptEnables: writeInterruptEnables(new)
+    case .globalBypass: writeGlobalBypass(new)
+    case .acknowledgeErrors: acknowledgeErrors(new)
+    case .commandsPublished:
+      registers[.cmdqProd] = new
+      consumeCommands(options.commandBudget)
+    }
+  }
+
+  /// CR0 (§6.3.9). Every Update completes within the write, so CR0ACK never differs from CR0.
+  private func writeEnables(_ new: UInt64) {
+    let stopping = registers.flag(.cr0ack, CR0.smmuen) && !new[CR0.smmuen.low]
+    eventLock.lock(machine)
+    registers[.cr0] = new
+    registers.publish(.cr0ack, new)
+    eventLock.unlock()
+    // §6.3.9.6: the Update of SMMUEN to 0 ends when no transaction uses translations any more.
+    if stopping { accesses.drain(machine) }
+    consumeCommands(options.commandBudget)
+  }
+
+  private func writeInterruptEnables(_ new: UInt64) {
+    eventLock.lock(machine)
+    registers[.irqCtrl] = new
+    registers[.irqCtrlAck] = new
+    eventLock.unlock()
+  }
+
+  /// GBPA (§6.3.14.1): a write takes effect only with Update, which is done when the write is.
+  private func writeGlobalBypass(_ new: UInt64) {
+    guard new[GBPA.update.low] else { return }
+    registers[.gbpa] = new & ~GBPA.update.mask
+  }
+
+  /// GERRORN (§6.3.20). Deactivating CMDQ_ERR restarts the command queue by itself (§7.1).
+  private func acknowledgeErrors(_ new: UInt64) {
+    let wasStopped = isActive(GlobalError.cmdq)
+    eventLock.lock(machine)
+    registers[.gerrorn] = new
+    eventLock.unlock()
+    guard wasStopped && !isActive(GlobalError.cmdq) else { return }
+    // ERR is UNKNOWN now; zero keeps drivers right that look at nothing else.
+    registers[.cmdqCons] &= ~QueueIndex.error.mask
+    consumeCommands(options.commandBudget)
+  }
+}

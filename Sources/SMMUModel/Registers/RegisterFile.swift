@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+import Synchronization
+
+/// The registers' values, and the register map prepared for look-up by offset. All architectural
+/// state is here: one 64-bit word per register. Writers are serialised by the SMMU; readers are not.
+struct RegisterFile {
+  /// A row of the register map for one set of features.
+  struct Row {
+    var register: Register
+    var page: UInt32
+    var isWide: Bool
+    var access: WriteGuard
+    var reaction: Reaction
+    var implemented: UInt64
+    var reset: UInt64
+  }
+
+  private static var words: Int { 0x1000 / 4 }
+  private static var none: UInt8 { 0xff }
+
+  private let values: UnsafeMutablePointer<Atomic<UInt64>>
+  private let rows: UnsafeMutablePointer<Row>
+  private let rowCount: Int
+  /// Row numbers by 32-bit word of the first 4 KiB, where all registers are.
+  private let index: UnsafeMutablePointer<UInt8>
+
+  init(_ features: Features, resetAborts: Bool) {
+    values = .allocate(capacity: Register.allCases.count)
+    for i in 0..<Register.allCases.count { (values + i).initialize(to: Atomic(0)) }
+    let map = RegisterMap.rows
+    rowCount = map.count
+    rows = .allocate(capacity: map.count)
+    index = .allocate(capacity: Self.words)
+    index.initialize(repeating: Self.none, count: Self.words)
+    for (i, row) in map.enumerated() {
+      let constant = RegisterMap.constant(row.register, features).map { UInt64($0) }
+      let abort = row.register == .gbpa && resetAborts ? GBPA.abort.mask : 0
+      let implemented = row.implemented(features)
+      (rows + i).initialize(
+        to: Row(
+          register: row.register, page: row.page, isWide: row.width == 8, access: row.access,
+          reaction: row.reaction, implemented: implemented,
+          reset: (constant ?? (row.reset | abort)) & implemented))
+      for word in 0..<row.width / 4 { index[Int(row.offset) / 4 + word] = UInt8(i) }
+    }
+    reset()
+  }
+
+  func deallocate() {
+    values.deallocate()
+    rows.deallocate()
+    index.deallocate()
+  }
+
+  func reset() {
+    for i in 0..<rowCount { self[rows[i].register] = rows[i].reset }
+  }
+
+  @inline(__always)
+  subscript(_ register: Register) -> UInt64 {
+    get { values[Int(register.rawValue)].load(ordering: .relaxed) }
+    nonmutating set { values[Int(register.rawValue)].store(newValue, ordering: .relaxed) }
+  }
+
+  @inline(__always)
+  func publish(_ register: Register, _ value: UInt64) {
+    values[Int(register.rawValue)].store(value, ordering: .releasing)
+  }
+
+  @inline(__always)
+  func flag(_ register: Register, _ field: Field) -> Bool { self[register][field.low] }
+
+  /// The row that covers the 32-bit word at `offset` of a page, and which half of it that is.
+  func row(at offset: UInt64) -> (row: UnsafePointer<Row>, high: Bool)? {
+    guard offset < 0x1000 else { return nil }
+    let word = Int(truncatingIfNeeded: offset / 4)
+    let number = index[word]
+    guard number != Self.none else { return nil }
+    let row = UnsafePointer(rows + Int(number))
+    return (row, row.pointee.isWide && word > 0 && index[word - 1] == number)
+  }
+
+  /// The row of a register: for restoring state.
+  func row(of register: Register) -> UnsafePointer<Row>? {
+    for i in 0..<rowCount where rows[i].register == register { return UnsafePointer(rows + i) }
+    return nil
+  }
+}

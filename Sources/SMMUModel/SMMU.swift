@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// How one SMMU differs from another beside its ID registers.
+public struct Options: Sendable {
+  public var commandBudget = 4096
+  public var tlbEntries = 4096
+  public var configurationEntries = 256
+  public var strictPages = false
+  public var commandRules = CommandRules()
+  /// GBPA.ABORT after reset.
+  public var resetAborts = false
+  public var hasWiredInterrupts = true
+
+  public init() {}
+}
+
+/// One SMMUv3: the non-secure programming interface of IHI 0070 G.b, as state and rules.
+///
+/// Registers, commands, reset, save, restore and memory regions are serialised by the caller.
+/// Translations and accesses run on any number of threads beside them; a translation that hits its
+/// caches takes no lock.
+public final class SMMU: @unchecked Sendable {
+  public let features: Features
+  public let options: Options
+  public let counters: Counters
+  let machine: any Machine
+  let registers: RegisterFile
+  let memory: GuestMemory
+  let configurations: ConfigurationCache
+  let tlb: TranslationCache
+  let accesses: AccessGuard
+  /// Guards the event queue's indices and GERROR, which faulting threads change too.
+  let eventLock: SpinLock
+  /// Something was invalidated that accesses in progress may still use.
+  var isUnsettled = false
+
+  public init(_ features: Features, _ options: Options = Options(), machine: any Machine) {
+    self.features = features
+    self.options = options
+    self.machine = machine
+    counters = Counters()
+    registers = RegisterFile(features, resetAborts: options.resetAborts)
+    memory = GuestMemory()
+    configurations = ConfigurationCache(entries: options.configurationEntries)
+    tlb = TranslationCache(entries: options.tlbEntries)
+    accesses = AccessGuard()
+    eventLock = SpinLock()
+  }
+
+  deinit {
+    counters.deallocate()
+    registers.deallocate()
+    memory.deallocate()
+    configurations.deallocate()
+    tlb.deallocate()
+    accesses.deallocate()
+    eventLock.deallocate()
+  }
+
+  /// Back to the reset state, caches included. Returns when no access uses the old one.
+  public func reset() {
+    eventLock.lock(machine)
+    registers.reset()
+    eventLock.unlock()
+    forgetEverything()
+  }
+
+  /// Empties the caches, as reset and restore do.
+  func forgetEverything() {
+    tlb.invalidate(.everything, wildcard: 0, machine)
+    configurations.forget(streams: 0, .max, machine)
+    accesses.drain(machine)
+    machine.forget(.translations(.everything))
+  }
+
+  /// Makes RAM known (`GuestMemory`).
+  public func addMemory(
+    _ address: UInt64, length: UInt64, host: UnsafeMutableRawPointer
+  ) throws(MemoryError) {
+    let old = try memory.add(address, length: length, host: host)
+    accesses.drain(machine)
+    old.deallocate()
+  }
+
+  /// Returns when no access uses it any more.
+  public func removeMemory(_ address: UInt64) throws(MemoryError) {
+    let old = try memory.remove(address)
+    accesses.drain(machine)
+    old.deallocate()
+  }
+
+  /// Counts this thread as accessing until `endAccess` (`AccessGuard`).
+  @inline(__always)
+  public func beginAccess() -> UInt64 { accesses.begin() }
+
+  @inline(__always)
+  public func endAccess(_ token: UInt64) { accesses.end(token) }
+
+  /// Forgets what is cached of a stream that goes away.
+  public func forget(stream: StreamID) {
+    configurations.forget(streams: stream, stream, machine)
+    accesses.drain(machine)
+  }
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// From an access to its answer. The steps are those of §3.3.2 and §3.4, numbered here:
+///
+///   1. SMMUEN = 0: GBPA bypasses or aborts.
+///   2. The stream's configuration, cached or fetched (`Configure.swift`).
+///   3. Its policy: abort, bypass, or one or two stages.
+///   4. The TLB.
+///   5. Stage 1, its tables read through stage 2 where nested; then stage 2 (`walk`).
+///   6. What was found is cached; attributes are combined if they are wanted.
+///
+/// A fault at any step ends in `conclude`.
+extension SMMU {
+  @inline(__always)
+  public func translate(_ access: Access) -> Translation {
+    if let hit = translateCached(access) { return hit }
+    return translateFully(access)
+  }
+
+  /// Steps 1 to 4 for the access that finds all it needs in the caches. Takes no lock, allocates
+  /// nothing, counts nothing.
+  @inline(__always)
+  public func translateCached(_ access: Access) -> Translation? {
+    guard registers.flag(.cr0ack, CR0.smmuen), !access.flags.contains(.attributes),
+      let (plan, tag) = configurations.plan(of: access)
+    else { return nil }
+    return hit(access, plan, tag)
+  }
+
+  @inline(__always)
+  private func hit(_ access: Access, _ plan: StreamPlan, _ tag: TranslationTag) -> Translation? {
+    let key: UInt64
+    switch plan.policy {
+    case .stage1, .nested:
+      guard let canonical = plan.key(access.address) else { return nil }
+      key = canonical
+    case .stage2:
+      key = access.address
+    case .bypass:
+      return isPhysical(access.address) ? identity(access, .incoming) : nil
+    case .abort:
+      return nil
+    }
+    guard let cached = tlb.lookUp(key, tag) else { return nil }
+    let effective = plan.effective(access)
+    // A refusal is worked out afresh: the event must name the stage that refuses.
+    guard cached.permissions.allow(access, effective) else { return nil }
+    return cached.answer(access, effective, .incoming)
+  }
+
+  /// All steps, for any access.
+  @inline(never)
+  public func translateFully(_ access: Access) -> Translation {
+    // An invalidation that follows is complete only when this has ended.
+    let token = accesses.begin()
+    defer { accesses.end(token) }
+    guard registers.flag(.cr0ack, CR0.smmuen) else { return bypassGlobally(access) }
+    var configuration: StreamConfiguration?
+    do throws(Fault) {
+      return try translate(access, try configure(access, &configuration))
+    } catch {
+      return conclude(error, access, configuration)
+    }
+  }
+
+  /// Step 1 (§3.11, §6.3.9.6): no fault here makes an event.
+  private func bypassGlobally(_ access: Access) -> Translation {
+    let gbpa = registers[.gbpa]
+    guard !gbpa[GBPA.abort.low], isPhysical(access.address) else {
+      return conclude(.silent, access, nil)
+    }
+    let attributes =
+      features.attributeTypesOverride
+      ? access.attributes.overridden(
+        mtcfg: gbpa[GBPA.mtcfg.low],
+        memAttr: UInt8(truncatingIfNeeded: gbpa[GBPA.memAttr.high, GBPA.memAttr.low]),
+        alloccfg: UInt8(truncatingIfNeeded: gbpa[GBPA.alloccfg.high, GBPA.alloccfg.low]),
+        shcfg: UInt8(truncatingIfNeeded: gbpa[GBPA.shcfg.high, GBPA.shcfg.low]))
+      : access.attributes.canonical
+    return identity(access, attributes)
+  }
+
+  /// The access goes on as it came; the whole output space is one mapping.
+  @inline(__always)
+  private func identity(_ access: Access, _ attributes: MemoryAttributes) -> Translation {
+    Translation(
+      kind: .ok, address: access.address,
+      length: (1 &<< UInt64(truncatingIfNeeded: features.outputBits)) &- access.address,
+      permissions: 7, event: nil, attributes: attributes)
+  }
+
+  /// Steps 3 to 6.
+  private func translate(
+    _ access: Access, _ configuration: StreamConfiguration
+  ) throws(Fault) -> Translation {
+    switch configuration.policy {
+    case .abort:
+      throw .silent
+    case .bypass:
+      // §3.4: without stage 1 the address must fit, whatever the CD of other substreams says.
+      guard isPhysical(access.address) else { throw Fault(event: .addressSize) }
+      return identity(access, configuration.incomingAttributes(access, features))
+    case .stage1, .stage2, .nested:
+      if configuration.policy == .stage2 && !isPhysical(access.address) {
+        throw Fault(event: .addressSize)
+      }
+      return try translateByTables(access, configuration)
+    }
+  }
+
+  private func translateByTables(
+    _ access: Access, _ configuration: StreamConfiguration
+  ) throws(Fault) -> Translation {
+    let plan = configuration.plan
+    let effective = plan.effective(access)
+    let key = configuration.policy.usesStage1 ? plan.key(access.address) : access.address
+    if let key, let cached = tlb.lookUp(key, configuration.tag),
+      cached.permissions.allow(access, effective)
+    {
+      return cached.answer(access, effective, configuration.attributes(cached, access, features))
+    }
+    counters.add(.tlbMisses)
+    let time = tlb.now
+    let (found, isGlobal) = try walk(access, effective, configuration)
+    let tag = isGlobal ? configuration.tag.global : configuration.tag
+    if let key, registers.flag(.cr0ack, CR0.smmuen) {
+      tlb.insert(key, tag, found, time: time, machine)
+    }
+    return found.answer(access, effective, configuration.attributes(found, access, features))
+  }
+
+  /// Step 5: the stages that the policy has.
+  private func walk(
+    _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration
+  ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
+    guard configuration.policy.usesStage1 else {
+      let stage2 = Stage2(configuration.ste, features)
+      let found = try output(stage2, access.address, access, effective)
+      return (found, false)
+    }
+    var (found, isGlobal) = try walkStage1(access, effective, configuration)
+    guard configuration.policy == .nested else { return (found, isGlobal) }
+    let stage2 = Stage2(configuration.ste, features)
+    let ipa = found.output | access.address & UInt64.ones(found.size)
+    let below = try output(stage2, ipa, access, effective)
+    // The span is the smaller of both (§13.6.3), the permissions what both allow.
+    found.size = min(found.size, below.size)
+    found.output = below.addressOfPage(ipa, found.size)
+    found.permissions.formIntersection(below.permissions)
+    found.stage2Attributes = below.stage2Attributes
+    found.stage2Shareability = below.stage2Shareability
+    return (found, isGlobal)
+  }
+
+  private func walkStage1(
+    _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration
+  ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
+    let cd = configuration.cd
+    let purpose = WalkPurpose.stage1
+    guard let stage1 = Stage1(cd, access.address, features) else {
+      throw purpose.fault(.translation)
+    }
+    let leaf =
+      configuration.policy == .nested
+      ? try stage1.table.walk(
+        access.address,
+        IntermediateSource(smmu: self, stage2: Stage2(configuration.ste, features)), purpose)
+      : try stage1.table.walk(
+        access.address, PhysicalSource(smmu: self, purpose: purpose), purpose)
+    let descriptor = leaf.descriptor
+    if !descriptor.accessFlag && !cd.flag(ContextDescriptor.affd) { throw purpose.fault(.access) }
+    let isIgnored =
+      features.hierarchicalAttributeDisable
+      && cd.flag(access.address[55] ? ContextDescriptor.had1 : ContextDescriptor.had0)
+    let permissions = Permissions(descriptor, table: isIgnored ? 0 : leaf.tables, cd)
+    try require(permissions, access, effective, purpose)
+    return (
+      CachedTranslation(
+        output: leaf.address.aligned(down: leaf.size), size: leaf.size, permissions: permissions,
+        stage1Attributes: cd.memoryAttributes(descriptor.attributeIndex),
+        stage1Shareability: UInt8(truncatingIfNeeded: descriptor.shareability),
+        stage2Attributes: 0, stage2Shareability: 0),
+      !descriptor.notGlobal
+    )
+  }
+
+  /// Stage 2 of the access's own address.
+  private func output(
+    _ stage2: Stage2, _ ipa: UInt64, _ access: Access, _ effective: EffectiveAccess
+  ) throws(Fault) -> CachedTranslation {
+    let found = try stage2.translate(ipa, self, .input)
+    let permissions = Permissions(stage2: found.descriptor, xnx: stage2.hasXNX)
+    try require(
+      permissions, access, effective,
+      WalkPurpose(stage2: true, accessClass: .input, ipa: ipa))
+    return CachedTranslation(
+      output: found.address.aligned(down: found.size), size: found.size, permissions: permissions,
+      stage1Attributes: 0, stage1Shareability: 0,
+      stage2Attributes: UInt8(truncatingIfNeeded: found.descriptor.stage2MemAttr),
+      stage2Shareability: UInt8(truncatingIfNeeded: found.descriptor.shareability))
+  }
+
+  private func require(
+    _ permissions: Permissions, _ access: Access, _ effective: EffectiveAccess,
+    _ purpose: WalkPurpose
+  ) throws(Fault) {
+    if permissions.allow(access, effective) { return }
+    var fault = purpose.fault(.permission)
+    fault.missesRead = permissions.missesReadOnly(access, effective)
+    throw fault
+  }
+}
+
+extension CachedTranslation {
+  /// The output page for a smaller page around `input`.
+  fileprivate func addressOfPage(_ input: UInt64, _ size: Int) -> UInt64 {
+    output | (input & UInt64.ones(self.size)).aligned(down: size)
+  }
+
+  @inline(__always)
+  fileprivate func answer(
+    _ access: Access, _ effective: EffectiveAccess, _ attributes: MemoryAttributes
+  ) -> Translation {
+    let offset = access.address & UInt64.ones(size)
+    return Translation(
+      kind: .ok, address: output | offset,
+      length: (1 &<< UInt64(truncatingIfNeeded: size)) &- offset,
+      permissions: permissions.visible(privileged: effective.privileged), event: nil,
+      attributes: attributes)
+  }
+}
+
+extension StreamConfiguration {
+  /// The access's attributes after the STE's overrides (§13.2).
+  fileprivate func incomingAttributes(_ access: Access, _ features: Features) -> MemoryAttributes {
+    guard features.attributeTypesOverride else { return access.attributes.canonical }
+    return access.attributes.overridden(
+      mtcfg: ste.flag(StreamTableEntry.mtcfg),
+      memAttr: UInt8(truncatingIfNeeded: ste[StreamTableEntry.memAttr]),
+      alloccfg: UInt8(truncatingIfNeeded: ste[StreamTableEntry.alloccfg]),
+      shcfg: UInt8(truncatingIfNeeded: ste[StreamTableEntry.shcfg]))
+  }
+
+  /// Step 6: the output attributes (§13.4), worked out only where they are asked for.
+  fileprivate func attributes(
+    _ found: CachedTranslation, _ access: Access, _ features: Features
+  ) -> MemoryAttributes {
+    guard access.flags.contains(.attributes) else { return .incoming }
+    var attributes = incomingAttributes(access, features)
+    if policy.usesStage1 {
+      attributes = attributes.replaced(
+        mair: found.stage1Attributes, shareability: found.stage1Shareability)
+    }
+    if policy.usesStage2 {
+      attributes = attributes.combined(
+        stage2: found.stage2Attributes, shareability: found.stage2Shareability,
+        forced: features.forcedWriteBack && ste.flag(StreamTableEntry.s2fwb))
+    }
+    return attributes
+  }
+}
