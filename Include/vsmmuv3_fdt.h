@@ -19,6 +19,7 @@
 #include <libfdt.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "vsmmuv3.h"
 
@@ -74,7 +75,8 @@ static inline int vsmmu_fdt_add_interrupts(void *fdt, int node, const uint32_t s
 		if (error == 0)
 			error = fdt_appendprop_u32(fdt, node, "interrupts", 1);
 		if (error == 0)
-			error = fdt_appendprop_string(fdt, node, "interrupt-names", names[line]);
+			error = fdt_appendprop(fdt, node, "interrupt-names", names[line],
+					       (int)strlen(names[line]) + 1);
 	}
 	return error;
 }

@@ -29,7 +29,7 @@ int main(void)
 	ram[0x0000 / 8] = (RAM + 0x1000) | 5 << 1 | 1;         /* STE: stage 1, valid */
 	ram[0x1000 / 8] = 34 | 3u << 30 | 0x6205ull << 32;     /* CD: 30-bit input, 4 KiB granule */
 	ram[0x1008 / 8] = RAM + 0x2000;                        /* CD.TTB0 */
-	ram[0x2018 / 8] = (RAM + 0x200000) | 1 << 10 | 1 << 6 | 1; /* 0x600000: accessed, user, block */
+	ram[0x2018 / 8] = (RAM + 0x200000) | 1 << 10 | 1 << 6 | 1; /* the block at 0x600000 */
 	vsmmu_mmio_write(smmu, 0x80, 8, RAM); /* STRTAB_BASE, of 2^0 entries */
 	vsmmu_mmio_write(smmu, 0x20, 4, 1);   /* CR0.SMMUEN */
 

@@ -64,7 +64,8 @@ static gboolean read_lines(struct capture *capture, GDataInputStream *lines, GEr
 	char *line;
 
 	for (guint number = 1;
-	     (line = g_data_input_stream_read_line(lines, NULL, NULL, &failure)) != NULL; number++) {
+	     (line = g_data_input_stream_read_line(lines, NULL, NULL, &failure)) != NULL;
+	     number++) {
 		struct item item = { .line = number };
 		gboolean good = parse(&item, line);
 
@@ -74,7 +75,7 @@ static gboolean read_lines(struct capture *capture, GDataInputStream *lines, GEr
 		g_array_append_val(capture->items, item);
 		if (!good) {
 			g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-				    "%s: line %u is not of a capture", capture->path, number);
+				    "line %u is not of a capture", number);
 			return FALSE;
 		}
 	}
@@ -83,8 +84,7 @@ static gboolean read_lines(struct capture *capture, GDataInputStream *lines, GEr
 	if (failure != NULL)
 		g_propagate_error(error, failure);
 	else
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s is empty",
-			    capture->path);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "nothing in it");
 	return FALSE;
 }
 
@@ -110,6 +110,7 @@ gboolean capture_load(struct capture *capture, const char *path, GError **error)
 				     .items = g_array_new(FALSE, FALSE, sizeof(struct item)) };
 	g_array_set_clear_func(capture->items, clear_item);
 	if (!read_lines(capture, lines, error)) {
+		g_prefix_error(error, "%s: ", path);
 		capture_free(capture);
 		return FALSE;
 	}

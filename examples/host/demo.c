@@ -190,7 +190,7 @@ static void stage2(struct demo *demo)
 	struct event missing = stage2_event(EVENT_F_TRANSLATION, 2, 0x80200000);
 	struct event denied = stage2_event(EVENT_F_PERMISSION, 2, 0x90000000);
 
-	g_print("\nStage 2: the address is a guest's (IPA), for an assigned device without vIOMMU\n");
+	g_print("\nStage 2: a guest's address (IPA), as of an assigned device without a vIOMMU\n");
 	space_map(&space, 0x80000000, DATA + 2 * MIB2, 2, BOTH);
 	space_map(&space, 0x90000000, DATA + 0x3000, 3, SPACE_READ);
 	attach(demo, 9, 0, &space, 7);

@@ -37,7 +37,8 @@ void driver_invalidate_stream(struct driver *driver, uint32_t stream);
 void driver_invalidate_address(struct driver *driver, uint16_t asid, uint16_t vmid,
 			       uint64_t address);
 
-/* CMD_SYNC, and waits until it is complete. FALSE if the queue stopped with an error, or in vain. */
+/* CMD_SYNC, and waits until it is complete. FALSE if the queue stopped with an error or if five
+ * seconds were not enough. */
 gboolean driver_sync(struct driver *driver);
 
 /* Takes the oldest event record, FALSE if there is none. */

@@ -64,7 +64,8 @@ static int32_t on_read(void *opaque, uint64_t address, void *data, uint64_t leng
 	(void)data;
 	g_atomic_int_inc(&machine->unknown);
 	if (machine->verbose)
-		g_printerr("no memory: read of %" PRIu64 " bytes at 0x%" PRIx64 "\n", length, address);
+		g_printerr("no memory: read of %" PRIu64 " bytes at 0x%" PRIx64 "\n", length,
+			   address);
 	return -1;
 }
 
@@ -75,7 +76,8 @@ static int32_t on_write(void *opaque, uint64_t address, const void *data, uint64
 	(void)data;
 	g_atomic_int_inc(&machine->unknown);
 	if (machine->verbose)
-		g_printerr("no memory: write of %" PRIu64 " bytes at 0x%" PRIx64 "\n", length, address);
+		g_printerr("no memory: write of %" PRIu64 " bytes at 0x%" PRIx64 "\n", length,
+			   address);
 	return -1;
 }
 

@@ -56,8 +56,8 @@ static gboolean parse(struct options *options, int *argc, char ***argv, GError *
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;
-	if (options->demo + options->replay + (options->tree != NULL) + (options->iort != NULL) == 1 &&
-	    options->replay == (options->files != NULL) && options->budget >= 0)
+	if (options->demo + options->replay + !!options->tree + !!options->iort == 1 &&
+	    options->replay == !!options->files && options->budget >= 0)
 		return TRUE;
 	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
 		    "give one of --demo, --replay FILE..., --dtb OUT, --iort OUT");

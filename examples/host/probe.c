@@ -10,7 +10,6 @@ struct probe {
 	struct machine *machine;
 	const struct capture *snapshot;
 	struct report *report;
-	gboolean silent;
 };
 
 /* One address of a mapping that ends after `room` bytes. */
@@ -79,8 +78,8 @@ static gboolean stage2_only(const struct capture *snapshot, uint32_t stream)
 }
 
 /*
- * The event of an F line, 0 for "abort". Where stage 1 is skipped, an address beyond the IPA size is
- * a stage 1 F_ADDR_SIZE (IHI 0070 G.b 3.4); the captures call it F_TRANSLATION.
+ * The event of an F line, 0 for "abort". Where stage 1 is skipped, an address beyond the IPA size
+ * is a stage 1 F_ADDR_SIZE (IHI 0070 G.b 3.4); the captures call it F_TRANSLATION.
  */
 static unsigned expected_event(const struct probe *probe, const struct item *item)
 {
@@ -127,16 +126,30 @@ static void check_record(const struct probe *probe, const struct item *item, uns
 				  event_name(expected));
 }
 
+/* An access that must fail and leave nothing behind. */
+static void check_silent_fault(const struct probe *probe, const struct item *item)
+{
+	uint64_t before = machine_read(probe->machine, SMMU_EVENTQ_PROD, 4);
+	vsmmu_result result = machine_translate(probe->machine, (uint32_t)item->number[0],
+						item->number[1], VSMMU_ACCESS_SPECULATIVE);
+
+	probe->report->faults++;
+	if (result.kind != VSMMU_RESULT_ABORT ||
+	    machine_read(probe->machine, SMMU_EVENTQ_PROD, 4) != before)
+		report_difference(probe->report,
+				  "line %u: stream 0x%" PRIx64 ", 0x%" PRIx64
+				  ": kind %u of a speculative read", item->line, item->number[0],
+				  item->number[1], result.kind);
+}
+
 /* An access that must fail: with the event named, recorded, or without any. */
 static void check_fault(const struct probe *probe, const struct item *item)
 {
-	gboolean write = item->text[0] == 'w' && !probe->silent;
-	uint32_t flags = (write ? VSMMU_ACCESS_WRITE : 0) |
-			 (probe->silent ? VSMMU_ACCESS_SPECULATIVE : 0);
+	gboolean write = item->text[0] == 'w';
 	uint64_t before = machine_read(probe->machine, SMMU_EVENTQ_PROD, 4);
 	vsmmu_result result = machine_translate(probe->machine, (uint32_t)item->number[0],
-						item->number[1], flags);
-	unsigned expected = probe->silent ? 0 : expected_event(probe, item);
+						item->number[1], write ? VSMMU_ACCESS_WRITE : 0);
+	unsigned expected = expected_event(probe, item);
 	gboolean recorded = machine_read(probe->machine, SMMU_EVENTQ_PROD, 4) != before;
 
 	probe->report->faults++;
@@ -157,7 +170,7 @@ static void check_fault(const struct probe *probe, const struct item *item)
 void probe_snapshot(struct machine *machine, const struct capture *snapshot,
 		    struct report *report, gboolean silent)
 {
-	struct probe probe = { machine, snapshot, report, silent };
+	const struct probe probe = { machine, snapshot, report };
 	const struct item *item;
 
 	for (guint i = 0; (item = capture_item(snapshot, i)) != NULL; i++) {
@@ -165,6 +178,8 @@ void probe_snapshot(struct machine *machine, const struct capture *snapshot,
 			check_run(&probe, item);
 		else if (item->kind == 'D')
 			check_logged(&probe, item);
+		else if (item->kind == 'F' && silent)
+			check_silent_fault(&probe, item);
 		else if (item->kind == 'F')
 			check_fault(&probe, item);
 	}

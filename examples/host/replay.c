@@ -10,6 +10,7 @@ static gboolean replay_file(const struct library *library, const char *path,
 
 	if (!capture_load(&capture, path, error))
 		return FALSE;
+	report_title(&report);
 	played = (capture.snapshot ? replay_snapshot : replay_trace)(library, &capture, options,
 								     &report, error);
 	if (played)
@@ -28,7 +29,7 @@ gboolean replay_files(const struct library *library, char *const *paths,
 
 		good = replay_file(library, *paths, options, &error) && good;
 		if (error != NULL)
-			g_printerr("%s: %s\n", *paths, error->message);
+			g_printerr("host: %s\n", error->message);
 	}
 	return good;
 }

@@ -65,6 +65,7 @@ static void play(struct machine *machine, void *argument)
 	struct stopped *stopped = argument;
 
 	load_registers(machine, stopped);
+	stopped->report->passes = 3;
 	probe_snapshot(machine, stopped->snapshot, stopped->report, FALSE);
 	probe_snapshot(machine, stopped->snapshot, stopped->report, FALSE);
 	if (!save_and_restore(machine))

@@ -10,8 +10,8 @@
  *                 the queue just so, if CR2.RECINVSID lets it be recorded.
  *   all others    always.
  *
- * Where a snapshot was taken, its memory is loaded and its translations are checked in passing. What
- * they leave in the caches, the driver's own invalidations must clear before the next snapshot.
+ * Where a snapshot was taken, its memory is loaded and its translations are checked in passing.
+ * What they leave in the caches, the driver's own invalidations must clear before the next one.
  */
 #include <gio/gio.h>
 #include <inttypes.h>
@@ -83,9 +83,9 @@ static void play_write(struct player *player, const struct item *item)
 }
 
 /*
- * The original swallowed CMD_ATC_INV without ATS, which is CERROR_ILL (4.5.1). A driver recovers from
- * that: a CMD_SYNC in the place of the command, then the error is acknowledged. Any other refusal is
- * a difference, but treated likewise so that the rest can be compared.
+ * The original swallowed CMD_ATC_INV without ATS, which is CERROR_ILL (4.5.1). A driver recovers
+ * from that: a CMD_SYNC in the place of the command, then the error is acknowledged. Any other
+ * refusal is a difference, but treated likewise so that the rest can be compared.
  */
 static void recover(struct player *player, const struct item *item, uint64_t consumed)
 {

@@ -39,25 +39,34 @@ static void print_commands(const struct report *report)
 
 static void print_translations(const struct report *report)
 {
+	guint passes = MAX(report->passes, 1);
+
 	if (report->snapshots > 0)
 		g_print("  snapshots     %u on the way, with warm caches\n", report->snapshots);
+	if (report->passes > 1)
+		g_print("  passes        %u: cold caches, warm ones, saved and restored\n", passes);
 	if (report->pages + report->logged + report->faults == 0)
 		return;
-	g_print("  translations  %u of mapped pages, %u logged ones\n", report->pages,
-		report->logged);
-	g_print("  faults        %u", report->faults);
+	g_print("  translations  %u of mapped pages, %u logged ones\n", report->pages / passes,
+		report->logged / passes);
+	g_print("  faults        %u", report->faults / passes);
 	if (report->renamed > 0)
 		g_print(", %u of them F_ADDR_SIZE by 3.4 where the capture says F_TRANSLATION",
-			report->renamed);
+			report->renamed / passes);
 	g_print("\n");
+}
+
+void report_title(const struct report *report)
+{
+	g_autofree char *name = g_path_get_basename(report->path);
+
+	g_print("%s\n", name);
 }
 
 void report_print(const struct report *report)
 {
-	g_autofree char *name = g_path_get_basename(report->path);
-
-	g_print("%s: %u differences\n", name, report->differences);
 	print_registers(report);
 	print_commands(report);
 	print_translations(report);
+	g_print("  differences   %u\n", report->differences);
 }

@@ -15,6 +15,7 @@ struct report {
 	guint unlogged;     /* commands that the trace published without telling them */
 	guint refused;      /* commands that the original took and the architecture forbids */
 	guint snapshots;    /* memory loaded in the course of a trace */
+	guint passes;       /* how often the following were checked, 0 = once */
 	guint pages;        /* translations of mapped pages */
 	guint logged;       /* translations that the original logged */
 	guint faults;
@@ -24,7 +25,8 @@ struct report {
 /* Counts a difference and prints it if it is among the first ten. */
 void report_difference(struct report *report, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* One paragraph. */
+/* The name of the file, at the start; and what was checked, at the end. */
+void report_title(const struct report *report);
 void report_print(const struct report *report);
 
 #endif
