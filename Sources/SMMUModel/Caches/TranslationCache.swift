@@ -236,47 +236,40 @@ struct TranslationCache {
 
   // MARK: Invalidation
 
-  /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6).
-  func invalidate(_ what: TLBInvalidation, wildcard: VMID, _ machine: any Machine) {
+  /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). Returns how
+  /// many rows were looked at: invalidations by VMID, ASID and of everything look at none.
+  func invalidate(_ what: TLBInvalidation, wildcard: VMID, _ machine: any Machine) -> Int {
     lock.lock(machine)
     defer { lock.unlock() }
     guard clock.advance() else {
       clear()
-      return
+      return table.rows
     }
     switch what {
-    case .nothing: break
+    case .nothing:
+      return 0
     case .everything:
       clock.expire(Self.everything)
       for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
+      return 0
     case .stage1(let vmid):
       each(vmid, wildcard) { clock.expire(Self.stage1($0)) }
+      return 0
     case .machine(let vmid):
       each(vmid, wildcard) {
         clock.expire(Self.stage1($0))
         clock.expire(Self.stage2($0))
       }
+      return 0
     case .asid(let vmid, let asid):
       each(vmid, wildcard) { clock.expire(Self.context($0, asid)) }
-    case .address(let vmid, let asid?, let range):
-      each(vmid, wildcard) {
-        let tag = TranslationTag(vmid: $0, asid: asid, nonShared: false, nested: false)
-        remove(tag, range, 0)
-        // Global entries go whatever their ASID (§4.4.2.4), of either ASET.
-        remove(tag.global, range, 1)
-        let other = TranslationTag(vmid: $0, asid: asid, nonShared: true, nested: false)
-        remove(other.global, range, 1)
-      }
-    case .address(let vmid, nil, let range):
-      removeAll { page, tag in
-        !tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0 && range.overlaps(page)
-      }
+      return 0
+    case .address(let vmid, let asid, let range):
+      return remove(vmid, wildcard, asid, range)
     case .intermediate(let vmid, let range):
-      each(vmid, wildcard) {
-        remove(TranslationTag(intermediate: $0), range, 0)
-        // Nested translations hold stage 2 information without knowing its IPA.
-        clock.expire(Self.nested($0))
-      }
+      // Nested translations hold stage 2 information without knowing its IPA.
+      each(vmid, wildcard) { clock.expire(Self.nested($0)) }
+      return remove(intermediate: vmid, wildcard, range)
     }
   }
 
@@ -285,30 +278,77 @@ struct TranslationCache {
     for low in 0...wildcard { body(vmid & ~wildcard | low) }
   }
 
-  /// Removes the entries of one tag that overlap `range`: by probing its pages, or by looking at
-  /// every row where those are fewer.
-  private func remove(_ tag: TranslationTag, _ range: AddressRange, _ kind: Int) {
-    // A nested and a plain stage 1 entry share their key.
+  /// Stage 1 by address. Global entries go whatever their ASID (§4.4.2.4).
+  private func remove(
+    _ vmid: VMID, _ wildcard: VMID, _ asid: ASID?, _ range: AddressRange
+  ) -> Int {
+    // Each page may be there alone and nested, and if global with either ASET.
+    let variants = 2 * Int(wildcard) + 2
+    let probes = pages(range, 0).multipliedReportingOverflow(by: variants)
+    let globalProbes = pages(range, 1).multipliedReportingOverflow(by: 2 * variants)
+    guard let asid, !probes.overflow, !globalProbes.overflow,
+      probes.partialValue < table.rows / 8, globalProbes.partialValue < table.rows / 8
+    else {
+      return removeAll { tag in
+        !tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
+          && (asid == nil || tag.isGlobal || tag.asid == asid)
+      } within: { range.overlaps($0) }
+    }
+    each(vmid, wildcard) { vmid in
+      for isNested in [false, true] {
+        let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: isNested)
+        eachPage(range, 0) { remove($0, tag, $1) }
+        let other = TranslationTag(vmid: vmid, asid: asid, nonShared: true, nested: isNested)
+        eachPage(range, 1) {
+          remove($0, tag.global, $1)
+          remove($0, other.global, $1)
+        }
+      }
+    }
+    return (probes.partialValue + globalProbes.partialValue) * Self.ways
+  }
+
+  /// Stage 2 by address.
+  private func remove(
+    intermediate vmid: VMID, _ wildcard: VMID, _ range: AddressRange
+  ) -> Int {
+    let probes = pages(range, 0).multipliedReportingOverflow(by: Int(wildcard) + 1)
+    guard !probes.overflow, probes.partialValue < table.rows / 8 else {
+      return removeAll { tag in
+        tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
+      } within: { range.overlaps($0) }
+    }
+    each(vmid, wildcard) { vmid in
+      let tag = TranslationTag(intermediate: vmid)
+      eachPage(range, 0) { remove($0, tag, $1) }
+    }
+    return probes.partialValue * Self.ways
+  }
+
+  /// Pages in a range, of all sizes that entries have; at most a quarter of all integers.
+  private func pages(_ range: AddressRange, _ kind: Int) -> Int {
+    var total: UInt64 = 0
+    var left = sizes[kind].load(ordering: .relaxed)
+    while left != 0 {
+      let shift = UInt64(truncatingIfNeeded: left.trailingZeroBitCount)
+      left &= left &- 1
+      total += (range.last &>> shift) &- (range.first &>> shift) &+ 1
+    }
+    // Sizes are 4 KiB and up, so a sum of 52-bit numbers.
+    return Int(truncatingIfNeeded: total)
+  }
+
+  private func eachPage(_ range: AddressRange, _ kind: Int, _ body: (UInt64, Int) -> Void) {
     var left = sizes[kind].load(ordering: .relaxed)
     while left != 0 {
       let size = left.trailingZeroBitCount
       left &= left &- 1
       let shift = UInt64(truncatingIfNeeded: size)
-      let pages = (range.last &>> shift) &- (range.first &>> shift)
-      guard pages < UInt64(truncatingIfNeeded: table.rows / Self.ways) else {
-        removeAll { page, found in found.key | Self.nestedMask == tag.key | Self.nestedMask
-          && range.overlaps(page) }
-        return
-      }
-      for number in 0...pages {
-        let address = ((range.first &>> shift) &+ number) &<< shift
-        remove(address, tag, size)
-        remove(address, TranslationTag(raw: tag.raw | Self.nestedMask), size)
+      for number in (range.first &>> shift)...(range.last &>> shift) {
+        body(number &<< shift, size)
       }
     }
   }
-
-  private static var nestedMask: UInt64 { 1 &<< 35 }
 
   private func remove(_ address: UInt64, _ tag: TranslationTag, _ size: Int) {
     let page = Self.page(address, size)
@@ -319,11 +359,14 @@ struct TranslationCache {
     }
   }
 
-  private func removeAll(_ isMeant: (_ page: UInt64, TranslationTag) -> Bool) {
+  private func removeAll(
+    _ isMeant: (TranslationTag) -> Bool, within overlaps: (_ page: UInt64) -> Bool
+  ) -> Int {
     for row in 0..<table.rows {
       let found = entry(row)
-      if found.page != 0 && isMeant(found.page, found.tag) { table.clear(row) }
+      if found.page != 0 && isMeant(found.tag) && overlaps(found.page) { table.clear(row) }
     }
+    return table.rows
   }
 
   /// Empties the cache; under the lock.
