@@ -241,7 +241,7 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
 #define VSMMU_ACCESS_PRIVILEGED 4u   /* else unprivileged */
 #define VSMMU_ACCESS_SUBSTREAM 8u    /* `substream` is valid */
 #define VSMMU_ACCESS_ATOMIC 16u      /* reads and writes; counts as a write */
-#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never an event, always an abort where it fails */
+#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never recorded, an abort where it fails (3.14) */
 #define VSMMU_ACCESS_ATTRIBUTES 64u  /* `attributes` is valid, and wanted in the result */
 
 /* Memory attributes: bits 7:0 a MAIR_ELx byte (DDI 0487 D24.2.109), bits 9:8 shareability (0 none,
@@ -272,7 +272,7 @@ typedef struct vsmmu_result {
 	uint64_t address;     /* guest physical address, bytes */
 	uint64_t length;      /* bytes from `address` on that this translation covers, at least 1 */
 	uint32_t permissions; /* VSMMU_PERMIT_*, for this access's privilege */
-	uint32_t event;       /* number of the event (7.3) that describes the fault, 0 if silent or OK */
+	uint32_t event;       /* the event (7.3) that describes the fault, recorded or not; 0 = none */
 	uint32_t attributes;  /* output attributes, with VSMMU_ACCESS_ATTRIBUTES */
 	uint32_t reserved;
 } vsmmu_result;

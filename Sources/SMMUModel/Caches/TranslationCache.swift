@@ -67,7 +67,6 @@ struct CachedTranslation: Equatable, Sendable {
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
 struct TranslationCache {
-  private static var ways: Int { 4 }
   private static var rowWords: Int { 4 }
 
   private static var vmids: Int { 256 }
@@ -82,24 +81,18 @@ struct TranslationCache {
   }
 
   private let table: SequencedTable
-  private let sets: Int
   private let clock: InvalidationClock
   /// Sizes that entries have had since the cache was last empty, as a set of log2 values: what a
   /// look-up must try. For entries of one ASID or of stage 2, and for global ones.
   private let sizes: UnsafeMutablePointer<Atomic<UInt64>>
   private let lock: SpinLock
-  /// Which way of a set is replaced next; shared by all sets.
-  private let victim: UnsafeMutablePointer<UInt32>
 
   init(entries: Int) {
-    sets = max(entries / Self.ways, 1)
-    table = SequencedTable(rows: sets * Self.ways, rowWords: Self.rowWords)
+    table = SequencedTable(entries: entries, rowWords: Self.rowWords)
     clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + Self.asids)
     sizes = .allocate(capacity: 2)
     for i in 0..<2 { (sizes + i).initialize(to: Atomic(0)) }
     lock = SpinLock()
-    victim = .allocate(capacity: 1)
-    victim.initialize(to: 0)
   }
 
   func deallocate() {
@@ -107,7 +100,6 @@ struct TranslationCache {
     clock.deallocate()
     sizes.deallocate()
     lock.deallocate()
-    victim.deallocate()
   }
 
   // MARK: Look-up
@@ -140,21 +132,17 @@ struct TranslationCache {
     address.aligned(down: size) | UInt64(truncatingIfNeeded: size)
   }
 
-  /// First row of the set for a key.
   @inline(__always)
-  private func set(_ page: UInt64, _ key: UInt64, _ size: Int) -> Int {
+  private func set(_ page: UInt64, _ key: UInt64, _ size: Int) -> Range<Int> {
     let mixed = (page &>> UInt64(truncatingIfNeeded: size)) ^ (key &* 0x9e37_79b9_7f4a_7c15)
-    let hash = (mixed ^ UInt64(truncatingIfNeeded: size)) &* 0xff51_afd7_ed55_8ccd
-    return Int(truncatingIfNeeded: (hash &>> 32) & UInt64(truncatingIfNeeded: sets &- 1))
-      &* Self.ways
+    return table.set((mixed ^ UInt64(truncatingIfNeeded: size)) &* 0xff51_afd7_ed55_8ccd)
   }
 
   @inline(__always)
   private func probe(_ address: UInt64, _ tag: TranslationTag, _ size: Int) -> CachedTranslation? {
     let page = Self.page(address, size)
-    let first = set(page, tag.key, size)
-    for way in 0..<Self.ways where table.peek(first &+ way, 1) == page {
-      guard let row = table.read4(first &+ way), row.1 == page else { continue }
+    for number in set(page, tag.key, size) where table.peek(number, 1) == page {
+      guard let row = table.read4(number), row.1 == page else { continue }
       let found = TranslationTag(raw: row.2 & UInt64.ones(Self.tagBits))
       guard found.key == tag.key, isAlive(found, row.time) else { continue }
       return Self.decode(row.1, row.2, row.3)
@@ -195,11 +183,15 @@ struct TranslationCache {
     _ machine: any Machine
   ) {
     let page = Self.page(address, translation.size)
-    let first = set(page, tag.key, translation.size)
     lock.lock(machine)
     defer { lock.unlock() }
     guard clock.now == time else { return }
-    let row = freeRow(first, page, tag)
+    let row = table.replaceable(set(page, tag.key, translation.size)) { row in
+      let found = entry(row)
+      return found.page == page && found.tag.key == tag.key
+    } isDead: { row in
+      !isAlive(entry(row).tag, table.time(row))
+    }
     table.write(row, time: time, 3) { word in
       switch word {
       case 0: page
@@ -215,19 +207,6 @@ struct TranslationCache {
     let known = sizes[tag.isGlobal ? 1 : 0].load(ordering: .relaxed)
     sizes[tag.isGlobal ? 1 : 0].store(
       known | 1 &<< UInt64(truncatingIfNeeded: translation.size), ordering: .releasing)
-  }
-
-  /// The row with the same key, else a dead one, else the next victim.
-  private func freeRow(_ first: Int, _ page: UInt64, _ tag: TranslationTag) -> Int {
-    var dead: Int?
-    for row in first..<first + Self.ways {
-      let found = entry(row)
-      if found.page == page && found.tag.key == tag.key { return row }
-      if dead == nil && (found.page == 0 || !isAlive(found.tag, table.time(row))) { dead = row }
-    }
-    if let dead { return dead }
-    victim.pointee &+= 1
-    return first + Int(victim.pointee) & (Self.ways - 1)
   }
 
   private func entry(_ row: Int) -> (page: UInt64, tag: TranslationTag) {
@@ -292,7 +271,9 @@ struct TranslationCache {
       return removeAll { tag in
         !tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
           && (asid == nil || tag.isGlobal || tag.asid == asid)
-      } within: { range.overlaps($0) }
+      } within: {
+        range.overlaps($0)
+      }
     }
     each(vmid, wildcard) { vmid in
       for isNested in [false, true] {
@@ -305,7 +286,7 @@ struct TranslationCache {
         }
       }
     }
-    return (probes.partialValue + globalProbes.partialValue) * Self.ways
+    return (probes.partialValue + globalProbes.partialValue) * SequencedTable.ways
   }
 
   /// Stage 2 by address.
@@ -316,13 +297,15 @@ struct TranslationCache {
     guard !probes.overflow, probes.partialValue < table.rows / 8 else {
       return removeAll { tag in
         tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
-      } within: { range.overlaps($0) }
+      } within: {
+        range.overlaps($0)
+      }
     }
     each(vmid, wildcard) { vmid in
       let tag = TranslationTag(intermediate: vmid)
       eachPage(range, 0) { remove($0, tag, $1) }
     }
-    return probes.partialValue * Self.ways
+    return probes.partialValue * SequencedTable.ways
   }
 
   /// Pages in a range, of all sizes that entries have; at most a quarter of all integers.
@@ -352,8 +335,7 @@ struct TranslationCache {
 
   private func remove(_ address: UInt64, _ tag: TranslationTag, _ size: Int) {
     let page = Self.page(address, size)
-    let first = set(page, tag.key, size)
-    for row in first..<first + Self.ways {
+    for row in set(page, tag.key, size) {
       let found = entry(row)
       if found.page == page && found.tag.key == tag.key { table.clear(row) }
     }
@@ -371,7 +353,7 @@ struct TranslationCache {
 
   /// Empties the cache; under the lock.
   private func clear() {
-    for row in 0..<table.rows { table.clear(row) }
+    table.clearAll()
     for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
   }
 

@@ -40,7 +40,8 @@ struct GuestMemory {
   private static func table(count: Int) -> Table {
     let table = Table.allocate(capacity: count + 1)
     // The end's host pointer is never used.
-    (table + count).initialize(to: Region(address: 0, length: 0, host: UnsafeMutableRawPointer(table)))
+    (table + count).initialize(
+      to: Region(address: 0, length: 0, host: UnsafeMutableRawPointer(table)))
     return table
   }
 

@@ -56,9 +56,12 @@ extension SMMU {
     let token = accesses.begin()
     defer { accesses.end(token) }
     guard registers.flag(.cr0ack, CR0.smmuen) else { return bypassGlobally(access) }
+    // Sampled before the configuration is: a table pointer that a CFGI and a TLBI have replaced
+    // meanwhile must not fill the TLB.
+    let time = tlb.now
     var configuration: StreamConfiguration?
     do throws(Fault) {
-      return try translate(access, try configure(access, &configuration))
+      return try translate(access, try configure(access, &configuration), time)
     } catch {
       return conclude(error, access, configuration)
     }
@@ -92,7 +95,7 @@ extension SMMU {
 
   /// Steps 3 to 6.
   private func translate(
-    _ access: Access, _ configuration: StreamConfiguration
+    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32
   ) throws(Fault) -> Translation {
     switch configuration.policy {
     case .abort:
@@ -105,12 +108,12 @@ extension SMMU {
       if configuration.policy == .stage2 && !isPhysical(access.address) {
         throw Fault(event: .addressSize)
       }
-      return try translateByTables(access, configuration)
+      return try translateByTables(access, configuration, time)
     }
   }
 
   private func translateByTables(
-    _ access: Access, _ configuration: StreamConfiguration
+    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32
   ) throws(Fault) -> Translation {
     let plan = configuration.plan
     let effective = plan.effective(access)
@@ -121,7 +124,6 @@ extension SMMU {
       return cached.answer(access, effective, configuration.attributes(cached, access, features))
     }
     counters.add(.tlbMisses)
-    let time = tlb.now
     let (found, isGlobal) = try walk(access, effective, configuration)
     let tag = isGlobal ? configuration.tag.global : configuration.tag
     if let key, registers.flag(.cr0ack, CR0.smmuen) {

@@ -63,13 +63,15 @@ extension ByteWriter {
     put32(0)
   }
 
-  /// SMMUv3, node type 4, revision 4. DeviceIDs are StreamIDs.
+  /// SMMUv3, node type 4. From revision 5 on a flag says whether there is a DeviceID mapping for the
+  /// SMMU's own MSIs; there is none. In older ones it would be the first mapping wherever a GSIV is
+  /// 0, and the devices would lose theirs. DeviceIDs are StreamIDs.
   fileprivate mutating func smmu(
     _ iort: vsmmu_iort, _ mappings: [vsmmu_id_mapping], coherent: Bool
   ) {
     let hasITS = iort.its_offset != 0
     node(
-      type: 4, revision: 4, size: NodeSize.smmu, identifier: iort.identifier,
+      type: 4, revision: 5, size: NodeSize.smmu, identifier: iort.identifier,
       mappings: hasITS ? UInt32(mappings.count) : 0)
     put64(iort.base)
     put32(coherent ? 1 : 0)
