@@ -255,7 +255,8 @@ static void two_devices(void)
 	set_stage1(&two, 1, 5);
 	start(&work[0], &one, device_model);
 	start(&work[1], &two, device_model);
-	for (int round = 0; round < ROUNDS || !is_busy(&work[0]); round++) {
+	for (int round = 0; round < ROUNDS || !(is_busy(&work[0]) && is_busy(&work[1]));
+	     round++) {
 		move_page(&one, round);
 		EQUAL(translate(&two, 1, 0x1000, 0).address, DATA + 0x10000);
 	}
