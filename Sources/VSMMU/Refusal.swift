@@ -16,8 +16,8 @@ struct Refusal: Error {
   }
 }
 
-/// The size that a struct of the caller's says it has: at least the fields that none can do without,
-/// and zeros where this library knows no field.
+/// The size that a struct of the caller's says it has: at least the fields that none can do
+/// without, and zeros where this library knows no field.
 func checkedSize<T>(
   _ source: UnsafePointer<T>?, _ name: StaticString, least: Int
 ) throws(Refusal) -> Int {
