@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,7 +50,7 @@ static void on_irq(void *opaque, uint32_t line)
 	struct guest *guest = opaque;
 
 	if (CHECK(line < 4))
-		guest->interrupts[line]++;
+		__atomic_add_fetch(&guest->interrupts[line], 1, __ATOMIC_RELAXED);
 }
 
 static int32_t on_msi(void *opaque, uint64_t address, uint32_t data)
@@ -78,11 +79,15 @@ static void on_work(void *opaque)
 
 static void on_log(void *opaque, uint32_t blame, const char *message)
 {
+	/* Guest faults are told by the threads that meet them. */
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct guest *guest = opaque;
 
+	pthread_mutex_lock(&lock);
 	guest->logs++;
 	guest->blame = blame;
 	snprintf(guest->log, sizeof(guest->log), "%s", message);
+	pthread_mutex_unlock(&lock);
 }
 
 const vsmmu_ops guest_ops = {
