@@ -7,6 +7,16 @@ import SMMUSpec
 /// `ram` is registered with the SMMU (the fast path); addresses at `outside` reach the callbacks;
 /// all others, and those in `aborting`, are external aborts.
 public final class GuestMachine: Machine {
+  /// What the SMMU does outside, in the moment it does it.
+  public enum Call: Equatable {
+    case pulse(InterruptLine)
+    case signal(UInt64, UInt32)
+    case wrote(UInt64)
+    case write(UInt64)
+    case forget(Staleness)
+    case report(Report)
+  }
+
   public static let ramBase: UInt64 = 0x4000_0000
   public let ramSize: UInt64
   /// Answered by `read` and `write`, not registered.
@@ -26,6 +36,8 @@ public final class GuestMachine: Machine {
   public var onRelax: () -> Void = {}
   /// Called on each access outside RAM, before it is answered.
   public var onRead: (UInt64) -> Void = { _ in }
+  /// Called with each other effect, before it is recorded.
+  public var onCall: (Call) -> Void = { _ in }
   /// Addresses at or above this accept MSIs; below, an MSI aborts unless it is RAM or `outside`.
   public var messagesAccepted = true
 
@@ -54,6 +66,7 @@ public final class GuestMachine: Machine {
   }
 
   public func write(_ address: UInt64, from data: UnsafeRawPointer, count: Int) -> Bool {
+    onCall(.write(address))
     guard isOutside(address, count) else { return false }
     let start = Int(address - outside.lowerBound)
     outsideBytes.withUnsafeMutableBytes {
@@ -62,15 +75,28 @@ public final class GuestMachine: Machine {
     return true
   }
 
-  public func wrote(_ address: UInt64, count: UInt64) { written.append((address, count)) }
-  public func pulse(_ line: InterruptLine) { pulses.append(line) }
+  public func wrote(_ address: UInt64, count: UInt64) {
+    onCall(.wrote(address))
+    written.append((address, count))
+  }
+  public func pulse(_ line: InterruptLine) {
+    onCall(.pulse(line))
+    pulses.append(line)
+  }
   public func signal(_ address: UInt64, _ data: UInt32) -> Bool {
+    onCall(.signal(address, data))
     if messagesAccepted { messages.append((address, data)) }
     return messagesAccepted
   }
-  public func forget(_ what: Staleness) { stale.append(what) }
+  public func forget(_ what: Staleness) {
+    onCall(.forget(what))
+    stale.append(what)
+  }
   public func commandsLeft() { commandsLeftCount += 1 }
-  public func report(_ what: Report) { reports.append(what) }
+  public func report(_ what: Report) {
+    onCall(.report(what))
+    reports.append(what)
+  }
   public func relax() { onRelax() }
 
   /// What was pulsed since the last call.
@@ -85,6 +111,15 @@ public final class GuestMachine: Machine {
   public func takeStale() -> [Staleness] {
     defer { stale = [] }
     return stale
+  }
+
+  public func takeReports() -> [Report] {
+    defer { reports = [] }
+    return reports
+  }
+  public func takeWritten() -> [(address: UInt64, count: UInt64)] {
+    defer { written = [] }
+    return written
   }
 
   // MARK: Memory
