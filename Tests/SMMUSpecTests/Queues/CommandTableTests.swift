@@ -174,7 +174,7 @@ struct CommandTableTests {
     }
   }
 
-  @Test("commands of features that are not built are illegal (R-070, R-335)")
+  @Test("commands of features that are not built are illegal (R-070)")
   func absent() {
     for sheet in CommandSheet.all where sheet.need == .notBuilt {
       for features in FeatureCase.all {
