@@ -61,5 +61,6 @@ let package = Package(
         tests("SMMUSpecTests", ["SMMUSpec"]),
         tests("SMMUModelTests", ["SMMUModel", "SMMUSpec", "TestSupport"]),
         tests("VSMMUTests", ["VSMMU", "CVSMMU"]),
+        tests("ScenarioTests", ["VSMMU", "CVSMMU"]),
       ])
 )

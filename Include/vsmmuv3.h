@@ -14,9 +14,11 @@
  * -ENOMEM; the call changed nothing. The host's: -EIO. The guest's: never an error of a call but an
  * event record, GERROR or CERROR that the guest reads, and for a DMA a result kind (section 6).
  *
- * STRUCTS that you fill start with `size`: set it to sizeof the struct. Zero in any other field
- * means the default. A larger struct than this library knows is accepted while its unknown tail is
- * zero, else -E2BIG. Fields are only ever added at the end.
+ * POINTERS may be NULL only where this is said; elsewhere NULL is -EINVAL.
+ *
+ * STRUCTS start with `size`: set it to sizeof the struct, in those that the library fills too. Zero
+ * in any other field means the default. A larger struct than this library knows is accepted while
+ * its unknown tail is zero, else -E2BIG. Fields are only ever added at the end.
  *
  * THREADS. "any" = from any thread at any time; "serial" = from any thread, the library serialises;
  * "alone" = while no other call on this device is running.
@@ -44,14 +46,6 @@
 
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-/* A pointer may be NULL only where this is said. The Swift side of the library is checked for it. */
-#ifdef __swift__
-#pragma clang assume_nonnull begin
-#define VSMMU_NULLABLE _Nullable
-#else
-#define VSMMU_NULLABLE
 #endif
 
 /* ---------------------------------------------------------------------------------------------
@@ -115,30 +109,30 @@ typedef struct vsmmu_ops {
 	 * else for an external abort, which the guest sees as the architecture says. Lengths are at
 	 * most 64 for the SMMU's own accesses and the segment length for vsmmu_dma_*. NULL: every
 	 * such access aborts. */
-	int32_t (*VSMMU_NULLABLE mem_read)(void *VSMMU_NULLABLE opaque, uint64_t address,
+	int32_t (*mem_read)(void *opaque, uint64_t address,
 					   void *data, uint64_t length);
-	int32_t (*VSMMU_NULLABLE mem_write)(void *VSMMU_NULLABLE opaque, uint64_t address,
+	int32_t (*mem_write)(void *opaque, uint64_t address,
 					    const void *data, uint64_t length);
 
 	/* Registered RAM was written by the device or by vsmmu_dma_write: for migration. */
-	void (*VSMMU_NULLABLE mem_dirty)(void *VSMMU_NULLABLE opaque, uint64_t address, uint64_t length);
+	void (*mem_dirty)(void *opaque, uint64_t address, uint64_t length);
 
 	/* Pulse a wired interrupt (VSMMU_IRQ_*). */
-	void (*VSMMU_NULLABLE irq)(void *VSMMU_NULLABLE opaque, uint32_t line);
+	void (*irq)(void *opaque, uint32_t line);
 
 	/* Send an MSI: a 32-bit little-endian write whose target is no registered RAM. Returns 0, or
 	 * anything else for an abort (GERROR.MSI_*_ABT_ERR). NULL: mem_write is used. */
-	int32_t (*VSMMU_NULLABLE msi)(void *VSMMU_NULLABLE opaque, uint64_t address, uint32_t data);
+	int32_t (*msi)(void *opaque, uint64_t address, uint32_t data);
 
 	/* Translations or configuration became stale. Runs before the command counts as consumed. */
-	void (*VSMMU_NULLABLE invalidate)(void *VSMMU_NULLABLE opaque,
+	void (*invalidate)(void *opaque,
 					  const vsmmu_invalidation *what);
 
 	/* The budget of a call ended with commands left: call vsmmu_run() soon, from any thread. */
-	void (*VSMMU_NULLABLE work)(void *VSMMU_NULLABLE opaque);
+	void (*work)(void *opaque);
 
 	/* A sentence for people. Repetitions are thinned out: the 1st, 2nd, 4th, 8th ... are told. */
-	void (*VSMMU_NULLABLE log)(void *VSMMU_NULLABLE opaque, uint32_t blame,
+	void (*log)(void *opaque, uint32_t blame,
 				   const char *message);
 } vsmmu_ops;
 
@@ -173,22 +167,22 @@ typedef struct vsmmu_config {
 	/* Cached stream configurations, likewise; 0 = 256, at most 2^16. 192 bytes each. */
 	uint32_t configuration_entries;
 
-	/* Changes to the profile's ID registers: "NAME=value", separated by commas or spaces; NAME is a
-	 * field of IHI 0070 G.b 6.3.1 to 6.3.8 ("S2P=0,OAS=4,SIDSIZE=8") or a register name with an
-	 * index ("IIDR=0x43b"), value decimal or 0x... in the field's own encoding. What the library
-	 * does not implement is refused, and so is a set that 6.3.1-6.3.8 call illegal. NULL = none. */
-	const char *VSMMU_NULLABLE features;
+	/* Changes to the profile's ID registers: "NAME=value", separated by commas or spaces. NAME is a
+	 * field of IHI 0070 G.b 6.3.1 to 6.3.8 ("S2P=0, OAS=4, SIDSIZE=8") or a whole register ("IDR5",
+	 * "IIDR"); value is decimal or 0x..., in the field's own encoding. What the library does not
+	 * implement is refused, and so is a set that those clauses call illegal. NULL = none. */
+	const char *features;
 } vsmmu_config;
 
 /* Makes a device in its reset state. `message`, if not NULL, receives the sentence that explains a
  * failure (at most `message_size` bytes with the final NUL). Errors: -EINVAL (a field of the
  * configuration), -E2BIG (an unknown tail), -ENOMEM. */
 int32_t vsmmu_create(const vsmmu_config *config, const vsmmu_ops *ops,
-		     void *VSMMU_NULLABLE opaque, vsmmu_t *VSMMU_NULLABLE *out,
-		     char *VSMMU_NULLABLE message, size_t message_size);
+		     void *opaque, vsmmu_t **out,
+		     char *message, size_t message_size);
 
 /* Frees the device. NULL is a no-op. */
-void vsmmu_destroy(vsmmu_t *VSMMU_NULLABLE vsmmu);
+void vsmmu_destroy(vsmmu_t *vsmmu);
 
 /* Back to the reset state: registers, caches. RAM and streams stay registered. */
 int32_t vsmmu_reset(vsmmu_t *vsmmu);
@@ -247,7 +241,7 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
 #define VSMMU_ACCESS_PRIVILEGED 4u   /* else unprivileged */
 #define VSMMU_ACCESS_SUBSTREAM 8u    /* `substream` is valid */
 #define VSMMU_ACCESS_ATOMIC 16u      /* reads and writes; counts as a write */
-#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never an event, always an abort where it fails */
+#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never recorded, an abort where it fails (3.14) */
 #define VSMMU_ACCESS_ATTRIBUTES 64u  /* `attributes` is valid, and wanted in the result */
 
 /* Memory attributes: bits 7:0 a MAIR_ELx byte (DDI 0487 D24.2.109), bits 9:8 shareability (0 none,
@@ -278,7 +272,7 @@ typedef struct vsmmu_result {
 	uint64_t address;     /* guest physical address, bytes */
 	uint64_t length;      /* bytes from `address` on that this translation covers, at least 1 */
 	uint32_t permissions; /* VSMMU_PERMIT_*, for this access's privilege */
-	uint32_t event;       /* number of the event (7.3) that describes the fault, 0 if silent or OK */
+	uint32_t event;       /* the event (7.3) that describes the fault, recorded or not; 0 = none */
 	uint32_t attributes;  /* output attributes, with VSMMU_ACCESS_ATTRIBUTES */
 	uint32_t reserved;
 } vsmmu_result;
@@ -313,7 +307,7 @@ int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
  * Sources/SMMUModel/State/Snapshot.swift). Caches are not part of it: a restored device starts with
  * cold ones. Returns the number of bytes, whether or not they fit into `capacity`; `data` may be
  * NULL with capacity 0. */
-int64_t vsmmu_save(vsmmu_t *vsmmu, void *VSMMU_NULLABLE data, uint64_t capacity);
+int64_t vsmmu_save(vsmmu_t *vsmmu, void *data, uint64_t capacity);
 
 /* Checks a stream against this device without applying it. Errors: -EINVAL (damaged, truncated, or
  * of a device whose ID registers differ; the message names the fields), -E2BIG (a newer version). */
@@ -367,7 +361,7 @@ typedef struct vsmmu_iort {
 	/* Interrupt numbers (GSIVs) by VSMMU_IRQ_*; 0 = none. */
 	uint32_t gsiv[4];
 	/* `mapping_count` mappings; the root complex node carries them. */
-	const vsmmu_id_mapping *VSMMU_NULLABLE mappings;
+	const vsmmu_id_mapping *mappings;
 	uint32_t mapping_count;
 	uint32_t identifier; /* the SMMU node's; the root complex gets identifier + 1 */
 } vsmmu_iort;
@@ -376,11 +370,7 @@ typedef struct vsmmu_iort {
  * whose requester IDs map to it. Returns the number of bytes, whether or not they fit, or -EINVAL,
  * -E2BIG. */
 int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
-			 void *VSMMU_NULLABLE data, uint64_t capacity);
-
-#ifdef __swift__
-#pragma clang assume_nonnull end
-#endif
+			 void *data, uint64_t capacity);
 
 #ifdef __cplusplus
 }

@@ -34,6 +34,8 @@ public final class SMMU: @unchecked Sendable {
   let eventLock: SpinLock
   /// Something was invalidated that accesses in progress may still use.
   var isUnsettled = false
+  /// Rows of the TLB that the command in progress has looked at.
+  var searchedRows = 0
 
   public init(_ features: Features, _ options: Options = Options(), machine: any Machine) {
     self.features = features
@@ -68,7 +70,7 @@ public final class SMMU: @unchecked Sendable {
 
   /// Empties the caches, as reset and restore do.
   func forgetEverything() {
-    tlb.invalidate(.everything, wildcard: 0, machine)
+    _ = tlb.invalidate(.everything, wildcard: 0, machine)
     configurations.forget(streams: 0, .max, machine)
     accesses.drain(machine)
     machine.forget(.translations(.everything))

@@ -3,7 +3,9 @@
 extension UInt64 {
   /// Bits `high` down to `low`, as the architecture writes them: `word[55, 6]`.
   public subscript(_ high: Int, _ low: Int) -> UInt64 {
-    @inline(__always) get { (self &>> UInt64(truncatingIfNeeded: low)) & UInt64.ones(high - low + 1) }
+    @inline(__always) get {
+      (self &>> UInt64(truncatingIfNeeded: low)) & UInt64.ones(high - low + 1)
+    }
     @inline(__always) set {
       let mask = UInt64.ones(high - low + 1) &<< UInt64(truncatingIfNeeded: low)
       self = self & ~mask | (newValue &<< UInt64(truncatingIfNeeded: low)) & mask
@@ -66,7 +68,9 @@ public protocol Layout {
 extension Layout {
   public subscript(_ field: Field) -> UInt64 {
     @inline(__always) get { self[word: field.high >> 6][field.high & 63, field.low & 63] }
-    @inline(__always) set { self[word: field.high >> 6][field.high & 63, field.low & 63] = newValue }
+    @inline(__always) set {
+      self[word: field.high >> 6][field.high & 63, field.low & 63] = newValue
+    }
   }
 
   /// A one-bit field.

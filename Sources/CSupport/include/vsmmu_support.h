@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 /* A mutex on the heap, NULL if there is no memory. */
-void *_Nullable vsmmu_support_mutex_create(void);
-void vsmmu_support_mutex_destroy(void *_Nonnull mutex);
-void vsmmu_support_mutex_lock(void *_Nonnull mutex);
-void vsmmu_support_mutex_unlock(void *_Nonnull mutex);
+void *vsmmu_support_mutex_create(void);
+void vsmmu_support_mutex_destroy(void *mutex);
+void vsmmu_support_mutex_lock(void *mutex);
+void vsmmu_support_mutex_unlock(void *mutex);
 
 /* Gives the processor to another thread. */
 void vsmmu_support_yield(void);

@@ -7,7 +7,6 @@ import Synchronization
 ///
 /// A row: {sequence, time} · {identity} · {tag} · {plan} · STE · CD.
 struct ConfigurationCache {
-  private static var ways: Int { 4 }
   private static var rowWords: Int { 24 }
   private static var usedWords: Int { 19 }
   private static var streams: Int { 1024 }
@@ -18,25 +17,19 @@ struct ConfigurationCache {
   }
 
   private let table: SequencedTable
-  private let sets: Int
   private let clock: InvalidationClock
   private let lock: SpinLock
-  private let victim: UnsafeMutablePointer<UInt32>
 
   init(entries: Int) {
-    sets = max(entries / Self.ways, 1)
-    table = SequencedTable(rows: sets * Self.ways, rowWords: Self.rowWords)
+    table = SequencedTable(entries: entries, rowWords: Self.rowWords)
     clock = InvalidationClock(stamps: 1 + Self.streams)
     lock = SpinLock()
-    victim = .allocate(capacity: 1)
-    victim.initialize(to: 0)
   }
 
   func deallocate() {
     table.deallocate()
     clock.deallocate()
     lock.deallocate()
-    victim.deallocate()
   }
 
   /// The time to give to `insert`, taken before the fetch.
@@ -60,10 +53,8 @@ struct ConfigurationCache {
   }
 
   @inline(__always)
-  private func set(_ identity: UInt64) -> Int {
-    let hash = identity &* 0x9e37_79b9_7f4a_7c15
-    return Int(truncatingIfNeeded: (hash &>> 32) & UInt64(truncatingIfNeeded: sets &- 1))
-      &* Self.ways
+  private func set(_ identity: UInt64) -> Range<Int> {
+    table.set(identity &* 0x9e37_79b9_7f4a_7c15)
   }
 
   @inline(__always)
@@ -76,9 +67,8 @@ struct ConfigurationCache {
   @inline(__always)
   func plan(of access: Access) -> (plan: StreamPlan, tag: TranslationTag)? {
     guard let identity = Self.identity(access) else { return nil }
-    let first = set(identity)
-    for way in 0..<Self.ways where table.peek(first &+ way, 1) == identity {
-      guard let row = table.read4(first &+ way), row.1 == identity, isAlive(identity, row.time)
+    for number in set(identity) where table.peek(number, 1) == identity {
+      guard let row = table.read4(number), row.1 == identity, isAlive(identity, row.time)
       else { continue }
       return (StreamPlan(raw: row.3), TranslationTag(raw: row.2))
     }
@@ -88,8 +78,7 @@ struct ConfigurationCache {
   /// All of it.
   func configuration(of access: Access) -> StreamConfiguration? {
     guard let identity = Self.identity(access) else { return nil }
-    let first = set(identity)
-    for row in first..<first + Self.ways where table.peek(row, 1) == identity {
+    for row in set(identity) where table.peek(row, 1) == identity {
       var words = InlineArray<19, UInt64>(repeating: 0)
       let time = table.time(row)
       let isWhole = table.read(row, from: 1, Self.usedWords) { words[$0] = $1 }
@@ -115,7 +104,12 @@ struct ConfigurationCache {
     lock.lock(machine)
     defer { lock.unlock() }
     guard clock.now == time else { return }
-    table.write(freeRow(identity), time: time, Self.usedWords) { word in
+    let row = table.replaceable(set(identity)) {
+      table.peek($0, 1) == identity
+    } isDead: {
+      !isAlive(table.peek($0, 1), table.time($0))
+    }
+    table.write(row, time: time, Self.usedWords) { word in
       switch word {
       case 0: identity
       case 1: configuration.tag.raw
@@ -126,28 +120,12 @@ struct ConfigurationCache {
     }
   }
 
-  private func freeRow(_ identity: UInt64) -> Int {
-    let first = set(identity)
-    var dead: Int?
-    for row in first..<first + Self.ways {
-      let found = table.peek(row, 1)
-      if found == identity { return row }
-      if dead == nil && (found == 0 || !isAlive(found, table.time(row))) { dead = row }
-    }
-    if let dead { return dead }
-    victim.pointee &+= 1
-    return first + Int(victim.pointee) & (Self.ways - 1)
-  }
-
   /// CMD_CFGI_STE, _STE_RANGE and _ALL (§4.3.1, §4.3.2): STEs with all that was fetched through
   /// them. The cost does not grow with the range.
   func forget(streams first: StreamID, _ last: StreamID, _ machine: any Machine) {
     lock.lock(machine)
     defer { lock.unlock() }
-    guard clock.advance() else {
-      for row in 0..<table.rows { table.clear(row) }
-      return
-    }
+    guard advance() else { return }
     guard last &- first < UInt32(Self.streams) else {
       clock.expire(Self.everything)
       return
@@ -159,17 +137,20 @@ struct ConfigurationCache {
   func forget(_ stream: StreamID, _ substream: SubstreamID, _ machine: any Machine) {
     lock.lock(machine)
     defer { lock.unlock() }
-    guard clock.advance() else {
-      for row in 0..<table.rows { table.clear(row) }
-      return
-    }
+    guard advance() else { return }
     remove(Self.identity(stream, substream, true))
     if substream == 0 { remove(Self.identity(stream, 0, false)) }
   }
 
+  /// Starts a new moment; false if that emptied the cache.
+  private func advance() -> Bool {
+    if clock.advance() { return true }
+    table.clearAll()
+    return false
+  }
+
   private func remove(_ identity: UInt64) {
-    let first = set(identity)
-    for row in first..<first + Self.ways where table.peek(row, 1) == identity { table.clear(row) }
+    for row in set(identity) where table.peek(row, 1) == identity { table.clear(row) }
   }
 
   /// For tests: the next invalidation wraps the time.

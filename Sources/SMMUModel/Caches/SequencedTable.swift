@@ -2,26 +2,57 @@
 import SMMUSpec
 import Synchronization
 
-/// A fixed table of rows of 64-bit words that any thread may read while one writes: a row's word 0
-/// holds a sequence number, odd while the row changes. No row is ever freed, so a reader without a
-/// lock can at worst read a torn row, and notices.
+/// A fixed, set-associative table of rows of 64-bit words that any thread may read while one writes:
+/// a row's word 0 holds a sequence number, odd while the row changes. No row is ever freed, so a
+/// reader without a lock can at worst read a torn row, and notices.
 ///
 /// Word 0 is {sequence, time}: bits 63:32 and 31:0. Word 1 is zero in an empty row.
 struct SequencedTable {
+  static var ways: Int { 4 }
   let rows: Int
   let rowWords: Int
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
+  /// Which way of a set is replaced next; shared by all sets.
+  private let victim: UnsafeMutablePointer<UInt32>
 
-  init(rows: Int, rowWords: Int) {
-    self.rows = rows
+  /// `entries` is a power of two; a set is the least that there is.
+  init(entries: Int, rowWords: Int) {
+    rows = max(entries, Self.ways)
     self.rowWords = rowWords
+    victim = .allocate(capacity: 1)
+    victim.initialize(to: 0)
     // Rows of 32 and 192 bytes must not share a cache line more than needed.
     let raw = UnsafeMutableRawPointer.allocate(byteCount: rows * rowWords * 8, alignment: 64)
     words = raw.bindMemory(to: Atomic<UInt64>.self, capacity: rows * rowWords)
     for i in 0..<rows * rowWords { (words + i).initialize(to: Atomic(0)) }
   }
 
-  func deallocate() { words.deallocate() }
+  func deallocate() {
+    words.deallocate()
+    victim.deallocate()
+  }
+
+  /// The rows of the set that a hash falls into.
+  @inline(__always)
+  func set(_ hash: UInt64) -> Range<Int> {
+    let mask = UInt64(truncatingIfNeeded: rows / Self.ways &- 1)
+    let first = Int(truncatingIfNeeded: (hash &>> 32) & mask) &* Self.ways
+    return Range(uncheckedBounds: (first, first &+ Self.ways))
+  }
+
+  /// The row to fill in a set: the one with the same key, else a dead one, else the next victim.
+  func replaceable(
+    _ set: Range<Int>, isSame: (Int) -> Bool, isDead: (Int) -> Bool
+  ) -> Int {
+    var dead: Int?
+    for row in set {
+      if isSame(row) { return row }
+      if dead == nil && (peek(row, 1) == 0 || isDead(row)) { dead = row }
+    }
+    if let dead { return dead }
+    victim.pointee &+= 1
+    return set.lowerBound + Int(victim.pointee) & (Self.ways - 1)
+  }
 
   @inline(__always)
   private func row(_ number: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
@@ -72,4 +103,8 @@ struct SequencedTable {
 
   /// Empties a row. Under the cache's lock.
   func clear(_ number: Int) { write(number, time: 0, rowWords - 1) { _ in 0 } }
+
+  func clearAll() {
+    for row in 0..<rows { clear(row) }
+  }
 }

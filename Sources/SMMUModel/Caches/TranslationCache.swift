@@ -67,7 +67,6 @@ struct CachedTranslation: Equatable, Sendable {
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
 struct TranslationCache {
-  private static var ways: Int { 4 }
   private static var rowWords: Int { 4 }
 
   private static var vmids: Int { 256 }
@@ -82,24 +81,18 @@ struct TranslationCache {
   }
 
   private let table: SequencedTable
-  private let sets: Int
   private let clock: InvalidationClock
   /// Sizes that entries have had since the cache was last empty, as a set of log2 values: what a
   /// look-up must try. For entries of one ASID or of stage 2, and for global ones.
   private let sizes: UnsafeMutablePointer<Atomic<UInt64>>
   private let lock: SpinLock
-  /// Which way of a set is replaced next; shared by all sets.
-  private let victim: UnsafeMutablePointer<UInt32>
 
   init(entries: Int) {
-    sets = max(entries / Self.ways, 1)
-    table = SequencedTable(rows: sets * Self.ways, rowWords: Self.rowWords)
+    table = SequencedTable(entries: entries, rowWords: Self.rowWords)
     clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + Self.asids)
     sizes = .allocate(capacity: 2)
     for i in 0..<2 { (sizes + i).initialize(to: Atomic(0)) }
     lock = SpinLock()
-    victim = .allocate(capacity: 1)
-    victim.initialize(to: 0)
   }
 
   func deallocate() {
@@ -107,7 +100,6 @@ struct TranslationCache {
     clock.deallocate()
     sizes.deallocate()
     lock.deallocate()
-    victim.deallocate()
   }
 
   // MARK: Look-up
@@ -140,21 +132,17 @@ struct TranslationCache {
     address.aligned(down: size) | UInt64(truncatingIfNeeded: size)
   }
 
-  /// First row of the set for a key.
   @inline(__always)
-  private func set(_ page: UInt64, _ key: UInt64, _ size: Int) -> Int {
+  private func set(_ page: UInt64, _ key: UInt64, _ size: Int) -> Range<Int> {
     let mixed = (page &>> UInt64(truncatingIfNeeded: size)) ^ (key &* 0x9e37_79b9_7f4a_7c15)
-    let hash = (mixed ^ UInt64(truncatingIfNeeded: size)) &* 0xff51_afd7_ed55_8ccd
-    return Int(truncatingIfNeeded: (hash &>> 32) & UInt64(truncatingIfNeeded: sets &- 1))
-      &* Self.ways
+    return table.set((mixed ^ UInt64(truncatingIfNeeded: size)) &* 0xff51_afd7_ed55_8ccd)
   }
 
   @inline(__always)
   private func probe(_ address: UInt64, _ tag: TranslationTag, _ size: Int) -> CachedTranslation? {
     let page = Self.page(address, size)
-    let first = set(page, tag.key, size)
-    for way in 0..<Self.ways where table.peek(first &+ way, 1) == page {
-      guard let row = table.read4(first &+ way), row.1 == page else { continue }
+    for number in set(page, tag.key, size) where table.peek(number, 1) == page {
+      guard let row = table.read4(number), row.1 == page else { continue }
       let found = TranslationTag(raw: row.2 & UInt64.ones(Self.tagBits))
       guard found.key == tag.key, isAlive(found, row.time) else { continue }
       return Self.decode(row.1, row.2, row.3)
@@ -195,11 +183,15 @@ struct TranslationCache {
     _ machine: any Machine
   ) {
     let page = Self.page(address, translation.size)
-    let first = set(page, tag.key, translation.size)
     lock.lock(machine)
     defer { lock.unlock() }
     guard clock.now == time else { return }
-    let row = freeRow(first, page, tag)
+    let row = table.replaceable(set(page, tag.key, translation.size)) { row in
+      let found = entry(row)
+      return found.page == page && found.tag.key == tag.key
+    } isDead: { row in
+      !isAlive(entry(row).tag, table.time(row))
+    }
     table.write(row, time: time, 3) { word in
       switch word {
       case 0: page
@@ -217,66 +209,46 @@ struct TranslationCache {
       known | 1 &<< UInt64(truncatingIfNeeded: translation.size), ordering: .releasing)
   }
 
-  /// The row with the same key, else a dead one, else the next victim.
-  private func freeRow(_ first: Int, _ page: UInt64, _ tag: TranslationTag) -> Int {
-    var dead: Int?
-    for row in first..<first + Self.ways {
-      let found = entry(row)
-      if found.page == page && found.tag.key == tag.key { return row }
-      if dead == nil && (found.page == 0 || !isAlive(found.tag, table.time(row))) { dead = row }
-    }
-    if let dead { return dead }
-    victim.pointee &+= 1
-    return first + Int(victim.pointee) & (Self.ways - 1)
-  }
-
   private func entry(_ row: Int) -> (page: UInt64, tag: TranslationTag) {
     (table.peek(row, 1), TranslationTag(raw: table.peek(row, 2) & UInt64.ones(Self.tagBits)))
   }
 
   // MARK: Invalidation
 
-  /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6).
-  func invalidate(_ what: TLBInvalidation, wildcard: VMID, _ machine: any Machine) {
+  /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). Returns how
+  /// many rows were looked at: invalidations by VMID, ASID and of everything look at none.
+  func invalidate(_ what: TLBInvalidation, wildcard: VMID, _ machine: any Machine) -> Int {
     lock.lock(machine)
     defer { lock.unlock() }
     guard clock.advance() else {
       clear()
-      return
+      return table.rows
     }
     switch what {
-    case .nothing: break
+    case .nothing:
+      return 0
     case .everything:
       clock.expire(Self.everything)
       for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
+      return 0
     case .stage1(let vmid):
       each(vmid, wildcard) { clock.expire(Self.stage1($0)) }
+      return 0
     case .machine(let vmid):
       each(vmid, wildcard) {
         clock.expire(Self.stage1($0))
         clock.expire(Self.stage2($0))
       }
+      return 0
     case .asid(let vmid, let asid):
       each(vmid, wildcard) { clock.expire(Self.context($0, asid)) }
-    case .address(let vmid, let asid?, let range):
-      each(vmid, wildcard) {
-        let tag = TranslationTag(vmid: $0, asid: asid, nonShared: false, nested: false)
-        remove(tag, range, 0)
-        // Global entries go whatever their ASID (§4.4.2.4), of either ASET.
-        remove(tag.global, range, 1)
-        let other = TranslationTag(vmid: $0, asid: asid, nonShared: true, nested: false)
-        remove(other.global, range, 1)
-      }
-    case .address(let vmid, nil, let range):
-      removeAll { page, tag in
-        !tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0 && range.overlaps(page)
-      }
+      return 0
+    case .address(let vmid, let asid, let range):
+      return remove(vmid, wildcard, asid, range)
     case .intermediate(let vmid, let range):
-      each(vmid, wildcard) {
-        remove(TranslationTag(intermediate: $0), range, 0)
-        // Nested translations hold stage 2 information without knowing its IPA.
-        clock.expire(Self.nested($0))
-      }
+      // Nested translations hold stage 2 information without knowing its IPA.
+      each(vmid, wildcard) { clock.expire(Self.nested($0)) }
+      return remove(intermediate: vmid, wildcard, range)
     }
   }
 
@@ -285,50 +257,103 @@ struct TranslationCache {
     for low in 0...wildcard { body(vmid & ~wildcard | low) }
   }
 
-  /// Removes the entries of one tag that overlap `range`: by probing its pages, or by looking at
-  /// every row where those are fewer.
-  private func remove(_ tag: TranslationTag, _ range: AddressRange, _ kind: Int) {
-    // A nested and a plain stage 1 entry share their key.
+  /// Stage 1 by address. Global entries go whatever their ASID (§4.4.2.4).
+  private func remove(
+    _ vmid: VMID, _ wildcard: VMID, _ asid: ASID?, _ range: AddressRange
+  ) -> Int {
+    // Each page may be there alone and nested, and if global with either ASET.
+    let variants = 2 * Int(wildcard) + 2
+    let probes = pages(range, 0).multipliedReportingOverflow(by: variants)
+    let globalProbes = pages(range, 1).multipliedReportingOverflow(by: 2 * variants)
+    guard let asid, !probes.overflow, !globalProbes.overflow,
+      probes.partialValue < table.rows / 8, globalProbes.partialValue < table.rows / 8
+    else {
+      return removeAll { tag in
+        !tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
+          && (asid == nil || tag.isGlobal || tag.asid == asid)
+      } within: {
+        range.overlaps($0)
+      }
+    }
+    each(vmid, wildcard) { vmid in
+      for isNested in [false, true] {
+        let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: isNested)
+        eachPage(range, 0) { remove($0, tag, $1) }
+        let other = TranslationTag(vmid: vmid, asid: asid, nonShared: true, nested: isNested)
+        eachPage(range, 1) {
+          remove($0, tag.global, $1)
+          remove($0, other.global, $1)
+        }
+      }
+    }
+    return (probes.partialValue + globalProbes.partialValue) * SequencedTable.ways
+  }
+
+  /// Stage 2 by address.
+  private func remove(
+    intermediate vmid: VMID, _ wildcard: VMID, _ range: AddressRange
+  ) -> Int {
+    let probes = pages(range, 0).multipliedReportingOverflow(by: Int(wildcard) + 1)
+    guard !probes.overflow, probes.partialValue < table.rows / 8 else {
+      return removeAll { tag in
+        tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
+      } within: {
+        range.overlaps($0)
+      }
+    }
+    each(vmid, wildcard) { vmid in
+      let tag = TranslationTag(intermediate: vmid)
+      eachPage(range, 0) { remove($0, tag, $1) }
+    }
+    return probes.partialValue * SequencedTable.ways
+  }
+
+  /// Pages in a range, of all sizes that entries have; at most a quarter of all integers.
+  private func pages(_ range: AddressRange, _ kind: Int) -> Int {
+    var total: UInt64 = 0
+    var left = sizes[kind].load(ordering: .relaxed)
+    while left != 0 {
+      let shift = UInt64(truncatingIfNeeded: left.trailingZeroBitCount)
+      left &= left &- 1
+      total += (range.last &>> shift) &- (range.first &>> shift) &+ 1
+    }
+    // Sizes are 4 KiB and up, so a sum of 52-bit numbers.
+    return Int(truncatingIfNeeded: total)
+  }
+
+  private func eachPage(_ range: AddressRange, _ kind: Int, _ body: (UInt64, Int) -> Void) {
     var left = sizes[kind].load(ordering: .relaxed)
     while left != 0 {
       let size = left.trailingZeroBitCount
       left &= left &- 1
       let shift = UInt64(truncatingIfNeeded: size)
-      let pages = (range.last &>> shift) &- (range.first &>> shift)
-      guard pages < UInt64(truncatingIfNeeded: table.rows / Self.ways) else {
-        removeAll { page, found in found.key | Self.nestedMask == tag.key | Self.nestedMask
-          && range.overlaps(page) }
-        return
-      }
-      for number in 0...pages {
-        let address = ((range.first &>> shift) &+ number) &<< shift
-        remove(address, tag, size)
-        remove(address, TranslationTag(raw: tag.raw | Self.nestedMask), size)
+      for number in (range.first &>> shift)...(range.last &>> shift) {
+        body(number &<< shift, size)
       }
     }
   }
 
-  private static var nestedMask: UInt64 { 1 &<< 35 }
-
   private func remove(_ address: UInt64, _ tag: TranslationTag, _ size: Int) {
     let page = Self.page(address, size)
-    let first = set(page, tag.key, size)
-    for row in first..<first + Self.ways {
+    for row in set(page, tag.key, size) {
       let found = entry(row)
       if found.page == page && found.tag.key == tag.key { table.clear(row) }
     }
   }
 
-  private func removeAll(_ isMeant: (_ page: UInt64, TranslationTag) -> Bool) {
+  private func removeAll(
+    _ isMeant: (TranslationTag) -> Bool, within overlaps: (_ page: UInt64) -> Bool
+  ) -> Int {
     for row in 0..<table.rows {
       let found = entry(row)
-      if found.page != 0 && isMeant(found.page, found.tag) { table.clear(row) }
+      if found.page != 0 && isMeant(found.tag) && overlaps(found.page) { table.clear(row) }
     }
+    return table.rows
   }
 
   /// Empties the cache; under the lock.
   private func clear() {
-    for row in 0..<table.rows { table.clear(row) }
+    table.clearAll()
     for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
   }
 

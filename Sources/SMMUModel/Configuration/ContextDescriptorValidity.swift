@@ -9,13 +9,18 @@ extension ContextDescriptor {
     guard flag(Self.aa64), !flag(Self.s), !flag(Self.ha), !flag(Self.hd) else { return false }
     if features.terminateIsAbort && !flag(Self.a) { return false }
     if !features.asid16 && self[Self.asid] > 0xff { return false }
-    let lower = !flag(Self.epd0), upper = !flag(Self.epd1)
+    let lower = !flag(Self.epd0)
+    let upper = !flag(Self.epd1)
     if (lower || upper) && !features.allowsEndianness(big: flag(Self.endi)) { return false }
     // Both live halves count on any use of the CD (§5.4.1.1).
-    if lower && !isValidHalf(Granule(tg0: self[Self.tg0]), self[Self.t0sz], table(upper: false), features) {
+    if lower
+      && !isValidHalf(Granule(tg0: self[Self.tg0]), self[Self.t0sz], table(upper: false), features)
+    {
       return false
     }
-    if upper && !isValidHalf(Granule(tg1: self[Self.tg1]), self[Self.t1sz], table(upper: true), features) {
+    if upper
+      && !isValidHalf(Granule(tg1: self[Self.tg1]), self[Self.t1sz], table(upper: true), features)
+    {
       return false
     }
     return true

@@ -40,7 +40,8 @@ struct GuestMemory {
   private static func table(count: Int) -> Table {
     let table = Table.allocate(capacity: count + 1)
     // The end's host pointer is never used.
-    (table + count).initialize(to: Region(address: 0, length: 0, host: UnsafeMutableRawPointer(table)))
+    (table + count).initialize(
+      to: Region(address: 0, length: 0, host: UnsafeMutableRawPointer(table)))
     return table
   }
 
@@ -165,6 +166,54 @@ extension SMMU {
     counters.add(.externalAborts)
     machine.report(.messageAbort(address: address))
     return false
+  }
+
+  /// For the client's own accesses: `length` bytes, which may span regions; false is an abort.
+  public func copyOut(
+    _ address: UInt64, _ data: UnsafeMutableRawPointer, _ length: UInt64
+  ) -> Bool {
+    if let host = memory.host(address, length) {
+      data.copyMemory(from: host, byteCount: Int(length))
+      return true
+    }
+    return pieces(address, length) { piece, offset, count in
+      if let host = memory.host(piece, count) {
+        (data + offset).copyMemory(from: host, byteCount: Int(count))
+        return true
+      }
+      return machine.read(piece, into: data + offset, count: Int(count))
+    }
+  }
+
+  public func copyIn(_ address: UInt64, _ data: UnsafeRawPointer, _ length: UInt64) -> Bool {
+    if let host = memory.host(address, length) {
+      host.copyMemory(from: data, byteCount: Int(length))
+      machine.wrote(address, count: length)
+      return true
+    }
+    return pieces(address, length) { piece, offset, count in
+      if let host = memory.host(piece, count) {
+        host.copyMemory(from: data + offset, byteCount: Int(count))
+        machine.wrote(piece, count: count)
+        return true
+      }
+      return machine.write(piece, from: data + offset, count: Int(count))
+    }
+  }
+
+  /// Cuts a copy at the boundaries that regions can have.
+  private func pieces(
+    _ address: UInt64, _ length: UInt64, _ body: (UInt64, Int, UInt64) -> Bool
+  ) -> Bool {
+    var done: UInt64 = 0
+    while done < length {
+      let piece = address &+ done
+      let rest = GuestMemory.alignment - piece % GuestMemory.alignment
+      let count = min(rest, length - done)
+      guard body(piece, Int(done), count) else { return false }
+      done += count
+    }
+    return true
   }
 
   @inline(never)

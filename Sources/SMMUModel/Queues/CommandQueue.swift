@@ -3,7 +3,8 @@ import SMMUSpec
 
 /// The command queue (§3.5, §4.1.2, §7.1). Serialised by the caller.
 extension SMMU {
-  /// Consumes up to `budget` commands in order; true if more are waiting.
+  /// Consumes up to `budget` commands in order; true if more are waiting. Commands that search the
+  /// TLB count for more than one.
   @discardableResult
   public func consumeCommands(_ budget: Int) -> Bool {
     var left = budget
@@ -13,6 +14,7 @@ extension SMMU {
         return true
       }
       left -= 1
+      defer { left -= takeExtraWork() }
       var words = CommandWords()
       do throws(CommandError) {
         words = try fetch(slot)
@@ -23,6 +25,12 @@ extension SMMU {
       }
     }
     return false
+  }
+
+  /// A command costs about as much as looking at 64 rows of the TLB.
+  private func takeExtraWork() -> Int {
+    defer { searchedRows = 0 }
+    return searchedRows / 64
   }
 
   private struct Slot {
@@ -83,7 +91,7 @@ extension SMMU {
   /// Removes translations here and gives notice to those who keep copies.
   func invalidate(_ what: TLBInvalidation) {
     counters.add(.invalidations)
-    tlb.invalidate(what, wildcard: vmidWildcard, machine)
+    searchedRows += tlb.invalidate(what, wildcard: vmidWildcard, machine)
     isUnsettled = true
     machine.forget(.translations(what))
   }

@@ -80,7 +80,8 @@ private enum MemoryType: Equatable {
     func level(_ bits: UInt8) -> Cacheability {
       Cacheability(bits == 1 ? .none : bits == 2 ? .writeThrough : .writeBack)
     }
-    let outer = memAttr >> 2 & 3, inner = memAttr & 3
+    let outer = memAttr >> 2 & 3
+    let inner = memAttr & 3
     if outer == 0 {
       self = .device(inner)
     } else if inner == 0 {
@@ -145,7 +146,8 @@ extension MemoryAttributes {
   }
 
   /// Stage 2 on top: the stronger of both, or what S2FWB forces (D8.6.5, D8.6.6, §13.1.5, §13.1.6).
-  func combined(stage2 memAttr: UInt8, shareability other: UInt8, forced: Bool) -> MemoryAttributes {
+  func combined(stage2 memAttr: UInt8, shareability other: UInt8, forced: Bool) -> MemoryAttributes
+  {
     let type =
       forced ? self.type.forced(memAttr) : self.type.stronger(MemoryType(memAttr: memAttr))
     return MemoryAttributes(type, Self.wider(shareability, other))

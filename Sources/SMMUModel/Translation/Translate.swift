@@ -21,7 +21,7 @@ extension SMMU {
   /// Steps 1 to 4 for the access that finds all it needs in the caches. Takes no lock, allocates
   /// nothing, counts nothing.
   @inline(__always)
-  private func translateCached(_ access: Access) -> Translation? {
+  public func translateCached(_ access: Access) -> Translation? {
     guard registers.flag(.cr0ack, CR0.smmuen), !access.flags.contains(.attributes),
       let (plan, tag) = configurations.plan(of: access)
     else { return nil }
@@ -30,14 +30,17 @@ extension SMMU {
 
   @inline(__always)
   private func hit(_ access: Access, _ plan: StreamPlan, _ tag: TranslationTag) -> Translation? {
-    let policy = plan.policy
     let key: UInt64
-    if policy.usesStage1 {
+    switch plan.policy {
+    case .stage1, .nested:
       guard let canonical = plan.key(access.address) else { return nil }
       key = canonical
-    } else {
-      guard policy == .stage2 else { return nil }
+    case .stage2:
       key = access.address
+    case .bypass:
+      return isPhysical(access.address) ? identity(access, .incoming) : nil
+    case .abort:
+      return nil
     }
     guard let cached = tlb.lookUp(key, tag) else { return nil }
     let effective = plan.effective(access)
@@ -46,15 +49,19 @@ extension SMMU {
     return cached.answer(access, effective, .incoming)
   }
 
+  /// All steps, for any access.
   @inline(never)
-  private func translateFully(_ access: Access) -> Translation {
+  public func translateFully(_ access: Access) -> Translation {
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
     guard registers.flag(.cr0ack, CR0.smmuen) else { return bypassGlobally(access) }
+    // Sampled before the configuration is: a table pointer that a CFGI and a TLBI have replaced
+    // meanwhile must not fill the TLB.
+    let time = tlb.now
     var configuration: StreamConfiguration?
     do throws(Fault) {
-      return try translate(access, try configure(access, &configuration))
+      return try translate(access, try configure(access, &configuration), time)
     } catch {
       return conclude(error, access, configuration)
     }
@@ -78,6 +85,7 @@ extension SMMU {
   }
 
   /// The access goes on as it came; the whole output space is one mapping.
+  @inline(__always)
   private func identity(_ access: Access, _ attributes: MemoryAttributes) -> Translation {
     Translation(
       kind: .ok, address: access.address,
@@ -87,7 +95,7 @@ extension SMMU {
 
   /// Steps 3 to 6.
   private func translate(
-    _ access: Access, _ configuration: StreamConfiguration
+    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32
   ) throws(Fault) -> Translation {
     switch configuration.policy {
     case .abort:
@@ -100,12 +108,12 @@ extension SMMU {
       if configuration.policy == .stage2 && !isPhysical(access.address) {
         throw Fault(event: .addressSize)
       }
-      return try translateByTables(access, configuration)
+      return try translateByTables(access, configuration, time)
     }
   }
 
   private func translateByTables(
-    _ access: Access, _ configuration: StreamConfiguration
+    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32
   ) throws(Fault) -> Translation {
     let plan = configuration.plan
     let effective = plan.effective(access)
@@ -116,7 +124,6 @@ extension SMMU {
       return cached.answer(access, effective, configuration.attributes(cached, access, features))
     }
     counters.add(.tlbMisses)
-    let time = tlb.now
     let (found, isGlobal) = try walk(access, effective, configuration)
     let tag = isGlobal ? configuration.tag.global : configuration.tag
     if let key, registers.flag(.cr0ack, CR0.smmuen) {

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vsmmuv3_fdt.h - puts the SMMU of vsmmuv3.h into a device tree, with libfdt (link with -lfdt).
+ *
+ * The tree must be writable and have room for a few hundred bytes more (fdt_open_into). The result
+ * follows the bindings arm,smmu-v3 and pci-iommu:
+ *
+ *     iommu@9050000 {
+ *             compatible = "arm,smmu-v3";
+ *             reg = <0 0x9050000 0 0x20000>;
+ *             interrupts = <0 74 1>, ...;  interrupt-names = "eventq", ...;
+ *             #iommu-cells = <1>;
+ *     };
+ *     pcie@... { iommu-map = <0 &iommu 0 0x10000>; };
+ */
+#ifndef VSMMUV3_FDT_H
+#define VSMMUV3_FDT_H
+
+#include <libfdt.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vsmmuv3.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VSMMU_FDT_DMA_COHERENT 1u /* what IDR0.COHACC = 1 promises */
+
+typedef struct vsmmu_fdt {
+	uint32_t size;       /* sizeof(vsmmu_fdt) */
+	uint32_t flags;      /* VSMMU_FDT_* */
+	const char *parent;  /* path of the bus node that gets the SMMU; NULL = the root */
+	uint64_t base;       /* address of the register frame on that bus */
+	uint32_t phandle;    /* of the SMMU's node; not 0 */
+	uint32_t msi_parent; /* phandle of the ITS that gets the SMMU's own MSIs, 0 = none */
+	uint32_t msi_device; /* the SMMU's DeviceID there; left out if the ITS has #msi-cells 0 */
+	uint32_t mapping_count;
+	/* GIC SPI numbers (INTID - 32) by VSMMU_IRQ_*; 0 leaves the line out. The interrupt parent
+	 * of the bus must be a GIC with three interrupt cells. */
+	uint32_t spi[4];
+	const char *host_bridge; /* path of the PCI host bridge's node; NULL = no iommu-map */
+	const vsmmu_id_mapping *mappings;
+} vsmmu_fdt;
+
+/* Appends `value` as `cells` big-endian cells, most significant first. */
+static inline int vsmmu_fdt_append_number(void *fdt, int node, const char *name, int cells,
+					  uint64_t value)
+{
+	int error = 0;
+
+	if (cells < 1 || (cells == 1 && value > UINT32_MAX))
+		return -FDT_ERR_BADNCELLS;
+	for (int cell = cells - 1; cell >= 0 && error == 0; cell--)
+		error = fdt_appendprop_u32(fdt, node, name,
+					   cell < 2 ? (uint32_t)(value >> 32 * cell) : 0);
+	return error;
+}
+
+/* `interrupts` and `interrupt-names` of the lines that exist. */
+static inline int vsmmu_fdt_add_interrupts(void *fdt, int node, const uint32_t spi[4])
+{
+	static const char *const names[4] = { "eventq", "priq", "cmdq-sync", "gerror" };
+	int error = 0;
+
+	for (int line = 0; line < 4 && error == 0; line++) {
+		if (spi[line] == 0)
+			continue;
+		/* GIC binding: 0 = SPI, number, 1 = rising edge. */
+		error = fdt_appendprop_u32(fdt, node, "interrupts", 0);
+		if (error == 0)
+			error = fdt_appendprop_u32(fdt, node, "interrupts", spi[line]);
+		if (error == 0)
+			error = fdt_appendprop_u32(fdt, node, "interrupts", 1);
+		if (error == 0)
+			error = fdt_appendprop(fdt, node, "interrupt-names", names[line],
+					       (int)strlen(names[line]) + 1);
+	}
+	return error;
+}
+
+/* `msi-parent`: the ITS, and the DeviceID if the ITS tells devices apart. */
+static inline int vsmmu_fdt_add_msi_parent(void *fdt, int node, const vsmmu_fdt *what)
+{
+	int its = fdt_node_offset_by_phandle(fdt, what->msi_parent);
+	int length = 0;
+	const void *cells = its < 0 ? NULL : fdt_getprop(fdt, its, "#msi-cells", &length);
+	int one = cells != NULL && length == 4 && fdt32_ld((const fdt32_t *)cells) == 1;
+	int error = its < 0 ? its : fdt_setprop_u32(fdt, node, "msi-parent", what->msi_parent);
+
+	if (error == 0 && one)
+		error = fdt_appendprop_u32(fdt, node, "msi-parent", what->msi_device);
+	return error;
+}
+
+/* The SMMU's node. */
+static inline int vsmmu_fdt_add_node(void *fdt, const vsmmu_fdt *what)
+{
+	int parent = fdt_path_offset(fdt, what->parent ? what->parent : "/");
+	int address_cells = parent < 0 ? parent : fdt_address_cells(fdt, parent);
+	int size_cells = parent < 0 ? parent : fdt_size_cells(fdt, parent);
+	char name[32];
+	int node, error;
+
+	if (address_cells < 0 || size_cells < 0)
+		return address_cells < 0 ? address_cells : size_cells;
+	snprintf(name, sizeof name, "iommu@%llx", (unsigned long long)what->base);
+	node = fdt_add_subnode(fdt, parent, name);
+	if (node < 0)
+		return node;
+	error = fdt_setprop_string(fdt, node, "compatible", "arm,smmu-v3");
+	if (error == 0)
+		error = vsmmu_fdt_append_number(fdt, node, "reg", address_cells, what->base);
+	if (error == 0)
+		error = vsmmu_fdt_append_number(fdt, node, "reg", size_cells, VSMMU_MMIO_SIZE);
+	if (error == 0)
+		error = vsmmu_fdt_add_interrupts(fdt, node, what->spi);
+	if (error == 0)
+		error = fdt_setprop_u32(fdt, node, "#iommu-cells", 1);
+	if (error == 0 && (what->flags & VSMMU_FDT_DMA_COHERENT) != 0)
+		error = fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
+	if (error == 0 && what->msi_parent != 0)
+		error = vsmmu_fdt_add_msi_parent(fdt, node, what);
+	if (error == 0)
+		error = fdt_setprop_u32(fdt, node, "phandle", what->phandle);
+	return error;
+}
+
+/* The host bridge's iommu-map: <requester ID, phandle, StreamID, count> for each mapping. */
+static inline int vsmmu_fdt_add_map(void *fdt, const vsmmu_fdt *what)
+{
+	int node = fdt_path_offset(fdt, what->host_bridge);
+	int error = 0;
+
+	if (node < 0)
+		return node;
+	for (uint32_t i = 0; i < what->mapping_count && error == 0; i++) {
+		const vsmmu_id_mapping *mapping = &what->mappings[i];
+		const uint32_t cells[4] = { mapping->input_base, what->phandle,
+					    mapping->output_base, mapping->count };
+
+		for (int cell = 0; cell < 4 && error == 0; cell++)
+			error = fdt_appendprop_u32(fdt, node, "iommu-map", cells[cell]);
+	}
+	return error;
+}
+
+/* Adds the SMMU's node, and the iommu-map to the host bridge. Returns 0 or a negative libfdt error;
+ * after an error the tree may hold a part of it. Node offsets of the caller become invalid. */
+static inline int vsmmu_fdt_add(void *fdt, const vsmmu_fdt *what)
+{
+	int error;
+
+	if (what->size != sizeof *what || what->phandle == 0)
+		return -FDT_ERR_BADVALUE;
+	error = vsmmu_fdt_add_node(fdt, what);
+	if (error == 0 && what->host_bridge != NULL)
+		error = vsmmu_fdt_add_map(fdt, what);
+	return error;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

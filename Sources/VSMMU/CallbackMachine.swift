@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+import CSupport
+import CVSMMU
+import SMMUModel
+import SMMUSpec
+import Synchronization
+
+/// The machine of a C VMM: its `vsmmu_ops`.
+final class CallbackMachine: Machine {
+  private let ops: vsmmu_ops
+  private let opaque: UnsafeMutableRawPointer?
+  /// How often each kind of report was made: the 1st, 2nd, 4th, 8th ... are told.
+  private let told: UnsafeMutablePointer<Atomic<UInt64>>
+  private static var kinds: Int { 4 }
+
+  init(_ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?) {
+    self.ops = ops
+    self.opaque = opaque
+    told = .allocate(capacity: Self.kinds)
+    for i in 0..<Self.kinds { (told + i).initialize(to: Atomic(0)) }
+  }
+
+  deinit { told.deallocate() }
+
+  func read(_ address: UInt64, into data: UnsafeMutableRawPointer, count: Int) -> Bool {
+    guard let read = ops.mem_read else { return false }
+    return read(opaque, address, data, UInt64(count)) == 0
+  }
+
+  func write(_ address: UInt64, from data: UnsafeRawPointer, count: Int) -> Bool {
+    guard let write = ops.mem_write else { return false }
+    return write(opaque, address, data, UInt64(count)) == 0
+  }
+
+  func wrote(_ address: UInt64, count: UInt64) { ops.mem_dirty?(opaque, address, count) }
+
+  func pulse(_ line: InterruptLine) { ops.irq?(opaque, UInt32(line.rawValue)) }
+
+  func signal(_ address: UInt64, _ data: UInt32) -> Bool {
+    if let msi = ops.msi { return msi(opaque, address, data) == 0 }
+    var word = data.littleEndian
+    return withUnsafeBytes(of: &word) { write(address, from: $0.baseAddress!, count: 4) }
+  }
+
+  func forget(_ what: Staleness) {
+    guard let invalidate = ops.invalidate else { return }
+    var notice = vsmmu_invalidation(what)
+    invalidate(opaque, &notice)
+  }
+
+  func commandsLeft() { ops.work?(opaque) }
+
+  func relax() { vsmmu_support_yield() }
+
+  func report(_ what: Report) {
+    guard let log = ops.log else { return }
+    let times = told[what.kind].wrappingAdd(1, ordering: .relaxed).newValue
+    guard times & (times - 1) == 0 else { return }
+    var sentence = what.sentence
+    if times > 1 {
+      sentence.append(" (")
+      sentence.append(times)
+      sentence.append(" times)")
+    }
+    sentence.withCString { log(opaque, what.blame, $0) }
+  }
+}
+
+extension vsmmu_invalidation {
+  init(_ what: Staleness) {
+    self.init()
+    last = .max
+    switch what {
+    case .configuration(let first, let last):
+      kind = VSMMU_INVALIDATE_STREAMS
+      address = UInt64(first)
+      self.last = UInt64(last)
+    case .translations(.everything), .translations(.nothing):
+      kind = VSMMU_INVALIDATE_ALL
+    case .translations(.stage1(let vmid)), .translations(.machine(let vmid)):
+      kind = VSMMU_INVALIDATE_VMID
+      self.vmid = UInt32(vmid)
+    case .translations(.asid(let vmid, let asid)):
+      kind = VSMMU_INVALIDATE_ASID
+      self.vmid = UInt32(vmid)
+      self.asid = UInt32(asid)
+    case .translations(.address(let vmid, let asid, let range)):
+      kind = VSMMU_INVALIDATE_RANGE
+      flags = asid == nil ? VSMMU_INVALIDATE_ANY_ASID : 0
+      self.vmid = UInt32(vmid)
+      self.asid = UInt32(asid ?? 0)
+      address = range.first
+      last = range.last
+    case .translations(.intermediate(let vmid, let range)):
+      kind = VSMMU_INVALIDATE_IPA_RANGE
+      self.vmid = UInt32(vmid)
+      address = range.first
+      last = range.last
+    }
+  }
+}
+
+extension Report {
+  fileprivate var kind: Int {
+    switch self {
+    case .commandError: 0
+    case .eventsDropped: 1
+    case .eventQueueAbort: 2
+    case .messageAbort: 3
+    }
+  }
+
+  fileprivate var blame: UInt32 {
+    switch self {
+    case .commandError, .eventsDropped, .eventQueueAbort, .messageAbort: VSMMU_LOG_GUEST
+    }
+  }
+
+  fileprivate var sentence: Sentence {
+    var text = Sentence()
+    switch self {
+    case .commandError(.illegal, let opcode, let slot):
+      text.append("the command queue stopped at an illegal command, opcode ")
+      text.append(hex: UInt64(opcode))
+      text.append(" in slot ")
+      text.append(UInt64(slot))
+    case .commandError(.abort, _, let slot):
+      text.append("the command queue stopped: slot ")
+      text.append(UInt64(slot))
+      text.append(" could not be read")
+    case .eventsDropped:
+      text.append("an event was lost: the event queue is full or off")
+    case .eventQueueAbort:
+      text.append("an event was lost: the event queue could not be written")
+    case .messageAbort(let address):
+      text.append("an MSI could not be written to ")
+      text.append(hex: address)
+    }
+    return text
+  }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+import CSupport
+import CVSMMU
+import SMMUModel
+import SMMUSpec
+
+/// What a `vsmmu_t *` points to: an SMMU, the lock that serialises its registers, and the sentence
+/// about the last refusal.
+final class Device {
+  let smmu: SMMU
+  let machine: CallbackMachine
+  let streams: StreamDirectory
+  private let mutex: Mutex
+  /// Guards the sentence alone: a thread inside an access may be refused while a serial call waits
+  /// for that access.
+  private let refusalMutex: Mutex
+  private var refusal = Sentence()
+
+  init(_ config: vsmmu_config, _ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?) throws(Refusal)
+  {
+    let features = try Self.features(config)
+    let options = try Self.options(config)
+    guard let mutex = Mutex(), let refusalMutex = Mutex(), let streamsMutex = Mutex() else {
+      throw Refusal(vsmmu_support_enomem, Sentence("no memory for a lock"))
+    }
+    self.mutex = mutex
+    self.refusalMutex = refusalMutex
+    streams = StreamDirectory(streamsMutex)
+    machine = CallbackMachine(ops, opaque)
+    smmu = SMMU(features, options, machine: machine)
+  }
+
+  deinit {
+    mutex.destroy()
+    refusalMutex.destroy()
+  }
+
+  private static func features(_ config: vsmmu_config) throws(Refusal) -> Features {
+    var features: Features
+    switch config.profile {
+    case VSMMU_PROFILE_FULL: features = .full
+    case VSMMU_PROFILE_LINUX: features = .linux
+    default: throw .invalid("config.profile is no VSMMU_PROFILE_*")
+    }
+    try features.apply(config.features)
+    return features
+  }
+
+  private static func options(_ config: vsmmu_config) throws(Refusal) -> Options {
+    let known =
+      VSMMU_STRICT_PAGES | VSMMU_STRICT_COMMANDS | VSMMU_QUIRK_TLBI_EL2 | VSMMU_RESET_ABORTS
+      | VSMMU_NO_WIRED_IRQ
+    guard config.flags & ~known == 0 else {
+      throw .invalid("config.flags has a bit set that this library does not know")
+    }
+    guard config.tlb_entries <= 1 << 24 else {
+      throw .invalid("config.tlb_entries is more than 2^24")
+    }
+    guard config.configuration_entries <= 1 << 16 else {
+      throw .invalid("config.configuration_entries is more than 2^16")
+    }
+    var options = Options()
+    if config.command_budget != 0 { options.commandBudget = Int(config.command_budget) }
+    if config.tlb_entries != 0 { options.tlbEntries = roundedUp(config.tlb_entries) }
+    if config.configuration_entries != 0 {
+      options.configurationEntries = roundedUp(config.configuration_entries)
+    }
+    options.strictPages = config.flags & VSMMU_STRICT_PAGES != 0
+    options.commandRules.strictReserved = config.flags & VSMMU_STRICT_COMMANDS != 0
+    options.commandRules.acceptEL2 = config.flags & VSMMU_QUIRK_TLBI_EL2 != 0
+    options.resetAborts = config.flags & VSMMU_RESET_ABORTS != 0
+    options.hasWiredInterrupts = config.flags & VSMMU_NO_WIRED_IRQ == 0
+    return options
+  }
+
+  /// The caches have at least one set of four.
+  private static func roundedUp(_ entries: UInt32) -> Int {
+    var size = 4
+    while size < Int(entries) { size *= 2 }
+    return size
+  }
+
+  /// Runs a call alone; a refusal is kept as the sentence to ask for.
+  func serially(_ body: () throws(Refusal) -> Int64) -> Int64 {
+    mutex.locked {
+      do throws(Refusal) {
+        return try body()
+      } catch {
+        return Int64(refuse(error))
+      }
+    }
+  }
+
+  /// Keeps the sentence of a refusal.
+  @inline(never)
+  func refuse(_ refusal: Refusal) -> Int32 {
+    refusalMutex.locked { self.refusal = refusal.sentence }
+    return refusal.code
+  }
+
+  func copyRefusal(to buffer: UnsafeMutablePointer<CChar>?, _ size: Int) -> Int32 {
+    refusalMutex.locked {
+      refusal.copy(to: buffer, size)
+      return Int32(refusal.count)
+    }
+  }
+}
+
+/// Uses the device of a handle without counting references: on the translate path that would make
+/// threads fight for a cache line.
+@inline(__always)
+func with<R>(_ handle: OpaquePointer, _ body: (Device) -> R) -> R {
+  Unmanaged<Device>.fromOpaque(UnsafeRawPointer(handle))._withUnsafeGuaranteedRef(body)
+}
+
+/// Runs a serial call on a handle that may be NULL.
+func serially(_ handle: OpaquePointer?, _ body: (Device) throws(Refusal) -> Int64) -> Int64 {
+  guard let handle else { return Int64(vsmmu_support_einval) }
+  return with(handle) { device in device.serially { () throws(Refusal) in try body(device) } }
+}
+
+/// The same for calls without a result of their own.
+func serially(_ handle: OpaquePointer?, _ body: (Device) throws(Refusal) -> Void) -> Int32 {
+  Int32(
+    truncatingIfNeeded: serially(handle) { (device) throws(Refusal) -> Int64 in
+      try body(device)
+      return 0
+    })
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Section 3 of the header.
+import CSupport
+import CVSMMU
+import SMMUModel
+
+@implementation @_cdecl("vsmmu_create")
+public func vsmmu_create(
+  _ config: UnsafePointer<vsmmu_config>?, _ ops: UnsafePointer<vsmmu_ops>?,
+  _ opaque: UnsafeMutableRawPointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+  _ message: UnsafeMutablePointer<CChar>?, _ message_size: Int
+) -> Int32 {
+  do throws(Refusal) {
+    guard let out else { throw .invalid("out is NULL") }
+    var configCopy = vsmmu_config()
+    try copyIn(config, "config", least: 8, into: &configCopy)
+    var opsCopy = vsmmu_ops()
+    try copyIn(ops, "ops", least: 8, into: &opsCopy)
+    let device = try Device(configCopy, opsCopy, opaque)
+    out.pointee = OpaquePointer(Unmanaged.passRetained(device).toOpaque())
+    Sentence().copy(to: message, message_size)
+    return 0
+  } catch {
+    error.sentence.copy(to: message, message_size)
+    return error.code
+  }
+}
+
+@implementation @_cdecl("vsmmu_destroy")
+public func vsmmu_destroy(_ vsmmu: OpaquePointer?) {
+  guard let vsmmu else { return }
+  Unmanaged<Device>.fromOpaque(UnsafeRawPointer(vsmmu)).release()
+}
+
+@implementation @_cdecl("vsmmu_reset")
+public func vsmmu_reset(_ vsmmu: OpaquePointer?) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in device.smmu.reset() }
+}
+
+@implementation @_cdecl("vsmmu_error_message")
+public func vsmmu_error_message(
+  _ vsmmu: OpaquePointer?, _ message: UnsafeMutablePointer<CChar>?, _ message_size: Int
+) -> Int32 {
+  guard let vsmmu else { return vsmmu_support_einval }
+  return with(vsmmu) { $0.copyRefusal(to: message, message_size) }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Section 5 of the header.
+import CSupport
+import CVSMMU
+import SMMUModel
+
+extension MemoryError {
+  fileprivate var refusal: Refusal {
+    switch self {
+    case .unaligned:
+      .invalid("address, length and host must be multiples of 4096, and length not 0")
+    case .wraps: .invalid("address + length passes the end of the address space")
+    case .overlaps:
+      Refusal(vsmmu_support_eexist, Sentence("address overlaps a region that was added before"))
+    case .full: Refusal(vsmmu_support_enomem, Sentence("64 RAM regions are registered already"))
+    case .absent: Refusal(vsmmu_support_enoent, Sentence("address is no region's first address"))
+    }
+  }
+}
+
+@implementation @_cdecl("vsmmu_ram_add")
+public func vsmmu_ram_add(
+  _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    guard let host else { throw .invalid("host is NULL") }
+    do throws(MemoryError) {
+      try device.smmu.addMemory(address, length: length, host: host)
+    } catch {
+      throw error.refusal
+    }
+  }
+}
+
+@implementation @_cdecl("vsmmu_ram_remove")
+public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    do throws(MemoryError) {
+      try device.smmu.removeMemory(address)
+    } catch {
+      throw error.refusal
+    }
+  }
+}
+
+@implementation @_cdecl("vsmmu_stream_add")
+public func vsmmu_stream_add(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in try device.streams.add(stream) }
+}
+
+@implementation @_cdecl("vsmmu_stream_remove")
+public func vsmmu_stream_remove(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    try device.streams.remove(stream)
+    device.smmu.forget(stream: stream)
+  }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Section 4 of the header.
+import CSupport
+import CVSMMU
+import SMMUModel
+import SMMUSpec
+
+/// A register access as the caller may make it; what the guest may not is the SMMU's to say.
+private func check(_ offset: UInt64, _ width: UInt32) throws(Refusal) {
+  guard width == 1 || width == 2 || width == 4 || width == 8 else {
+    throw .invalid("width is not 1, 2, 4 or 8")
+  }
+  guard offset < RegisterMap.frameSize else {
+    throw .invalid("offset is outside the register frame")
+  }
+}
+
+@implementation @_cdecl("vsmmu_mmio_read")
+public func vsmmu_mmio_read(
+  _ vsmmu: OpaquePointer?, _ offset: UInt64, _ width: UInt32, _ value: UnsafeMutablePointer<UInt64>?
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    try check(offset, width)
+    guard let value else { throw .invalid("value is NULL") }
+    value.pointee = device.smmu.readRegister(at: offset, width: Int(width))
+  }
+}
+
+@implementation @_cdecl("vsmmu_mmio_write")
+public func vsmmu_mmio_write(
+  _ vsmmu: OpaquePointer?, _ offset: UInt64, _ width: UInt32, _ value: UInt64
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    try check(offset, width)
+    device.smmu.writeRegister(at: offset, width: Int(width), value)
+  }
+}
+
+@implementation @_cdecl("vsmmu_run")
+public func vsmmu_run(_ vsmmu: OpaquePointer?, _ budget: UInt32) -> Int32 {
+  Int32(
+    truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+      let commands = budget == 0 ? device.smmu.options.commandBudget : Int(budget)
+      return device.smmu.consumeCommands(commands) ? 1 : 0
+    })
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Sections 7 and 8 of the header.
+import CSupport
+import CVSMMU
+import SMMUModel
+import SMMUSpec
+
+@implementation @_cdecl("vsmmu_save")
+public func vsmmu_save(
+  _ vsmmu: OpaquePointer?, _ data: UnsafeMutableRawPointer?, _ capacity: UInt64
+) -> Int64 {
+  serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+    guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
+    let buffer = UnsafeMutableRawBufferPointer(
+      start: data, count: Int(min(capacity, UInt64(Int32.max))))
+    return Int64(device.smmu.save(into: buffer))
+  }
+}
+
+/// A stream as a buffer that cannot be larger than any stream is.
+private func stream(
+  _ data: UnsafeRawPointer?, _ length: UInt64
+) throws(Refusal) -> UnsafeRawBufferPointer {
+  guard let data else { throw .invalid("data is NULL") }
+  return UnsafeRawBufferPointer(start: data, count: Int(min(length, UInt64(Int32.max))))
+}
+
+@implementation @_cdecl("vsmmu_validate")
+public func vsmmu_validate(
+  _ vsmmu: OpaquePointer?, _ data: UnsafeRawPointer?, _ length: UInt64
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    let buffer = try stream(data, length)
+    do throws(SnapshotError) { try device.smmu.validate(buffer) } catch { throw error.refusal }
+  }
+}
+
+@implementation @_cdecl("vsmmu_restore")
+public func vsmmu_restore(
+  _ vsmmu: OpaquePointer?, _ data: UnsafeRawPointer?, _ length: UInt64
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    let buffer = try stream(data, length)
+    do throws(SnapshotError) { try device.smmu.restore(buffer) } catch { throw error.refusal }
+  }
+}
+
+extension SnapshotError {
+  fileprivate var refusal: Refusal {
+    switch self {
+    case .truncated: return .invalid("the saved state is cut short")
+    case .notASnapshot: return .invalid("this is no saved state of a vsmmu")
+    case .damaged: return .invalid("the saved state is damaged")
+    case .newer(let version):
+      var text = Sentence("the saved state has version ")
+      text.append(UInt64(version))
+      text.append(", which this library cannot read")
+      return Refusal(vsmmu_support_e2big, text)
+    case .unknown(let offset):
+      var text = Sentence("the saved state does not fit this device in the register at ")
+      text.append(hex: UInt64(offset))
+      return Refusal(vsmmu_support_einval, text)
+    case .differs(let register, let field, let saved, let own):
+      var text = Sentence("the saved state is of another device: ")
+      text.append(register, field)
+      text.append(" was ")
+      text.append(UInt64(saved))
+      text.append(" and is ")
+      text.append(UInt64(own))
+      return Refusal(vsmmu_support_einval, text)
+    }
+  }
+}
+
+@implementation @_cdecl("vsmmu_get_counters")
+public func vsmmu_get_counters(
+  _ vsmmu: OpaquePointer?, _ counters: UnsafeMutablePointer<vsmmu_counters>?
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    let now = device.smmu.counters
+    var copy = vsmmu_counters()
+    copy.commands = now[.commands]
+    copy.command_errors = now[.commandErrors]
+    copy.syncs = now[.syncs]
+    copy.tlb_misses = now[.tlbMisses]
+    copy.configuration_misses = now[.configurationMisses]
+    copy.invalidations = now[.invalidations]
+    copy.events_recorded = now[.eventsRecorded]
+    copy.events_dropped = now[.eventsDropped]
+    copy.external_aborts = now[.externalAborts]
+    try copyOut(copy, to: counters, "counters", least: 8)
+  }
+}

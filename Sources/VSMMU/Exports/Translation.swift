@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Section 6 of the header.
+import CSupport
+import CVSMMU
+import SMMUModel
+import SMMUSpec
+
+extension Access {
+  @inline(__always)
+  init(_ c: vsmmu_access) {
+    self.init(
+      stream: c.stream, substream: c.substream, flags: AccessFlags(rawValue: c.flags),
+      address: c.address)
+    if flags.contains(.attributes) {
+      attributes = MemoryAttributes(
+        mair: UInt8(truncatingIfNeeded: c.attributes),
+        shareability: UInt8(truncatingIfNeeded: c.attributes >> 8 & 3))
+    }
+  }
+}
+
+extension vsmmu_result {
+  @inline(__always)
+  fileprivate init(_ translation: Translation) {
+    self.init(
+      size: UInt32(MemoryLayout<vsmmu_result>.size), kind: UInt32(translation.kind.rawValue),
+      address: translation.address, length: translation.length,
+      permissions: UInt32(translation.permissions),
+      event: UInt32(translation.event?.rawValue ?? 0),
+      attributes: UInt32(translation.attributes.mair)
+        | UInt32(translation.attributes.shareability) << 8,
+      reserved: 0)
+  }
+}
+
+extension Device {
+  /// Translates for a caller; only a stream that the caches do not know is looked for in the
+  /// directory.
+  @inline(__always)
+  func translate(_ access: Access) throws(Refusal) -> Translation {
+    if let hit = smmu.translateCached(access) { return hit }
+    guard streams.contains(access.stream) else {
+      throw refusal(vsmmu_support_enoent, "access.stream", " was not added")
+    }
+    return smmu.translateFully(access)
+  }
+
+  @inline(never)
+  fileprivate func access(_ pointer: UnsafePointer<vsmmu_access>?) throws(Refusal) -> Access {
+    var copy = vsmmu_access()
+    try copyIn(pointer, "access", least: 24, into: &copy)
+    guard copy.flags & ~AccessFlags.all.rawValue == 0 else {
+      throw .invalid("access.flags has a bit set that this library does not know")
+    }
+    guard copy.reserved == 0 else { throw .invalid("access.reserved is not 0") }
+    return Access(copy)
+  }
+
+  /// The call for structs of any size and content.
+  @inline(never)
+  fileprivate func translate(
+    checking access: UnsafePointer<vsmmu_access>?, _ result: UnsafeMutablePointer<vsmmu_result>?
+  ) -> Int32 {
+    do throws(Refusal) {
+      let access = try self.access(access)
+      try requireRoom(result)
+      try copyOut(vsmmu_result(try translate(access)), to: result, "result", least: 24)
+      return 0
+    } catch {
+      return refuse(error)
+    }
+  }
+
+  /// A result that cannot be filled is refused before the access can leave an event.
+  fileprivate func requireRoom(_ result: UnsafeMutablePointer<vsmmu_result>?) throws(Refusal) {
+    guard let result else { throw .invalid("result is NULL") }
+    guard result.pointee.size >= 24 else { throw .invalid("result.size is too small") }
+  }
+}
+
+@implementation @_cdecl("vsmmu_translate")
+public func vsmmu_translate(
+  _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?,
+  _ result: UnsafeMutablePointer<vsmmu_result>?
+) -> Int32 {
+  guard let vsmmu else { return vsmmu_support_einval }
+  return with(vsmmu) { device in
+    // The structs of this very version, nothing odd in them, and a hit: the path that must be fast.
+    if let access, let result, access.pointee.size == UInt32(MemoryLayout<vsmmu_access>.size),
+      result.pointee.size == UInt32(MemoryLayout<vsmmu_result>.size),
+      access.pointee.flags & ~AccessFlags.all.rawValue == 0, access.pointee.reserved == 0,
+      let hit = device.smmu.translateCached(Access(access.pointee))
+    {
+      result.pointee = vsmmu_result(hit)
+      return 0
+    }
+    return device.translate(checking: access, result)
+  }
+}
+
+@implementation @_cdecl("vsmmu_access_begin")
+public func vsmmu_access_begin(_ vsmmu: OpaquePointer?) -> UInt64 {
+  guard let vsmmu else { return 0 }
+  return with(vsmmu) { $0.smmu.beginAccess() }
+}
+
+@implementation @_cdecl("vsmmu_access_end")
+public func vsmmu_access_end(_ vsmmu: OpaquePointer?, _ token: UInt64) {
+  guard let vsmmu else { return }
+  with(vsmmu) { $0.smmu.endAccess(token) }
+}
+
+/// One vsmmu_dma_* call: translates segment by segment and copies each.
+private func transfer(
+  _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeRawPointer?,
+  _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?, isWrite: Bool
+) -> Int32 {
+  guard let vsmmu else { return vsmmu_support_einval }
+  return with(vsmmu) { device in
+    do throws(Refusal) {
+      var access = try device.access(access)
+      try device.requireRoom(result)
+      guard let data else { throw .invalid("data is NULL") }
+      guard length <= UInt64(Int.max) else { throw .invalid("length is implausible") }
+      if isWrite { access.flags.insert(.write) }
+      guard isWrite == access.flags.contains(.write), !access.flags.contains(.atomic) else {
+        throw .invalid("access.flags ask for another kind of access than this call makes")
+      }
+      let filled = try device.transfer(access, data, length)
+      try copyOut(filled, to: result, "result", least: 24)
+      return 0
+    } catch {
+      return device.refuse(error)
+    }
+  }
+}
+
+extension Device {
+  /// The result's address is that of the first segment, its length the bytes done.
+  fileprivate func transfer(
+    _ first: Access, _ data: UnsafeRawPointer, _ length: UInt64
+  ) throws(Refusal) -> vsmmu_result {
+    var access = first
+    var done: UInt64 = 0
+    var result = vsmmu_result()
+    let token = smmu.beginAccess()
+    defer { smmu.endAccess(token) }
+    repeat {
+      let translation = try translate(access)
+      if done == 0 || translation.kind != .ok {
+        let address = result.address
+        result = vsmmu_result(translation)
+        if done != 0 { result.address = address }
+      }
+      result.length = done
+      guard translation.kind == .ok, done < length else { break }
+      let segment = min(translation.length, length - done)
+      guard copy(access, translation.address, data + Int(done), segment) else {
+        // The client hears of it, no one else does (§16.7.4).
+        result.kind = VSMMU_RESULT_ABORT
+        break
+      }
+      done += segment
+      access.address &+= segment
+      result.length = done
+    } while done < length
+    return result
+  }
+
+  private func copy(
+    _ access: Access, _ address: UInt64, _ data: UnsafeRawPointer, _ length: UInt64
+  ) -> Bool {
+    access.flags.contains(.write)
+      ? smmu.copyIn(address, data, length)
+      : smmu.copyOut(address, UnsafeMutableRawPointer(mutating: data), length)
+  }
+}
+
+@implementation @_cdecl("vsmmu_dma_read")
+public func vsmmu_dma_read(
+  _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeMutableRawPointer?,
+  _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?
+) -> Int32 {
+  transfer(vsmmu, access, data, length, result, isWrite: false)
+}
+
+@implementation @_cdecl("vsmmu_dma_write")
+public func vsmmu_dma_write(
+  _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeRawPointer?,
+  _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?
+) -> Int32 {
+  transfer(vsmmu, access, data, length, result, isWrite: true)
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+import CSupport
+
+/// A call that is refused: what the caller gets, and the sentence that explains it.
+struct Refusal: Error {
+  let code: Int32
+  let sentence: Sentence
+
+  init(_ code: Int32, _ sentence: Sentence) {
+    self.code = code
+    self.sentence = sentence
+  }
+
+  static func invalid(_ text: StaticString) -> Refusal {
+    Refusal(vsmmu_support_einval, Sentence(text))
+  }
+}
+
+/// Copies a struct of the caller's, whose first field is its size: a smaller one is completed with
+/// zeros, a larger one must be zero where this library knows no field.
+func copyIn<T>(
+  _ source: UnsafePointer<T>?, _ name: StaticString, least: Int, into copy: inout T
+) throws(Refusal) {
+  guard let source else { throw refusal(vsmmu_support_einval, name, " is NULL") }
+  let bytes = UnsafeRawPointer(source)
+  let size = Int(bytes.load(as: UInt32.self))
+  guard size >= least else { throw refusal(vsmmu_support_einval, name, ".size is too small") }
+  let known = MemoryLayout<T>.size
+  if size > known {
+    // Nobody's struct is that large: the field was not set.
+    guard size <= 4096 else { throw refusal(vsmmu_support_e2big, name, ".size is implausible") }
+    for i in known..<size where bytes.load(fromByteOffset: i, as: UInt8.self) != 0 {
+      throw refusal(
+        vsmmu_support_e2big, name, " has a field set that this library does not know")
+    }
+  }
+  withUnsafeMutableBytes(of: &copy) {
+    $0.baseAddress!.copyMemory(from: bytes, byteCount: min(size, known))
+  }
+}
+
+/// Copies a filled struct to the caller, as much of it as the caller knows.
+func copyOut<T>(
+  _ value: T, to target: UnsafeMutablePointer<T>?, _ name: StaticString, least: Int
+) throws(Refusal) {
+  guard let target else { throw refusal(vsmmu_support_einval, name, " is NULL") }
+  let bytes = UnsafeMutableRawPointer(target)
+  let size = Int(bytes.load(as: UInt32.self))
+  guard size >= least else { throw refusal(vsmmu_support_einval, name, ".size is too small") }
+  var value = value
+  withUnsafeBytes(of: &value) {
+    (bytes + 4).copyMemory(
+      from: $0.baseAddress! + 4, byteCount: min(size, MemoryLayout<T>.size) - 4)
+  }
+}
+
+func refusal(_ code: Int32, _ name: StaticString, _ text: StaticString) -> Refusal {
+  var sentence = Sentence(name)
+  sentence.append(text)
+  return Refusal(code, sentence)
+}

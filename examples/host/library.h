@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* libvsmmuv3, loaded at run time: a VMM that is built once can run with or without it. */
+#ifndef HOST_LIBRARY_H
+#define HOST_LIBRARY_H
+
+#include <glib.h>
+#include <gmodule.h>
+
+#include "vsmmuv3.h"
+
+/* Every function of vsmmuv3.h, once. */
+#define LIBRARY_FUNCTIONS(F)                                                                       \
+	F(api_version) F(library_version) F(create) F(destroy) F(reset) F(error_message)           \
+	F(mmio_read) F(mmio_write) F(run) F(ram_add) F(ram_remove) F(stream_add) F(stream_remove)  \
+	F(translate) F(access_begin) F(access_end) F(dma_read) F(dma_write)                        \
+	F(save) F(validate) F(restore) F(get_counters) F(iort_nodes)
+
+/* One pointer for each; its type is the header's prototype and so cannot disagree with it. */
+struct library {
+	GModule *module;
+#define LIBRARY_POINTER(name) __typeof__(vsmmu_##name) *name;
+	LIBRARY_FUNCTIONS(LIBRARY_POINTER)
+#undef LIBRARY_POINTER
+};
+
+gboolean library_open(struct library *library, const char *path, GError **error);
+void library_close(struct library *library);
+
+#endif
