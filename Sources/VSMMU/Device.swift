@@ -16,17 +16,27 @@ final class Device {
   private let refusalMutex: Mutex
   private var refusal = Sentence()
 
-  init(_ config: vsmmu_config, _ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?) throws(Refusal)
-  {
-    let features = try Self.features(config)
-    let options = try Self.options(config)
-    guard let mutex = Mutex(), let refusalMutex = Mutex(), let streamsMutex = Mutex() else {
+  /// Not an initialiser that throws: Embedded Swift 6.3 does not free the object that one leaves.
+  static func make(
+    _ config: vsmmu_config, _ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?
+  ) throws(Refusal) -> Device {
+    let features = try features(config)
+    let options = try options(config)
+    let mutexes = [Mutex(), Mutex(), Mutex()].compactMap { $0 }
+    guard mutexes.count == 3 else {
+      for mutex in mutexes { mutex.destroy() }
       throw Refusal(vsmmu_support_enomem, Sentence("no memory for a lock"))
     }
-    self.mutex = mutex
-    self.refusalMutex = refusalMutex
-    streams = StreamDirectory(streamsMutex)
-    machine = CallbackMachine(ops, opaque)
+    return Device(features, options, CallbackMachine(ops, opaque), mutexes)
+  }
+
+  private init(
+    _ features: Features, _ options: Options, _ machine: CallbackMachine, _ mutexes: [Mutex]
+  ) {
+    mutex = mutexes[0]
+    refusalMutex = mutexes[1]
+    streams = StreamDirectory(mutexes[2])
+    self.machine = machine
     smmu = SMMU(features, options, machine: machine)
   }
 

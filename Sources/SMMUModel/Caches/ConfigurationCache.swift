@@ -2,8 +2,8 @@
 import SMMUSpec
 import Synchronization
 
-/// Cached configurations by StreamID and SubstreamID, exact under every CFGI. Look-ups take no lock.
-/// What could not be fetched or was not legal is never cached.
+/// Cached configurations by StreamID and SubstreamID, exact under every CFGI. Look-ups take no
+/// lock. What could not be fetched or was not legal is never cached.
 ///
 /// A row: {sequence, time} · {identity} · {tag} · {plan} · STE · CD.
 struct ConfigurationCache {

@@ -62,8 +62,8 @@ struct CachedTranslation: Equatable, Sendable {
   var stage2Shareability: UInt8
 }
 
-/// The IOTLB: set-associative, tagged by `TranslationTag`, address and size, exact under every TLBI.
-/// Look-ups take no lock; fills and invalidations do.
+/// The IOTLB: set-associative, tagged by `TranslationTag`, address and size, exact under every
+/// TLBI. Look-ups take no lock; fills and invalidations do.
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
 struct TranslationCache {

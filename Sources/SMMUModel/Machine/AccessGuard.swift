@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 import Synchronization
 
-/// Knows which accesses are in progress, so that a CMD_SYNC can wait for those that may use what was
-/// invalidated before it (§3.21.1, §4.7.3).
+/// Knows which accesses are in progress, so that a CMD_SYNC can wait for those that may use what
+/// was invalidated before it (§3.21.1, §4.7.3).
 ///
 /// Each thread counts itself in and out in a cache line of its own, in the count of the current
-/// epoch's parity. Waiting turns the epoch twice and waits for the parity left behind each time: the
-/// second turn catches a thread that read the epoch before the first one but counted after it.
+/// epoch's parity. Waiting turns the epoch twice and waits for the parity left behind each time:
+/// the second turn catches a thread that read the epoch before the first one but counted after it.
 struct AccessGuard {
   private static var slots: Int { 64 }
   /// Words from one slot to the next: two cache lines, as prefetchers fetch pairs.

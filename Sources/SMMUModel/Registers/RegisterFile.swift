@@ -3,7 +3,8 @@ import SMMUSpec
 import Synchronization
 
 /// The registers' values, and the register map prepared for look-up by offset. All architectural
-/// state is here: one 64-bit word per register. Writers are serialised by the SMMU; readers are not.
+/// state is here: one 64-bit word per register. Writers are serialised by the SMMU; readers are
+/// not.
 struct RegisterFile {
   /// A row of the register map for one set of features.
   struct Row {

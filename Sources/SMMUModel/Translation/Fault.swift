@@ -36,8 +36,8 @@ struct WalkPurpose {
     Fault(event: event, stage2: stage2, accessClass: accessClass, ipa: ipa)
   }
 
-  /// An external abort on a descriptor (§7.3.12): of stage 1 it is CLASS TT, of stage 2 the class of
-  /// what the walk was for.
+  /// An external abort on a descriptor (§7.3.12): of stage 1 it is CLASS TT, of stage 2 the class
+  /// of what the walk was for.
   @inline(never)
   func abort(_ address: UInt64) -> Fault {
     Fault(

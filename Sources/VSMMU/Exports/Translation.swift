@@ -73,8 +73,7 @@ extension Device {
 
   /// A result that cannot be filled is refused before the access can leave an event.
   fileprivate func requireRoom(_ result: UnsafeMutablePointer<vsmmu_result>?) throws(Refusal) {
-    guard let result else { throw .invalid("result is NULL") }
-    guard result.pointee.size >= 24 else { throw .invalid("result.size is too small") }
+    _ = try checkedSize(result.map { UnsafePointer($0) }, "result", least: 24)
   }
 }
 
