@@ -62,7 +62,9 @@ public final class GuestMachine: Machine {
     onRead(address)
     guard isOutside(address, count) else { return false }
     let start = Int(address - outside.lowerBound)
-    outsideBytes.withUnsafeBytes { data.copyMemory(from: $0.baseAddress! + start, byteCount: count) }
+    outsideBytes.withUnsafeBytes {
+      data.copyMemory(from: $0.baseAddress! + start, byteCount: count)
+    }
     return true
   }
 
