@@ -5,25 +5,23 @@ import SMMUSpec
 extension SMMU {
   /// Any width and alignment; what is not an aligned 32- or 64-bit access reads as zero.
   public func readRegister(at offset: UInt64, width: Int) -> UInt64 {
-    guard offset % UInt64(truncatingIfNeeded: width) == 0 else { return 0 }
     switch width {
-    case 4: return UInt64(read32(offset))
+    case 4 where offset % 4 == 0: return UInt64(read32(offset))
     // Two 32-bit registers answer to a 64-bit access as to two of 32 bits.
-    case 8: return UInt64(read32(offset)) | UInt64(read32(offset + 4)) << 32
+    case 8 where offset % 8 == 0: return UInt64(read32(offset)) | UInt64(read32(offset + 4)) << 32
     default: return 0
     }
   }
 
   public func writeRegister(at offset: UInt64, width: Int, _ value: UInt64) {
-    guard offset % UInt64(truncatingIfNeeded: width) == 0 else { return }
     switch width {
-    case 4:
+    case 4 where offset % 4 == 0:
       guard let (row, high) = row(at: offset) else { return }
       let half = value & UInt64.ones(32)
       let old = registers[row.pointee.register]
       let merged = high ? old & UInt64.ones(32) | half << 32 : old & ~UInt64.ones(32) | half
       write(row.pointee, merged)
-    case 8:
+    case 8 where offset % 8 == 0:
       guard let (row, high) = row(at: offset), row.pointee.isWide, !high else {
         writeRegister(at: offset, width: 4, value & UInt64.ones(32))
         writeRegister(at: offset + 4, width: 4, value >> 32)
@@ -37,8 +35,10 @@ extension SMMU {
   /// Page 1 is folded onto Page 0, so that the indices of the event queue answer on both (R-004,
   /// R-005), unless strictness is asked for.
   private func row(at offset: UInt64) -> (row: UnsafePointer<RegisterFile.Row>, high: Bool)? {
+    guard offset < RegisterMap.frameSize,
+      let found = registers.row(at: offset % RegisterMap.pageSize)
+    else { return nil }
     let page = offset / RegisterMap.pageSize
-    guard let found = registers.row(at: offset % RegisterMap.pageSize) else { return nil }
     if options.strictPages && UInt64(found.row.pointee.page) != page { return nil }
     return found
   }
