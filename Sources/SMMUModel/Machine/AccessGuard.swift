@@ -43,6 +43,11 @@ struct AccessGuard {
     let parity = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
     let index = slot * Self.stride + parity
     counts[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
+    // The count must be visible before anything of the access is read. On x86 the locked addition
+    // sees to that; an exclusive pair of arm64 does not.
+    #if !arch(x86_64)
+      atomicMemoryFence(ordering: .sequentiallyConsistent)
+    #endif
     return UInt64(truncatingIfNeeded: index)
   }
 
@@ -53,16 +58,21 @@ struct AccessGuard {
     counts[index].wrappingSubtract(1, ordering: .releasing)
   }
 
-  /// Returns when every access that began before the call has ended. One thread at a time.
-  func drain(_ machine: any Machine) {
+  /// Returns when every access that began before the call has ended; true if that took waiting. One
+  /// thread at a time.
+  @discardableResult
+  func drain(_ machine: any Machine) -> Bool {
+    var hasWaited = false
     for _ in 0..<2 {
       let old = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
       epoch.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
       for slot in 0..<Self.slots {
         while counts[slot * Self.stride + old].load(ordering: .sequentiallyConsistent) != 0 {
+          hasWaited = true
           machine.relax()
         }
       }
     }
+    return hasWaited
   }
 }

@@ -52,7 +52,7 @@ extension SMMU {
     _ fault: Fault, _ access: Access, _ configuration: StreamConfiguration?
   ) -> Translation {
     var result = Translation(
-      kind: .abort, address: 0, length: 0, permissions: 0, event: fault.event,
+      kind: .abort, address: 0, length: 0, pageBits: 0, permissions: 0, event: fault.event,
       attributes: .incoming)
     guard let event = fault.event, !access.flags.contains(.speculative) else { return result }
     var isRecorded = true
