@@ -65,7 +65,7 @@ extension SMMU {
         guard value == UInt64(own) else {
           throw Self.difference(row.register, UInt32(truncatingIfNeeded: value), own, offset)
         }
-      } else if value & ~row.implemented(features) != 0 {
+      } else if value & ~row.kept(features) != 0 {
         throw .unknown(offset: offset)
       }
     }
@@ -156,6 +156,11 @@ extension SMMU {
 extension RegisterRow {
   /// Follows from another register at all times.
   fileprivate var isDerived: Bool { register == .cr0ack || register == .irqCtrlAck }
+
+  /// Bits that a value between two accesses can have: an Update of GBPA is done when its write is.
+  fileprivate func kept(_ features: Features) -> UInt64 {
+    implemented(features) & ~(register == .gbpa ? GBPA.update.mask : 0)
+  }
 }
 
 extension Register {
