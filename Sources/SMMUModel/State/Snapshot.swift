@@ -65,26 +65,32 @@ extension SMMU {
         guard value == UInt64(own) else {
           throw Self.difference(row.register, UInt32(truncatingIfNeeded: value), own, offset)
         }
-      } else if value & ~row.kept(features) != 0 {
+      } else if value & ~row.implemented(features) != 0 || row.isBusy(value) {
         throw .unknown(offset: offset)
       }
     }
     try requireIdentification(data)
   }
 
-  /// Applies a stream that `validate` accepts; the caches start cold.
+  /// Applies a stream that `validate` accepts; the caches start cold. An access in progress meanwhile
+  /// sees the old state or the new one, but never a bypass that is part of neither.
   public func restore(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
     try validate(data)
-    reset()
     let rows = savedRows
+    eventLock.lock(machine)
+    for row in rows where RegisterMap.constant(row.register, features) == nil {
+      registers[row.register] = row.reset & row.implemented(features)
+    }
     for i in 0..<Self.recordCount(data) {
       let (offset, _, value) = Self.record(data, i)
       guard let row = rows.first(where: { $0.offset == offset }) else { continue }
       registers[row.register] = value
     }
     // Updates complete within their writes, so the acknowledgements follow (§6.3.10, §6.3.18).
-    registers[.cr0ack] = registers[.cr0]
     registers[.irqCtrlAck] = registers[.irqCtrl]
+    registers[.cr0ack] = registers[.cr0]
+    eventLock.unlock()
+    forgetEverything()
     consumeCommands(options.commandBudget)
   }
 
@@ -154,13 +160,13 @@ extension SMMU {
 }
 
 extension RegisterRow {
+  /// An Update in progress, which no saved state has.
+  fileprivate func isBusy(_ value: UInt64) -> Bool {
+    register == .gbpa && value[GBPA.update.low]
+  }
+
   /// Follows from another register at all times.
   fileprivate var isDerived: Bool { register == .cr0ack || register == .irqCtrlAck }
-
-  /// Bits that a value between two accesses can have: an Update of GBPA is done when its write is.
-  fileprivate func kept(_ features: Features) -> UInt64 {
-    implemented(features) & ~(register == .gbpa ? GBPA.update.mask : 0)
-  }
 }
 
 extension Register {

@@ -123,7 +123,7 @@ extension MemoryAttributes {
   /// MTCFG, ALLOCCFG and SHCFG of an STE or of GBPA (§13.2, §5.2, §6.3.14). The encodings of SHCFG
   /// are those of shareability, with 1 for "as it came".
   func overridden(mtcfg: Bool, memAttr: UInt8, alloccfg: UInt8, shcfg: UInt8) -> MemoryAttributes {
-    var type = mtcfg ? MemoryType(memAttr: memAttr) : self.type
+    var type = mtcfg ? MemoryType(memAttr: memAttr).hinted(by: self.type) : self.type
     if alloccfg & 8 != 0, case .normal(var outer, var inner) = type {
       outer.hint(alloccfg)
       inner.hint(alloccfg)
@@ -175,6 +175,14 @@ extension Cacheability {
     transient = transient || other.transient
   }
 
+  /// Another level's policy with this one's hints, where both are cacheable.
+  fileprivate func lending(to other: Cacheability) -> Cacheability {
+    guard policy != .none && other.policy != .none else { return other }
+    var result = self
+    result.policy = other.policy
+    return result
+  }
+
   /// The weaker cacheability with this level's hints, or full allocation if it had none.
   fileprivate func weakened(to policy: Policy) -> Cacheability {
     var result = self.policy == .none ? Cacheability(policy) : self
@@ -184,6 +192,16 @@ extension Cacheability {
 }
 
 extension MemoryType {
+  /// With the hints of what came, at each level where both are cacheable: ALLOCCFG alone overrides
+  /// them (§5.2 ALLOCCFG, §13.1.3).
+  fileprivate func hinted(by other: MemoryType) -> MemoryType {
+    guard case .normal(let outer, let inner) = self,
+      case .normal(let otherOuter, let otherInner) = other
+    else { return self }
+    return .normal(
+      outer: otherOuter.lending(to: outer), inner: otherInner.lending(to: inner))
+  }
+
   fileprivate var isDevice: Bool {
     if case .device = self { true } else { false }
   }

@@ -168,15 +168,19 @@ struct EventQueueTests {
   @Test("records are in memory before PROD shows them (R-157)")
   func recordFirst() {
     let guest = Guest.started()
+    let queue = guest.machine.outside.lowerBound
+    guest["CR0"] = 0x9
+    guest["EVENTQ_BASE"] = queue | 4
+    guest["CR0"] = 0xd
     var seen: [UInt64] = []
     guest.machine.onCall = { call in
-      guard case .wrote(let address) = call else { return }
+      guard case .write(let address) = call else { return }
       seen.append(address)
-      #expect(guest.machine[address] == 0x8000_0005_0000_0002)
       #expect(guest.smmu.registers[.eventqProd] == 0)
     }
     guest.fault(5)
-    #expect(seen == [Guest.eventQueue])
+    #expect(seen == [queue])
+    #expect(guest.machine[queue] == 0x8000_0005_0000_0002)
     #expect(guest["EVENTQ_PROD"] == 1)
   }
 
