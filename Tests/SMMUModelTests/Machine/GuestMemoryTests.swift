@@ -174,17 +174,21 @@ struct GuestMemoryTests {
     for i in 0..<8 { (guest.machine.host + i).storeBytes(of: UInt8(i + 1), as: UInt8.self) }
     #expect(try guest.smmu.load64(outside) == 0x0807_0605_0403_0201)
     #expect(try guest.smmu.load64(GuestMachine.ramBase) == 0x0807_0605_0403_0201)
-    try guest.smmu.store(outside, 1) { _ in 0x1122_3344_5566_7788 }
+    var record = EventRecord()
+    record.words[0] = 0x1122_3344_5566_7788
+    try guest.smmu.store(outside, record)
     #expect(guest.machine.outsideBytes[0] == 0x88 && guest.machine.outsideBytes[7] == 0x11)
-    try guest.smmu.store(GuestMachine.ramBase, 1) { _ in 0x1122_3344_5566_7788 }
+    try guest.smmu.store(GuestMachine.ramBase, record)
     #expect(guest.machine.host.load(as: UInt8.self) == 0x88)
+    #expect(guest.smmu.signal(GuestMachine.ramBase + 4, 0xaabb_ccdd))
+    #expect(guest.machine[GuestMachine.ramBase] == 0xaabb_ccdd_5566_7788)
   }
 
   @Test("what no one answers is an external abort, and counted")
   func aborts() {
     let guest = Guest()
     #expect(throws: BusAbort.self) { try guest.smmu.load64(0x7000_0000) }
-    #expect(throws: BusAbort.self) { try guest.smmu.store(0x7000_0000, 4) { _ in 0 } }
+    #expect(throws: BusAbort.self) { try guest.smmu.store(0x7000_0000, EventRecord()) }
     #expect(guest.smmu.counters[.externalAborts] == 2)
   }
 
@@ -194,12 +198,14 @@ struct GuestMemoryTests {
     var writes: [GuestMachine.Call] = []
     guest.machine.onCall = { writes.append($0) }
     let outside = guest.machine.outside.lowerBound
-    try guest.smmu.store(outside, 4) { UInt64($0) + 1 }
+    var record = EventRecord()
+    for i in 0..<4 { record.words[i] = UInt64(i) + 1 }
+    try guest.smmu.store(outside, record)
     #expect(writes == [.write(outside)])
     #expect((0..<4).map { guest.machine[outside + $0 * 8] } == [1, 2, 3, 4])
   }
 
-  @Test("a client's copy spans regions and what lies between them")
+  @Test("a client's copy spans regions, and ends where nobody answers")
   func copies() {
     let guest = Guest()
     let top = GuestMachine.ramBase + guest.machine.ramSize
@@ -209,23 +215,26 @@ struct GuestMemoryTests {
     #expect(throws: Never.self) {
       try guest.smmu.addMemory(top, length: 4096, host: more)
     }
-    let data = (0..<64).map { UInt8($0) }
-    #expect(data.withUnsafeBytes { guest.smmu.copyIn(top - 32, $0.baseAddress!, 64) })
+    func copy(_ address: UInt64, _ bytes: inout [UInt8], write: Bool) -> Bool {
+      let count = UInt64(bytes.count)
+      let access = Access(stream: 1, flags: write ? .write : [], address: address)
+      return bytes.withUnsafeMutableBytes {
+        guest.smmu.transfer(access, $0.baseAddress!, count)
+      }.kind == .ok
+    }
+    var data = (0..<64).map { UInt8($0) }
+    var back = [UInt8](repeating: 0, count: 64)
+    // Across the regions, and through the machine across one of its pages.
+    for address in [top - 32, guest.machine.outside.lowerBound + 4096 - 8] {
+      #expect(copy(address, &data, write: true))
+      back = [UInt8](repeating: 0, count: 64)
+      #expect(copy(address, &back, write: false))
+      #expect(back == data)
+    }
     let last = guest.machine.host + Int(guest.machine.ramSize) - 1
     #expect(last.load(as: UInt8.self) == 31)
     #expect(more.load(as: UInt8.self) == 32)
-    var back = [UInt8](repeating: 0, count: 64)
-    #expect(back.withUnsafeMutableBytes { guest.smmu.copyOut(top - 32, $0.baseAddress!, 64) })
-    #expect(back == data)
-    // Beyond the second region nothing answers.
-    #expect(!back.withUnsafeMutableBytes {
-      guest.smmu.copyOut(top + 4096 - 8, $0.baseAddress!, 16)
-    })
-    #expect(!data.withUnsafeBytes { guest.smmu.copyIn(top + 4096 - 8, $0.baseAddress!, 16) })
-    // Through the machine, across one of its pages.
-    let outside = guest.machine.outside.lowerBound + 4096 - 8
-    #expect(data.withUnsafeBytes { guest.smmu.copyIn(outside, $0.baseAddress!, 64) })
-    #expect(back.withUnsafeMutableBytes { guest.smmu.copyOut(outside, $0.baseAddress!, 64) })
-    #expect(back == data)
+    #expect(!copy(top + 4096 - 8, &data, write: true))
+    #expect(!copy(top + 4096 - 8, &back, write: false))
   }
 }

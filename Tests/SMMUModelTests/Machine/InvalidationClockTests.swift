@@ -9,28 +9,40 @@ struct InvalidationClockTests {
   func stamps() {
     let clock = InvalidationClock(stamps: 4)
     defer { clock.deallocate() }
-    #expect(clock.now == 0)
-    for stamp in [2, 0, 2, 3] {
-      let before = clock.now
-      #expect(clock.advance())
+    let start = clock.now
+    for (step, stamp) in [2, 0, 2, 3].enumerated() {
+      clock.advance()
       clock.expire(stamp)
-      #expect(clock.now == before + 1)
+      #expect(clock.now == start + UInt32(step) + 1)
       #expect(clock[stamp] == clock.now)
     }
-    #expect((0..<4).map { clock[$0] } == [2, 0, 3, 4])
+    #expect((0..<4).map { clock[$0] } == [start + 2, 0, start + 3, start + 4])
   }
 
-  @Test("when the time wraps it says so, and nothing is younger than what comes now")
-  func wraps() {
+  @Test("the last moment before the wrap is told, and no other")
+  func exhausted() {
+    let clock = InvalidationClock(stamps: 1)
+    defer { clock.deallocate() }
+    #expect(!clock.isExhausted)
+    clock.set(.max - 1)
+    #expect(!clock.isExhausted)
+    clock.advance()
+    #expect(clock.isExhausted)
+  }
+
+  @Test("closed, nothing is alive and nothing may be kept; reopened, all stamps are old")
+  func renewal() {
     let clock = InvalidationClock(stamps: 3)
     defer { clock.deallocate() }
-    clock.set(.max - 1)
-    #expect(clock.advance())
+    clock.set(.max)
     clock.expire(1)
-    #expect(clock[1] == .max)
-    #expect(!clock.advance())
+    clock.close(0)
+    // Entries are alive while they are no older than their stamps.
+    #expect(clock[0] == .max)
+    #expect(clock.now == InvalidationClock.closed)
+    clock.reopen()
+    #expect(clock.now != InvalidationClock.closed)
     for stamp in 0..<3 { #expect(clock[stamp] < clock.now) }
-    #expect(clock.now != 0)
-    #expect(clock.advance())
+    #expect(!clock.isExhausted)
   }
 }
