@@ -4,7 +4,7 @@ import SMMUSpec
 /// The saved form of an SMMU, little-endian:
 ///
 ///     u64 magic "VSMMUv3\0" · u32 version · u32 oldest version that can read it
-///     u32 record count · u32 CRC-32 of the records
+///     u32 record count · u32 CRC-32 of all before and after it
 ///     records: u32 register offset (Page 1 folded onto Page 0) · u32 bytes (4 or 8) · u64 value
 ///
 /// A record is a register, found again by its offset: a reader that does not know one refuses the
@@ -47,7 +47,7 @@ extension SMMU {
     put(Self.version, 8)
     put(UInt32(1), 12)
     put(UInt32(rows.count), 16)
-    put(Self.checksum(UnsafeRawBufferPointer(rebasing: buffer[Self.headerBytes..<size])), 20)
+    put(Self.checksum(UnsafeRawBufferPointer(rebasing: buffer[..<size])), 20)
     return size
   }
 
@@ -107,9 +107,7 @@ extension SMMU {
     let count = Int(get(16))
     guard count <= (data.count - headerBytes) / recordBytes else { throw .truncated }
     guard data.count == headerBytes + count * recordBytes else { throw .damaged }
-    guard get(20) == checksum(UnsafeRawBufferPointer(rebasing: data[headerBytes...])) else {
-      throw .damaged
-    }
+    guard get(20) == checksum(data) else { throw .damaged }
   }
 
   /// A stream without ID registers could be anyone's.
@@ -152,11 +150,11 @@ extension SMMU {
     return .unknown(offset: offset)
   }
 
-  /// CRC-32 (IEEE 802.3).
-  private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  /// CRC-32 (IEEE 802.3) of a stream without its own place.
+  private static func checksum(_ stream: UnsafeRawBufferPointer) -> UInt32 {
     var crc: UInt32 = .max
-    for byte in bytes {
-      crc ^= UInt32(byte)
+    for i in stream.indices where i / 4 != 5 {
+      crc ^= UInt32(stream[i])
       for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
     }
     return ~crc
