@@ -98,6 +98,6 @@ END {
   printf "> rules: %d of %d proven, %d not built, %d by choice, %d untestable, %d elsewhere, %d unexplained\n",
     proven, rules, count["not-built"], count["choice"], count["untestable"], count["elsewhere"], missing
   problems = (missing > 0) + wrong
-  printf "%d passed, %d failed\n", problems == 0, problems
+  printf "%d passed, %d failed\n", (problems == 0), problems
   exit problems > 0
 }
