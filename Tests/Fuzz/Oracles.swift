@@ -72,16 +72,17 @@ extension Host {
 
   /// The record count and CRC-32 of Snapshot.swift.
   private static func hideDamage(_ state: inout [UInt8]) {
-    let records = UInt32((state.count - 24) / 16)
     state.removeLast((state.count - 24) % 16)
+    put(UInt32((state.count - 24) / 16), &state, at: 16)
     var crc: UInt32 = .max
-    for byte in state[24...] {
+    for byte in state[..<20] + state[24...] {
       crc ^= UInt32(byte)
       for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
     }
-    for i in 0..<4 {
-      state[16 + i] = UInt8(truncatingIfNeeded: records >> UInt32(8 * i))
-      state[20 + i] = UInt8(truncatingIfNeeded: ~crc >> UInt32(8 * i))
-    }
+    put(~crc, &state, at: 20)
+  }
+
+  private static func put(_ value: UInt32, _ state: inout [UInt8], at place: Int) {
+    for i in 0..<4 { state[place + i] = UInt8(truncatingIfNeeded: value >> UInt32(8 * i)) }
   }
 }

@@ -57,7 +57,7 @@ struct SavedStateTests {
     state += [UInt8(offset & 0xff), UInt8(offset >> 8), 0, 0, width, 0, 0, 0]
     state += [value, 0, 0, 0, 0, 0, 0, 0]
     state[16] += 1
-    state.replaceSubrange(20..<24, with: checksum(state[24...]))
+    state.replaceSubrange(20..<24, with: checksum(state[..<20] + state[24...]))
     return state
   }
 
