@@ -152,13 +152,7 @@ public final class RandomWorld {
 
   /// The model's answer in the reference's terms.
   public func answer(_ access: Access) -> ReferenceWalk.Answer {
-    let t = smmu.translate(access)
-    var answer = ReferenceWalk.Answer(kind: t.kind, record: takeRecord())
-    if t.kind == .ok {
-      answer.address = t.address
-      answer.length = t.length
-      answer.permissions = t.permissions
-    }
-    return answer
+    let translation = smmu.translate(access)
+    return ReferenceWalk.Answer(translation, record: takeRecord())
   }
 }

@@ -63,6 +63,25 @@ public struct ReferenceWalk {
     public var permissions: UInt8 = 0
     /// The record that is written, if any.
     public var record: [UInt64]?
+
+    init(
+      kind: Translation.Kind, address: UInt64 = 0, length: UInt64 = 0, permissions: UInt8 = 0
+    ) {
+      self.kind = kind
+      self.address = address
+      self.length = length
+      self.permissions = permissions
+    }
+
+    /// What the model answered, with the record that it wrote.
+    public init(_ translation: Translation, record: [UInt64]?) {
+      kind = translation.kind
+      self.record = record
+      guard kind == .ok else { return }
+      address = translation.address
+      length = translation.length
+      permissions = translation.permissions
+    }
   }
 
   var oas: Int { min(sizeBits(UInt64(features[.idr5, IDR5.oas])), 48) }
@@ -471,6 +490,11 @@ extension ReferenceWalk {
   public func contextAddress(_ ste: [UInt64]) -> UInt64? {
     let table = bits(ste, 55, 6) << 6
     return bits(ste, 3, 1) == 7 ? try? throughStage2(table, ste, 0) : table
+  }
+
+  /// The same for an STE that may be illegal.
+  public func contextAddressIfLegal(_ ste: [UInt64]) -> UInt64? {
+    isLegal(ste: ste) && bit(ste, 1) ? contextAddress(ste) : nil
   }
 
   private func endianness(_ isBig: Bool) -> Bool {

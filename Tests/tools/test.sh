@@ -45,7 +45,7 @@ run() {
   # Lines that a check wants to be seen.
   sed -n 's/^> /     /p' "$log"
   if [ "${counts#* }" != 0 ]; then
-    grep -v '^ok ' "$log" | tail -n 60 | sed 's/^/     /'
+    grep -v '^ok \|^> ' "$log" | tail -n 60 | sed 's/^/     /'
     echo "     (all of it is in $log)"
   fi
   echo "     ${counts% *} passed, ${counts#* } failed, $(($(date +%s) - since)) s"

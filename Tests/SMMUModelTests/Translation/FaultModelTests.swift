@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import SMMUSpec
 import Testing
 import TestSupport
@@ -229,14 +230,12 @@ import TestSupport
     scene.lower.mark(Scene.input, set: 1 << 51 | 1 << 7)
     scene.second.mark(Scene.middle, set: 1 << 51)
     scene.change { $0.ste[S.s2r] = 0; $0.cd[C.r] = 0 }
-    let pages = scene.guest.machine.ramSize / 8
-    let before = (0..<pages).map { scene.guest.machine[GuestMachine.ramBase + $0 * 8] }
+    let machine = scene.guest.machine, count = Int(machine.ramSize)
+    let before = [UInt8](UnsafeRawBufferPointer(start: machine.host, count: count))
     for flags in [[], .write, .atomic, .instruction, .speculative] as [AccessFlags] {
       _ = scene.access(nil, flags)
     }
-    let isEqual = (0..<pages).allSatisfy {
-      scene.guest.machine[GuestMachine.ramBase + $0 * 8] == before[Int($0)]
-    }
+    let isEqual = before.withUnsafeBytes { memcmp($0.baseAddress!, machine.host, count) == 0 }
     #expect(isEqual)
   }
 }

@@ -62,7 +62,7 @@ private final class Shared: @unchecked Sendable {
 }
 
 @Suite("Access guard and spin lock")
-struct ConcurrencyTests {
+struct LockTests {
   @Test("draining with nobody inside returns at once")
   func empty() {
     let machine = GuestMachine(ramSize: 4096)
