@@ -60,7 +60,7 @@ let package = Package(
           swiftSettings: swift),
         tests("SMMUSpecTests", ["SMMUSpec"]),
         tests("SMMUModelTests", ["SMMUModel", "SMMUSpec", "TestSupport"]),
-        tests("VSMMUTests", ["VSMMU", "CVSMMU"]),
+        tests("VSMMUTests", ["VSMMU", "CVSMMU", "SMMUSpec"]),
         tests("ScenarioTests", ["VSMMU", "CVSMMU"]),
       ])
 )

@@ -82,8 +82,10 @@ extension SMMU {
       registers[row.register] = row.reset & row.implemented(features)
     }
     for i in 0..<Self.recordCount(data) {
-      let (offset, _, value) = Self.record(data, i)
-      guard let row = rows.first(where: { $0.offset == offset }) else { continue }
+      let (offset, width, value) = Self.record(data, i)
+      guard let row = rows.first(where: { $0.offset == offset && $0.width == width }) else {
+        continue
+      }
       registers[row.register] = value
     }
     // Updates complete within their writes, so the acknowledgements follow (§6.3.10, §6.3.18).

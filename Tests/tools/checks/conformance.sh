@@ -8,6 +8,8 @@ program() {
   out=$BUILD/test/$1
   shift
   mkdir -p "$BUILD/test"
+  # What does not compile shall not run as it was.
+  rm -f "$out"
   cc -std=gnu11 -O1 -g -Wall -Wextra -Werror -IInclude -o "$out" Tests/Conformance/*.c "$@" -lpthread
 }
 

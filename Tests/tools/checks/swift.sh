@@ -4,6 +4,8 @@
 . Tests/tools/check.sh
 . Tests/tools/swift-tests.sh
 
+# Not the profile of an older run.
+rm -f .build-test/debug/codecov/default.profdata
 swift_tests "tests" --enable-code-coverage --scratch-path .build-test
 # One test too few is as bad as one that fails.
 ok "there are tests" [ "$passed" -gt 0 ]

@@ -33,6 +33,11 @@ long() {
   sources | grep '\.swift$' | LC_ALL=C.UTF-8 xargs grep -nE '^.{101,}'
 }
 empty "Swift lines of at most 100 columns" long
+# SwiftPM builds no target with two files of one name.
+twins() {
+  find Sources Tests -name '*.swift' | awk -F/ '{ print $1 "/" $2 "/.../" $NF }' | sort | uniq -d
+}
+empty "file names are unique in a target" twins
 trailing() { sources | xargs grep -nE '[[:blank:]]+$'; }
 empty "no blanks at the end of a line" trailing
 finish
