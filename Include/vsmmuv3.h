@@ -10,9 +10,9 @@
  *     vsmmu_destroy()
  *
  * RESULTS. A function returns 0 (or a count) or a negative errno; vsmmu_error_message() then holds
- * one sentence. Three blames are kept apart. Yours: -EINVAL, -E2BIG, -ENOENT, -EEXIST, -EBUSY,
- * -ENOMEM; the call changed nothing. The host's: -EIO. The guest's: never an error of a call but an
- * event record, GERROR or CERROR that the guest reads, and for a DMA a result kind (section 6).
+ * one sentence. Two blames are kept apart. Yours: -EINVAL, -E2BIG, -ENOENT, -EEXIST, -ENOMEM; the
+ * call changed nothing. The guest's: never an error of a call but an event record, GERROR or CERROR
+ * that the guest reads, and for a DMA a result kind (section 6).
  *
  * POINTERS may be NULL only where this is said; elsewhere NULL is -EINVAL.
  *
@@ -25,18 +25,22 @@
  *
  *     vsmmu_mmio_read, _write, _run, _reset, _save, _restore      serial
  *     vsmmu_validate, _ram_*, _stream_*, _get_counters            serial
- *     vsmmu_error_message, _iort_nodes                            serial
+ *     vsmmu_iort_nodes                                            serial
  *     vsmmu_translate, _access_begin, _access_end, _dma_*         any; no lock where the TLB hits
  *     vsmmu_create                                                any
  *     vsmmu_destroy                                               alone
- *     vsmmu_api_version, _library_version                         any
+ *     vsmmu_error_message, _api_version, _library_version         any
  *
  * A thread inside vsmmu_access_begin ... vsmmu_access_end must not make a "serial" call on the same
- * device: a CMD_SYNC in it would wait for the access to end. Callbacks run on the thread whose call
- * caused them, some with internal locks held; they must not call the same device again.
+ * device: a CMD_SYNC in it would wait for the access to end.
  *
- * A guest cannot crash, hang or grow your process through this library: commands per call have a
- * budget, all memory is allocated by vsmmu_create, and what the guest writes is read once.
+ * Callbacks run on the thread whose call caused them, and must not call the same device. A DMA
+ * thread's callbacks (memory, interrupts) must not wait for a lock that you hold around a serial
+ * call: that call may be waiting for the DMA. The addresses of mem_read, mem_write and msi are the
+ * guest's choice: never dispatch them to this device's own register frame.
+ *
+ * A guest cannot crash, hang or grow your process through this library: the work per call has a
+ * budget, nothing that the guest does allocates memory, and what it writes is read once.
  */
 #ifndef VSMMUV3_H
 #define VSMMUV3_H
@@ -80,17 +84,16 @@ typedef struct vsmmu vsmmu_t;
 #define VSMMU_INVALIDATE_ALL 0u        /* everything */
 #define VSMMU_INVALIDATE_VMID 1u       /* vmid */
 #define VSMMU_INVALIDATE_ASID 2u       /* vmid, asid */
-#define VSMMU_INVALIDATE_RANGE 3u      /* vmid, asid if flagged, [address, last] of the stage-1 input */
-#define VSMMU_INVALIDATE_IPA_RANGE 4u  /* vmid, [address, last] of the stage-2 input */
+#define VSMMU_INVALIDATE_RANGE 3u      /* vmid, [address, last] of the stage 1 input, any asid */
+#define VSMMU_INVALIDATE_IPA_RANGE 4u  /* vmid, [address, last] of the stage 2 input, all nested */
 #define VSMMU_INVALIDATE_STREAMS 5u    /* configuration of StreamIDs [address, last] */
 
-#define VSMMU_INVALIDATE_ANY_ASID 1u /* flag: asid does not restrict a RANGE */
-
-/* What an invalidation command has made stale in caches that you keep outside (vhost, a device's
- * ATC). The notice may name more than the command did, never less. */
+/* What a command, or a change of CR0.SMMUEN or GBPA, has made stale in caches that you keep outside
+ * (vhost). It may name more than that, never less. Whoever keeps no vmid and asid beside a
+ * translation takes them for matching; a kept mapping is meant if any byte of it is. */
 typedef struct vsmmu_invalidation {
 	uint32_t kind;
-	uint32_t flags;
+	uint32_t reserved;
 	uint32_t vmid;
 	uint32_t asid;
 	uint64_t address; /* bytes, or first StreamID */
@@ -98,7 +101,6 @@ typedef struct vsmmu_invalidation {
 } vsmmu_invalidation;
 
 #define VSMMU_LOG_GUEST 0u /* the guest's mistake */
-#define VSMMU_LOG_HOST 1u  /* the host's */
 
 /* Every function may be NULL. `opaque` is the pointer given to vsmmu_create. */
 typedef struct vsmmu_ops {
@@ -114,7 +116,8 @@ typedef struct vsmmu_ops {
 	int32_t (*mem_write)(void *opaque, uint64_t address,
 					    const void *data, uint64_t length);
 
-	/* Registered RAM was written by the device or by vsmmu_dma_write: for migration. */
+	/* Registered RAM was written by the device or by vsmmu_dma_write: for migration. Queues that
+	 * are no registered RAM are written with an internal lock held. */
 	void (*mem_dirty)(void *opaque, uint64_t address, uint64_t length);
 
 	/* Pulse a wired interrupt (VSMMU_IRQ_*). */
@@ -128,7 +131,8 @@ typedef struct vsmmu_ops {
 	void (*invalidate)(void *opaque,
 					  const vsmmu_invalidation *what);
 
-	/* The budget of a call ended with commands left: call vsmmu_run() soon, from any thread. */
+	/* The budget of a call ended with commands left: call vsmmu_run() soon, after the call that
+	 * made this one. NULL: left commands wait for your vsmmu_run() or the guest's next access. */
 	void (*work)(void *opaque);
 
 	/* A sentence for people. Repetitions are thinned out: the 1st, 2nd, 4th, 8th ... are told. */
@@ -152,7 +156,7 @@ typedef struct vsmmu_ops {
 #define VSMMU_QUIRK_TLBI_EL2 4u
 /* GBPA.ABORT is 1 after reset: no DMA before a driver has taken over. */
 #define VSMMU_RESET_ABORTS 8u
-/* No wired interrupts: interrupts are MSIs only. */
+/* No wired interrupts: interrupts are MSIs only (refused without IDR0.MSI). */
 #define VSMMU_NO_WIRED_IRQ 16u
 
 typedef struct vsmmu_config {
@@ -162,7 +166,7 @@ typedef struct vsmmu_config {
 
 	/* Commands consumed by one MMIO access or vsmmu_run(); 0 = 4096. */
 	uint32_t command_budget;
-	/* Cached translations, rounded up to a power of two; 0 = 4096, at most 2^24. 32 bytes each. */
+	/* Cached translations, rounded up to a power of two; 0 = 4096, at most 2^20. 32 bytes each. */
 	uint32_t tlb_entries;
 	/* Cached stream configurations, likewise; 0 = 256, at most 2^16. 192 bytes each. */
 	uint32_t configuration_entries;
@@ -274,7 +278,7 @@ typedef struct vsmmu_result {
 	uint32_t permissions; /* VSMMU_PERMIT_*, for this access's privilege */
 	uint32_t event;       /* the event (7.3) that describes the fault, recorded or not; 0 = none */
 	uint32_t attributes;  /* output attributes, with VSMMU_ACCESS_ATTRIBUTES */
-	uint32_t reserved;
+	uint32_t page_bits;   /* log2 of the naturally aligned mapping that `address` lies in */
 } vsmmu_result;
 
 /* Translates one access. It is recorded in the guest's event queue if it faults and recording is
@@ -290,9 +294,10 @@ uint64_t vsmmu_access_begin(vsmmu_t *vsmmu);
 void vsmmu_access_end(vsmmu_t *vsmmu, uint64_t token);
 
 /* Translates, copies and guards in one call. `access` gives stream, flags and first address; `data`
- * holds `length` bytes. A fault ends the copy: result->kind tells, and result->length how many bytes
+ * holds `length` bytes. A fault ends the copy: result->kind tells, result->length how many bytes
  * were done before it. vsmmu_dma_write sets VSMMU_ACCESS_WRITE by itself. An abort of the memory
- * behind the translation is VSMMU_RESULT_ABORT with event 0 (16.7.4). */
+ * behind the translation is VSMMU_RESULT_ABORT with event 0 (16.7.4). A RAZ/WI read fills the rest
+ * of `data` with zeros. */
 int32_t vsmmu_dma_read(vsmmu_t *vsmmu, const vsmmu_access *access,
 		       void *data, uint64_t length, vsmmu_result *result);
 int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
@@ -310,10 +315,11 @@ int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
 int64_t vsmmu_save(vsmmu_t *vsmmu, void *data, uint64_t capacity);
 
 /* Checks a stream against this device without applying it. Errors: -EINVAL (damaged, truncated, or
- * of a device whose ID registers differ; the message names the fields), -E2BIG (a newer version). */
+ * of a device whose ID registers differ; the message names the field), -E2BIG (newer version). */
 int32_t vsmmu_validate(vsmmu_t *vsmmu, const void *data, uint64_t length);
 
-/* Validates and applies it, all or nothing. Pending commands resume at once, within the budget. */
+/* Validates and applies it, all or nothing. Pending commands resume at once, within the budget.
+ * Pause the device models first: an access meanwhile sees the old state or the new one. */
 int32_t vsmmu_restore(vsmmu_t *vsmmu, const void *data, uint64_t length);
 
 /* ---------------------------------------------------------------------------------------------

@@ -33,6 +33,14 @@ void vsmmu_support_mutex_unlock(void *mutex)
 	pthread_mutex_unlock(mutex);
 }
 
+int32_t vsmmu_support_has_memory(uint64_t bytes)
+{
+	void *memory = malloc(bytes);
+
+	free(memory);
+	return memory != NULL;
+}
+
 void vsmmu_support_yield(void)
 {
 	sched_yield();
@@ -43,4 +51,3 @@ const int32_t vsmmu_support_e2big = -E2BIG;
 const int32_t vsmmu_support_enoent = -ENOENT;
 const int32_t vsmmu_support_eexist = -EEXIST;
 const int32_t vsmmu_support_enomem = -ENOMEM;
-const int32_t vsmmu_support_eio = -EIO;

@@ -10,7 +10,7 @@ _Static_assert(sizeof(void *) == 8, "a 64-bit target");
 
 SIZE(vsmmu_invalidation, 32);
 AT(vsmmu_invalidation, kind, 0);
-AT(vsmmu_invalidation, flags, 4);
+AT(vsmmu_invalidation, reserved, 4);
 AT(vsmmu_invalidation, vmid, 8);
 AT(vsmmu_invalidation, asid, 12);
 AT(vsmmu_invalidation, address, 16);
@@ -54,7 +54,7 @@ AT(vsmmu_result, length, 16);
 AT(vsmmu_result, permissions, 24);
 AT(vsmmu_result, event, 28);
 AT(vsmmu_result, attributes, 32);
-AT(vsmmu_result, reserved, 36);
+AT(vsmmu_result, page_bits, 36);
 
 SIZE(vsmmu_counters, 80);
 AT(vsmmu_counters, size, 0);

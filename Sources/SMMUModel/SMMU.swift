@@ -34,8 +34,8 @@ public final class SMMU: @unchecked Sendable {
   let eventLock: SpinLock
   /// Something was invalidated that accesses in progress may still use.
   var isUnsettled = false
-  /// Rows of the TLB that the command in progress has looked at.
-  var searchedRows = 0
+  /// What the command in progress costs beyond one of the budget.
+  var extraWork = 0
 
   public init(_ features: Features, _ options: Options = Options(), machine: any Machine) {
     self.features = features
@@ -62,18 +62,33 @@ public final class SMMU: @unchecked Sendable {
 
   /// Back to the reset state, caches included. Returns when no access uses the old one.
   public func reset() {
+    // Off first: an access in progress could else leave an event or an error in the new state.
     eventLock.lock(machine)
-    registers.reset()
+    for register in [.cr0, .cr0ack, .irqCtrl, .irqCtrlAck] as [Register] { registers[register] = 0 }
     eventLock.unlock()
+    accesses.drain(machine)
+    registers.reset()
     forgetEverything()
   }
 
   /// Empties the caches, as reset and restore do.
   func forgetEverything() {
-    _ = tlb.invalidate(.everything, wildcard: 0, machine)
+    renewCaches()
+    tlb.invalidate(.everything, wildcard: 0, machine)
     configurations.forget(streams: 0, .max, machine)
     accesses.drain(machine)
     machine.forget(.translations(.everything))
+  }
+
+  /// Starts the caches' time afresh before it would wrap, once in 2^32 invalidations. What is dead
+  /// stays dead: the stamps that say so go only when no look-up of before is left.
+  func renewCaches() {
+    guard tlb.isExhausted || configurations.isExhausted else { return }
+    tlb.close(machine)
+    configurations.close(machine)
+    accesses.drain(machine)
+    tlb.reopen()
+    configurations.reopen()
   }
 
   /// Makes RAM known (`GuestMemory`).
@@ -101,6 +116,7 @@ public final class SMMU: @unchecked Sendable {
 
   /// Forgets what is cached of a stream that goes away.
   public func forget(stream: StreamID) {
+    renewCaches()
     configurations.forget(streams: stream, stream, machine)
     accesses.drain(machine)
   }

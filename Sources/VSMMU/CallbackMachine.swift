@@ -84,11 +84,10 @@ extension vsmmu_invalidation {
       kind = VSMMU_INVALIDATE_ASID
       self.vmid = UInt32(vmid)
       self.asid = UInt32(asid)
-    case .translations(.address(let vmid, let asid, let range)):
+    case .translations(.address(let vmid, _, let range)):
+      // Global translations go whatever the ASID, and only the TLB knows which they are.
       kind = VSMMU_INVALIDATE_RANGE
-      flags = asid == nil ? VSMMU_INVALIDATE_ANY_ASID : 0
       self.vmid = UInt32(vmid)
-      self.asid = UInt32(asid ?? 0)
       address = range.first
       last = range.last
     case .translations(.intermediate(let vmid, let range)):

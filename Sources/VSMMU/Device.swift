@@ -16,17 +16,37 @@ final class Device {
   private let refusalMutex: Mutex
   private var refusal = Sentence()
 
-  init(_ config: vsmmu_config, _ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?) throws(Refusal)
-  {
-    let features = try Self.features(config)
-    let options = try Self.options(config)
-    guard let mutex = Mutex(), let refusalMutex = Mutex(), let streamsMutex = Mutex() else {
+  /// Not an initialiser that throws: Embedded Swift 6.3 does not free the object that one leaves.
+  static func make(
+    _ config: vsmmu_config, _ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?
+  ) throws(Refusal) -> Device {
+    let features = try features(config)
+    let options = try options(config)
+    guard options.hasWiredInterrupts || features.msi else {
+      throw .invalid("config.flags has VSMMU_NO_WIRED_IRQ, but IDR0.MSI is 0: no interrupt is left")
+    }
+    // Swift cannot refuse an allocation, so it is tried first.
+    let caches = options.tlbEntries * 32 + options.configurationEntries * 192
+    guard vsmmu_support_has_memory(UInt64(caches + (1 << 20))) != 0 else {
+      throw Refusal(
+        vsmmu_support_enomem,
+        Sentence("no memory for config.tlb_entries and config.configuration_entries"))
+    }
+    let mutexes = [Mutex(), Mutex(), Mutex()].compactMap { $0 }
+    guard mutexes.count == 3 else {
+      for mutex in mutexes { mutex.destroy() }
       throw Refusal(vsmmu_support_enomem, Sentence("no memory for a lock"))
     }
-    self.mutex = mutex
-    self.refusalMutex = refusalMutex
-    streams = StreamDirectory(streamsMutex)
-    machine = CallbackMachine(ops, opaque)
+    return Device(features, options, CallbackMachine(ops, opaque), mutexes)
+  }
+
+  private init(
+    _ features: Features, _ options: Options, _ machine: CallbackMachine, _ mutexes: [Mutex]
+  ) {
+    mutex = mutexes[0]
+    refusalMutex = mutexes[1]
+    streams = StreamDirectory(mutexes[2])
+    self.machine = machine
     smmu = SMMU(features, options, machine: machine)
   }
 
@@ -53,8 +73,8 @@ final class Device {
     guard config.flags & ~known == 0 else {
       throw .invalid("config.flags has a bit set that this library does not know")
     }
-    guard config.tlb_entries <= 1 << 24 else {
-      throw .invalid("config.tlb_entries is more than 2^24")
+    guard config.tlb_entries <= 1 << 20 else {
+      throw .invalid("config.tlb_entries is more than 2^20")
     }
     guard config.configuration_entries <= 1 << 16 else {
       throw .invalid("config.configuration_entries is more than 2^16")

@@ -34,6 +34,10 @@ extension Features {
     }
     for register in IdentificationRegister.allCases {
       if pair.isNamed(register.name) {
+        let defined = register.fields.reduce(0) { $0 | $1.mask }
+        guard UInt64(value) & ~defined == 0 else {
+          throw pair.refusal("features: a reserved bit is set in ")
+        }
         self[register] = value
         return
       }

@@ -47,9 +47,11 @@ public final class Guest {
     }
   }
 
-  public static func row(_ name: String) -> RegisterRow {
-    RegisterMap.rows.first { "\($0.name)" == name }!
-  }
+  public static func row(_ name: String) -> RegisterRow { rows[name]! }
+
+  /// The map is made anew on each call: too slow for every access of every test.
+  private static let rows = Dictionary(
+    uniqueKeysWithValues: RegisterMap.rows.map { ("\($0.name)", $0) })
 
   // MARK: Bring-up
 

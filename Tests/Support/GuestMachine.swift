@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import SMMUModel
 import SMMUSpec
 
@@ -7,6 +8,16 @@ import SMMUSpec
 /// `ram` is registered with the SMMU (the fast path); addresses at `outside` reach the callbacks;
 /// all others, and those in `aborting`, are external aborts.
 public final class GuestMachine: Machine {
+  /// What the SMMU does outside, in the moment it does it.
+  public enum Call: Equatable {
+    case pulse(InterruptLine)
+    case signal(UInt64, UInt32)
+    case wrote(UInt64)
+    case write(UInt64)
+    case forget(Staleness)
+    case report(Report)
+  }
+
   public static let ramBase: UInt64 = 0x4000_0000
   public let ramSize: UInt64
   /// Answered by `read` and `write`, not registered.
@@ -26,17 +37,19 @@ public final class GuestMachine: Machine {
   public var onRelax: () -> Void = {}
   /// Called on each access outside RAM, before it is answered.
   public var onRead: (UInt64) -> Void = { _ in }
+  /// Called with each other effect, before it is recorded.
+  public var onCall: (Call) -> Void = { _ in }
   /// Addresses at or above this accept MSIs; below, an MSI aborts unless it is RAM or `outside`.
   public var messagesAccepted = true
 
   public init(ramSize: UInt64 = 16 << 20) {
     self.ramSize = ramSize
-    host = .allocate(byteCount: Int(ramSize), alignment: 4096)
-    host.initializeMemory(as: UInt8.self, repeating: 0, count: Int(ramSize))
+    // Zeroed when it is touched: most tests use little of it.
+    host = mmap(nil, Int(ramSize), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
     outsideBytes = Array(repeating: 0, count: 0x10_0000)
   }
 
-  deinit { host.deallocate() }
+  deinit { munmap(host, Int(ramSize)) }
 
   // MARK: Machine
 
@@ -49,11 +62,14 @@ public final class GuestMachine: Machine {
     onRead(address)
     guard isOutside(address, count) else { return false }
     let start = Int(address - outside.lowerBound)
-    outsideBytes.withUnsafeBytes { data.copyMemory(from: $0.baseAddress! + start, byteCount: count) }
+    outsideBytes.withUnsafeBytes {
+      data.copyMemory(from: $0.baseAddress! + start, byteCount: count)
+    }
     return true
   }
 
   public func write(_ address: UInt64, from data: UnsafeRawPointer, count: Int) -> Bool {
+    onCall(.write(address))
     guard isOutside(address, count) else { return false }
     let start = Int(address - outside.lowerBound)
     outsideBytes.withUnsafeMutableBytes {
@@ -62,15 +78,28 @@ public final class GuestMachine: Machine {
     return true
   }
 
-  public func wrote(_ address: UInt64, count: UInt64) { written.append((address, count)) }
-  public func pulse(_ line: InterruptLine) { pulses.append(line) }
+  public func wrote(_ address: UInt64, count: UInt64) {
+    onCall(.wrote(address))
+    written.append((address, count))
+  }
+  public func pulse(_ line: InterruptLine) {
+    onCall(.pulse(line))
+    pulses.append(line)
+  }
   public func signal(_ address: UInt64, _ data: UInt32) -> Bool {
+    onCall(.signal(address, data))
     if messagesAccepted { messages.append((address, data)) }
     return messagesAccepted
   }
-  public func forget(_ what: Staleness) { stale.append(what) }
+  public func forget(_ what: Staleness) {
+    onCall(.forget(what))
+    stale.append(what)
+  }
   public func commandsLeft() { commandsLeftCount += 1 }
-  public func report(_ what: Report) { reports.append(what) }
+  public func report(_ what: Report) {
+    onCall(.report(what))
+    reports.append(what)
+  }
   public func relax() { onRelax() }
 
   /// What was pulsed since the last call.
@@ -85,6 +114,15 @@ public final class GuestMachine: Machine {
   public func takeStale() -> [Staleness] {
     defer { stale = [] }
     return stale
+  }
+
+  public func takeReports() -> [Report] {
+    defer { reports = [] }
+    return reports
+  }
+  public func takeWritten() -> [(address: UInt64, count: UInt64)] {
+    defer { written = [] }
+    return written
   }
 
   // MARK: Memory

@@ -11,6 +11,9 @@ void vsmmu_support_mutex_destroy(void *mutex);
 void vsmmu_support_mutex_lock(void *mutex);
 void vsmmu_support_mutex_unlock(void *mutex);
 
+/* Whether that many bytes can be allocated now. */
+int32_t vsmmu_support_has_memory(uint64_t bytes);
+
 /* Gives the processor to another thread. */
 void vsmmu_support_yield(void);
 
@@ -20,6 +23,5 @@ extern const int32_t vsmmu_support_e2big;
 extern const int32_t vsmmu_support_enoent;
 extern const int32_t vsmmu_support_eexist;
 extern const int32_t vsmmu_support_enomem;
-extern const int32_t vsmmu_support_eio;
 
 #endif

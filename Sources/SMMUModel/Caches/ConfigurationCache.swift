@@ -2,8 +2,8 @@
 import SMMUSpec
 import Synchronization
 
-/// Cached configurations by StreamID and SubstreamID, exact under every CFGI. Look-ups take no lock.
-/// What could not be fetched or was not legal is never cached.
+/// Cached configurations by StreamID and SubstreamID, exact under every CFGI. Look-ups take no
+/// lock. What could not be fetched or was not legal is never cached.
 ///
 /// A row: {sequence, time} · {identity} · {tag} · {plan} · STE · CD.
 struct ConfigurationCache {
@@ -103,7 +103,7 @@ struct ConfigurationCache {
     guard let identity = Self.identity(access) else { return }
     lock.lock(machine)
     defer { lock.unlock() }
-    guard clock.now == time else { return }
+    guard time != InvalidationClock.closed, clock.now == time else { return }
     let row = table.replaceable(set(identity)) {
       table.peek($0, 1) == identity
     } isDead: {
@@ -121,33 +121,40 @@ struct ConfigurationCache {
   }
 
   /// CMD_CFGI_STE, _STE_RANGE and _ALL (§4.3.1, §4.3.2): STEs with all that was fetched through
-  /// them. The cost does not grow with the range.
-  func forget(streams first: StreamID, _ last: StreamID, _ machine: any Machine) {
+  /// them. The cost does not grow with the range; returns how many stamps were set.
+  @discardableResult
+  func forget(streams first: StreamID, _ last: StreamID, _ machine: any Machine) -> Int {
     lock.lock(machine)
     defer { lock.unlock() }
-    guard advance() else { return }
+    clock.advance()
     guard last &- first < UInt32(Self.streams) else {
       clock.expire(Self.everything)
-      return
+      return 1
     }
     for stream in first...last { clock.expire(Self.stream(stream)) }
+    return Int(last &- first) + 1
   }
 
   /// CMD_CFGI_CD (§4.3.3). Index 0 is also the CD of transactions without a SubstreamID.
   func forget(_ stream: StreamID, _ substream: SubstreamID, _ machine: any Machine) {
     lock.lock(machine)
     defer { lock.unlock() }
-    guard advance() else { return }
+    clock.advance()
     remove(Self.identity(stream, substream, true))
     if substream == 0 { remove(Self.identity(stream, 0, false)) }
   }
 
-  /// Starts a new moment; false if that emptied the cache.
-  private func advance() -> Bool {
-    if clock.advance() { return true }
+  /// Renewal, in two halves with a wait between them (`SMMU.renewCaches`).
+  var isExhausted: Bool { clock.isExhausted }
+
+  func close(_ machine: any Machine) {
+    lock.lock(machine)
+    clock.close(Self.everything)
     table.clearAll()
-    return false
+    lock.unlock()
   }
+
+  func reopen() { clock.reopen() }
 
   private func remove(_ identity: UInt64) {
     for row in set(identity) where table.peek(row, 1) == identity { table.clear(row) }

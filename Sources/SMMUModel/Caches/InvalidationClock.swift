@@ -16,6 +16,7 @@ struct InvalidationClock {
     self.stamps = stamps
     words = .allocate(capacity: stamps + 1)
     for i in 0...stamps { (words + i).initialize(to: Atomic(0)) }
+    reopen()
   }
 
   func deallocate() { words.deallocate() }
@@ -28,20 +29,29 @@ struct InvalidationClock {
   @inline(__always)
   subscript(_ stamp: Int) -> UInt32 { words[stamp &+ 1].load(ordering: .relaxed) }
 
-  /// Starts a new moment. False when the time wraps: the whole cache must be emptied then.
-  func advance() -> Bool {
-    let next = now &+ 1
-    guard next != 0 else {
-      for i in 1...stamps { words[i].store(0, ordering: .relaxed) }
-      words[0].store(1, ordering: .sequentiallyConsistent)
-      return false
-    }
-    words[0].store(next, ordering: .sequentiallyConsistent)
-    return true
-  }
+  /// The time is about to wrap: the cache must be renewed before it advances.
+  var isExhausted: Bool { now == .max }
+
+  /// Starts a new moment.
+  func advance() { words[0].store(now &+ 1, ordering: .sequentiallyConsistent) }
 
   /// Kills all that was looked up before the current moment and belongs to `stamp`.
-  func expire(_ stamp: Int) { words[stamp &+ 1].store(now, ordering: .sequentiallyConsistent) }
+  func expire(_ stamp: Int) { words[stamp &+ 1].store(now, ordering: .releasing) }
+
+  /// First half of a renewal: nothing that belongs to `everything` is alive, nothing may be kept.
+  func close(_ everything: Int) {
+    words[everything &+ 1].store(.max, ordering: .sequentiallyConsistent)
+    words[0].store(Self.closed, ordering: .sequentiallyConsistent)
+  }
+
+  /// Second half, when the cache is empty and no look-up of before is left.
+  func reopen() {
+    for i in 1...stamps { words[i].store(0, ordering: .relaxed) }
+    words[0].store(1, ordering: .sequentiallyConsistent)
+  }
+
+  /// No time at which anything may be kept.
+  static var closed: UInt32 { 0 }
 
   /// For tests of the wrap.
   func set(_ time: UInt32) { words[0].store(time, ordering: .relaxed) }

@@ -2,9 +2,9 @@
 import SMMUSpec
 import Synchronization
 
-/// A fixed, set-associative table of rows of 64-bit words that any thread may read while one writes:
-/// a row's word 0 holds a sequence number, odd while the row changes. No row is ever freed, so a
-/// reader without a lock can at worst read a torn row, and notices.
+/// A fixed, set-associative table of rows of 64-bit words that any thread may read while one
+/// writes: a row's word 0 holds a sequence number, odd while the row changes. No row is ever freed,
+/// so a reader without a lock can at worst read a torn row, and notices.
 ///
 /// Word 0 is {sequence, time}: bits 63:32 and 31:0. Word 1 is zero in an empty row.
 struct SequencedTable {

@@ -55,6 +55,8 @@ struct CachedTranslation: Equatable, Sendable {
   var output: UInt64
   /// log2 of the bytes that it covers.
   var size: Int
+  /// The same of the stage 1 leaf that it is a piece of; only where it is filled.
+  var stage1Size = 0
   var permissions: Permissions
   var stage1Attributes: UInt8
   var stage1Shareability: UInt8
@@ -62,8 +64,8 @@ struct CachedTranslation: Equatable, Sendable {
   var stage2Shareability: UInt8
 }
 
-/// The IOTLB: set-associative, tagged by `TranslationTag`, address and size, exact under every TLBI.
-/// Look-ups take no lock; fills and invalidations do.
+/// The IOTLB: set-associative, tagged by `TranslationTag`, address and size, exact under every
+/// TLBI. Look-ups take no lock; fills and invalidations do.
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
 struct TranslationCache {
@@ -83,15 +85,16 @@ struct TranslationCache {
   private let table: SequencedTable
   private let clock: InvalidationClock
   /// Sizes that entries have had since the cache was last empty, as a set of log2 values: what a
-  /// look-up must try. For entries of one ASID or of stage 2, and for global ones.
+  /// look-up must try. For entries of one ASID or of stage 2, and for global ones; then the sizes of
+  /// stage 1 leaves that are kept in pieces, as stage 2 has smaller ones.
   private let sizes: UnsafeMutablePointer<Atomic<UInt64>>
   private let lock: SpinLock
 
   init(entries: Int) {
     table = SequencedTable(entries: entries, rowWords: Self.rowWords)
     clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + Self.asids)
-    sizes = .allocate(capacity: 2)
-    for i in 0..<2 { (sizes + i).initialize(to: Atomic(0)) }
+    sizes = .allocate(capacity: 3)
+    for i in 0..<3 { (sizes + i).initialize(to: Atomic(0)) }
     lock = SpinLock()
   }
 
@@ -185,7 +188,7 @@ struct TranslationCache {
     let page = Self.page(address, translation.size)
     lock.lock(machine)
     defer { lock.unlock() }
-    guard clock.now == time else { return }
+    guard time != InvalidationClock.closed, clock.now == time else { return }
     let row = table.replaceable(set(page, tag.key, translation.size)) { row in
       let found = entry(row)
       return found.page == page && found.tag.key == tag.key
@@ -204,9 +207,13 @@ struct TranslationCache {
           | UInt64(translation.stage2Attributes & 0xf) << 56
       }
     }
-    let known = sizes[tag.isGlobal ? 1 : 0].load(ordering: .relaxed)
-    sizes[tag.isGlobal ? 1 : 0].store(
-      known | 1 &<< UInt64(truncatingIfNeeded: translation.size), ordering: .releasing)
+    note(translation.size, in: tag.isGlobal ? 1 : 0)
+    if translation.stage1Size > translation.size { note(translation.stage1Size, in: 2) }
+  }
+
+  private func note(_ size: Int, in set: Int) {
+    let known = sizes[set].load(ordering: .relaxed)
+    sizes[set].store(known | 1 &<< UInt64(truncatingIfNeeded: size), ordering: .releasing)
   }
 
   private func entry(_ row: Int) -> (page: UInt64, tag: TranslationTag) {
@@ -217,19 +224,17 @@ struct TranslationCache {
 
   /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). Returns how
   /// many rows were looked at: invalidations by VMID, ASID and of everything look at none.
+  @discardableResult
   func invalidate(_ what: TLBInvalidation, wildcard: VMID, _ machine: any Machine) -> Int {
     lock.lock(machine)
     defer { lock.unlock() }
-    guard clock.advance() else {
-      clear()
-      return table.rows
-    }
+    clock.advance()
     switch what {
     case .nothing:
       return 0
     case .everything:
       clock.expire(Self.everything)
-      for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
+      clearSizes()
       return 0
     case .stage1(let vmid):
       each(vmid, wildcard) { clock.expire(Self.stage1($0)) }
@@ -351,10 +356,31 @@ struct TranslationCache {
     return table.rows
   }
 
-  /// Empties the cache; under the lock.
-  private func clear() {
+  /// What an invalidation must remove so that no piece of a divided leaf stays: all of the leaf.
+  func widened(_ what: TLBInvalidation) -> TLBInvalidation {
+    guard case .address(let vmid, let asid, let range) = what else { return what }
+    let largest = 63 - (sizes[2].load(ordering: .acquiring) | 1).leadingZeroBitCount
+    return .address(
+      vmid, asid,
+      AddressRange(
+        first: range.first.aligned(down: largest), last: range.last | UInt64.ones(largest)))
+  }
+
+  /// Renewal, in two halves with a wait between them (`SMMU.renewCaches`).
+  var isExhausted: Bool { clock.isExhausted }
+
+  func close(_ machine: any Machine) {
+    lock.lock(machine)
+    clock.close(Self.everything)
     table.clearAll()
-    for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
+    clearSizes()
+    lock.unlock()
+  }
+
+  func reopen() { clock.reopen() }
+
+  private func clearSizes() {
+    for i in 0..<3 { sizes[i].store(0, ordering: .relaxed) }
   }
 
   /// For tests: the next invalidation wraps the time.

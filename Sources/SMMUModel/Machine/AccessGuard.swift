@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 import Synchronization
 
-/// Knows which accesses are in progress, so that a CMD_SYNC can wait for those that may use what was
-/// invalidated before it (§3.21.1, §4.7.3).
+/// Knows which accesses are in progress, so that a CMD_SYNC can wait for those that may use what
+/// was invalidated before it (§3.21.1, §4.7.3).
 ///
 /// Each thread counts itself in and out in a cache line of its own, in the count of the current
-/// epoch's parity. Waiting turns the epoch twice and waits for the parity left behind each time: the
-/// second turn catches a thread that read the epoch before the first one but counted after it.
+/// epoch's parity. Waiting turns the epoch twice and waits for the parity left behind each time:
+/// the second turn catches a thread that read the epoch before the first one but counted after it.
 struct AccessGuard {
   private static var slots: Int { 64 }
   /// Words from one slot to the next: two cache lines, as prefetchers fetch pairs.
@@ -43,6 +43,11 @@ struct AccessGuard {
     let parity = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
     let index = slot * Self.stride + parity
     counts[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
+    // The count must be visible before anything of the access is read. On x86 the locked addition
+    // sees to that; an exclusive pair of arm64 does not.
+    #if !arch(x86_64)
+      atomicMemoryFence(ordering: .sequentiallyConsistent)
+    #endif
     return UInt64(truncatingIfNeeded: index)
   }
 
@@ -53,16 +58,21 @@ struct AccessGuard {
     counts[index].wrappingSubtract(1, ordering: .releasing)
   }
 
-  /// Returns when every access that began before the call has ended. One thread at a time.
-  func drain(_ machine: any Machine) {
+  /// Returns when every access that began before the call has ended; true if that took waiting. One
+  /// thread at a time.
+  @discardableResult
+  func drain(_ machine: any Machine) -> Bool {
+    var hasWaited = false
     for _ in 0..<2 {
       let old = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
       epoch.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
       for slot in 0..<Self.slots {
         while counts[slot * Self.stride + old].load(ordering: .sequentiallyConsistent) != 0 {
+          hasWaited = true
           machine.relax()
         }
       }
     }
+    return hasWaited
   }
 }

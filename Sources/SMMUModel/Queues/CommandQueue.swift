@@ -4,7 +4,7 @@ import SMMUSpec
 /// The command queue (§3.5, §4.1.2, §7.1). Serialised by the caller.
 extension SMMU {
   /// Consumes up to `budget` commands in order; true if more are waiting. Commands that search the
-  /// TLB count for more than one.
+  /// TLB or wait for accesses count for more than one.
   @discardableResult
   public func consumeCommands(_ budget: Int) -> Bool {
     var left = budget
@@ -14,7 +14,10 @@ extension SMMU {
         return true
       }
       left -= 1
-      defer { left -= takeExtraWork() }
+      defer {
+        left -= extraWork
+        extraWork = 0
+      }
       var words = CommandWords()
       do throws(CommandError) {
         words = try fetch(slot)
@@ -25,12 +28,6 @@ extension SMMU {
       }
     }
     return false
-  }
-
-  /// A command costs about as much as looking at 64 rows of the TLB.
-  private func takeExtraWork() -> Int {
-    defer { searchedRows = 0 }
-    return searchedRows / 64
   }
 
   private struct Slot {
@@ -64,6 +61,7 @@ extension SMMU {
     case .prefetch: break
     case .forgetStreams(let first, let last): forgetStreams(first, last)
     case .forgetContext(let stream, let substream):
+      renewCaches()
       configurations.forget(stream, substream, machine)
       isUnsettled = true
       machine.forget(.configuration(first: stream, last: stream))
@@ -79,11 +77,13 @@ extension SMMU {
   private func consumed() {
     counters.add(.commands)
     let consumer = registers[.cmdqCons]
-    registers.publish(.cmdqCons, commandRing.next(consumer))
+    registers[.cmdqCons] = commandRing.next(consumer)
   }
 
   private func forgetStreams(_ first: StreamID, _ last: StreamID) {
-    configurations.forget(streams: first, last, machine)
+    renewCaches()
+    let stamps = configurations.forget(streams: first, last, machine)
+    extraWork += stamps / 16
     isUnsettled = true
     machine.forget(.configuration(first: first, last: last))
   }
@@ -91,9 +91,13 @@ extension SMMU {
   /// Removes translations here and gives notice to those who keep copies.
   func invalidate(_ what: TLBInvalidation) {
     counters.add(.invalidations)
-    searchedRows += tlb.invalidate(what, wildcard: vmidWildcard, machine)
+    if what == .nothing { return }
+    renewCaches()
+    let widened = tlb.widened(what)
+    // A command costs about as much as looking at 64 rows.
+    extraWork += tlb.invalidate(widened, wildcard: vmidWildcard, machine) / 64
     isUnsettled = true
-    machine.forget(.translations(what))
+    machine.forget(.translations(vmidWildcard == 0 ? widened : .everything))
   }
 
   /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.
@@ -106,7 +110,8 @@ extension SMMU {
   /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then
   /// CONS passes it, and only after that it can be heard of (§3.18).
   private func synchronize(_ completion: Completion) {
-    if isUnsettled { accesses.drain(machine) }
+    // Waiting costs the caller's time: it counts as many commands.
+    if isUnsettled && accesses.drain(machine) { extraWork += 64 }
     isUnsettled = false
     counters.add(.syncs)
     consumed()

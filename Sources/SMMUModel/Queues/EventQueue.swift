@@ -3,25 +3,30 @@ import SMMUSpec
 
 /// The event queue (§7.2, §7.4). Called by any thread whose access faulted.
 extension SMMU {
-  private enum Outcome { case recorded(wasEmpty: Bool), dropped, aborted }
+  private enum Outcome {
+    /// Where, and the interrupt if the queue was empty.
+    case recorded(UInt64, DueInterrupt?)
+    case dropped
+    case aborted(DueInterrupt?)
+  }
 
   /// Writes a record, or drops it as the architecture says.
   func post(_ record: EventRecord) {
     eventLock.lock(machine)
     let outcome = place(record)
     eventLock.unlock()
-    // Told outside the lock, after the cause is visible (§3.18).
     switch outcome {
-    case .recorded(let wasEmpty):
+    case .recorded(let address, let interrupt):
       counters.add(.eventsRecorded)
-      if wasEmpty { interrupt(.eventQueue) }
+      noteWritten(address, EventRecord.bytes)
+      tell(interrupt)
     case .dropped:
       counters.add(.eventsDropped)
       machine.report(.eventsDropped)
-    case .aborted:
+    case .aborted(let interrupt):
       counters.add(.eventsDropped)
       machine.report(.eventQueueAbort)
-      raise(GlobalError.eventqAbort)
+      tell(interrupt)
     }
   }
 
@@ -30,21 +35,23 @@ extension SMMU {
       return .dropped
     }
     let ring = eventRing
-    let producer = registers[.eventqProd], consumer = registers[.eventqCons]
+    let producer = registers[.eventqProd]
+    let consumer = registers[.eventqCons]
     guard !ring.isFull(producer: producer, consumer: consumer) else {
       // §7.4: an overflow that software has not acknowledged yet is not indicated twice.
       if producer[31] == consumer[31] {
-        registers.publish(.eventqProd, producer ^ QueueIndex.overflow.mask)
+        registers[.eventqProd] = producer ^ QueueIndex.overflow.mask
       }
       return .dropped
     }
+    let address = ring.address(producer)
     do throws(BusAbort) {
-      try store(ring.address(producer), 4) { record.words[$0] }
+      try store(address, record)
     } catch {
-      return .aborted
+      return .aborted(activate(GlobalError.eventqAbort))
     }
     let wasEmpty = (producer ^ consumer) & ring.mask == 0
-    registers.publish(.eventqProd, producer & QueueIndex.overflow.mask | ring.next(producer))
-    return .recorded(wasEmpty: wasEmpty)
+    registers[.eventqProd] = producer & QueueIndex.overflow.mask | ring.next(producer)
+    return .recorded(address, wasEmpty ? due(.eventQueue) : nil)
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// GERROR (§7.5) and the interrupts that tell of it.
+/// GERROR (§7.5) and the interrupts of its own and of the event queue (§3.18).
 extension SMMU {
   /// An error is active while GERROR and GERRORN differ in its bit.
   @inline(__always)
@@ -9,27 +9,51 @@ extension SMMU {
     (registers[.gerror] ^ registers[.gerrorn])[error.low]
   }
 
-  /// Activates an error; one that is active already stays as it is.
+  /// Activates an error.
   func raise(_ error: Field) {
     eventLock.lock(machine)
-    let raised = !isActive(error)
-    if raised { registers[.gerror] = registers[.gerror] ^ error.mask }
+    let interrupt = activate(error)
     eventLock.unlock()
-    // An abort of the GERROR interrupt's own MSI makes no further interrupt (§7.5.1).
-    if raised && error != GlobalError.msiGerrorAbort { interrupt(.globalError) }
+    tell(interrupt)
   }
 
-  /// Tells software through the MSI and the wire of a source, if that is enabled (§3.18.2).
-  func interrupt(_ line: InterruptLine) {
-    let source: InterruptSource = line == .globalError ? .globalError : .eventQueue
-    guard registers.flag(.irqCtrl, source.enable) else { return }
-    let address = registers[source.address] & InterruptConfig.addr.mask
-    if features.msi && address != 0 {
-      let data = UInt32(truncatingIfNeeded: registers[source.data])
-      if !signal(address, data) { raise(source.abort) }
-    }
-    if options.hasWiredInterrupts { machine.pulse(line) }
+  /// The same under `eventLock`: an error that is active already stays as it is, and makes no
+  /// further interrupt; nor does an abort of the GERROR interrupt's own MSI (§7.5.1).
+  func activate(_ error: Field) -> DueInterrupt? {
+    guard !isActive(error) else { return nil }
+    registers[.gerror] ^= error.mask
+    return error == GlobalError.msiGerrorAbort ? nil : due(.globalError)
   }
+
+  /// The interrupt of a source, as it is configured now, if it is enabled. Under `eventLock`, with
+  /// its cause: what is enabled or moved later must not change it.
+  func due(_ line: InterruptLine) -> DueInterrupt? {
+    let source: InterruptSource = line == .globalError ? .globalError : .eventQueue
+    guard registers.flag(.irqCtrl, source.enable) else { return nil }
+    let address = features.msi ? registers[source.address] & InterruptConfig.addr.mask : 0
+    return DueInterrupt(
+      line: line, address: address, data: UInt32(truncatingIfNeeded: registers[source.data]),
+      abort: source.abort)
+  }
+
+  /// Sends an interrupt by MSI and by wire (§3.18.2), its cause being visible and no lock held.
+  func tell(_ interrupt: DueInterrupt?) {
+    guard let interrupt else { return }
+    if interrupt.address != 0 && !signal(interrupt.address, interrupt.data) {
+      raise(interrupt.abort)
+    }
+    if options.hasWiredInterrupts { machine.pulse(interrupt.line) }
+  }
+}
+
+/// An interrupt that is to be sent.
+struct DueInterrupt {
+  let line: InterruptLine
+  /// 0 sends no MSI.
+  let address: UInt64
+  let data: UInt32
+  /// What becomes active if the MSI aborts.
+  let abort: Field
 }
 
 /// A source of interrupts with registers of its own.

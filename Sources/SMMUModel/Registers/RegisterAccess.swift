@@ -5,25 +5,23 @@ import SMMUSpec
 extension SMMU {
   /// Any width and alignment; what is not an aligned 32- or 64-bit access reads as zero.
   public func readRegister(at offset: UInt64, width: Int) -> UInt64 {
-    guard offset % UInt64(truncatingIfNeeded: width) == 0 else { return 0 }
     switch width {
-    case 4: return UInt64(read32(offset))
+    case 4 where offset % 4 == 0: return UInt64(read32(offset))
     // Two 32-bit registers answer to a 64-bit access as to two of 32 bits.
-    case 8: return UInt64(read32(offset)) | UInt64(read32(offset + 4)) << 32
+    case 8 where offset % 8 == 0: return UInt64(read32(offset)) | UInt64(read32(offset + 4)) << 32
     default: return 0
     }
   }
 
   public func writeRegister(at offset: UInt64, width: Int, _ value: UInt64) {
-    guard offset % UInt64(truncatingIfNeeded: width) == 0 else { return }
     switch width {
-    case 4:
+    case 4 where offset % 4 == 0:
       guard let (row, high) = row(at: offset) else { return }
       let half = value & UInt64.ones(32)
       let old = registers[row.pointee.register]
       let merged = high ? old & UInt64.ones(32) | half << 32 : old & ~UInt64.ones(32) | half
       write(row.pointee, merged)
-    case 8:
+    case 8 where offset % 8 == 0:
       guard let (row, high) = row(at: offset), row.pointee.isWide, !high else {
         writeRegister(at: offset, width: 4, value & UInt64.ones(32))
         writeRegister(at: offset + 4, width: 4, value >> 32)
@@ -37,8 +35,10 @@ extension SMMU {
   /// Page 1 is folded onto Page 0, so that the indices of the event queue answer on both (R-004,
   /// R-005), unless strictness is asked for.
   private func row(at offset: UInt64) -> (row: UnsafePointer<RegisterFile.Row>, high: Bool)? {
+    guard offset < RegisterMap.frameSize,
+      let found = registers.row(at: offset % RegisterMap.pageSize)
+    else { return nil }
     let page = offset / RegisterMap.pageSize
-    guard let found = registers.row(at: offset % RegisterMap.pageSize) else { return nil }
     if options.strictPages && UInt64(found.row.pointee.page) != page { return nil }
     return found
   }
@@ -104,6 +104,12 @@ extension SMMU {
     case .interruptEnables: writeInterruptEnables(new)
     case .globalBypass: writeGlobalBypass(new)
     case .acknowledgeErrors: acknowledgeErrors(new)
+    case .eventsConsumed:
+      // Under the lock a record is either written before this, and the driver finds it, or after
+      // it, and finds the queue empty: else a driver could wait for an interrupt that never comes.
+      eventLock.lock(machine)
+      registers[.eventqCons] = new
+      eventLock.unlock()
     case .commandsPublished:
       registers[.cmdqProd] = new
       consumeCommands(options.commandBudget)
@@ -112,27 +118,34 @@ extension SMMU {
 
   /// CR0 (§6.3.9). Every Update completes within the write, so CR0ACK never differs from CR0.
   private func writeEnables(_ new: UInt64) {
-    let stopping = registers.flag(.cr0ack, CR0.smmuen) && !new[CR0.smmuen.low]
+    let old = registers[.cr0ack]
     eventLock.lock(machine)
     registers[.cr0] = new
-    registers.publish(.cr0ack, new)
+    registers[.cr0ack] = new
     eventLock.unlock()
-    // §6.3.9.6: the Update of SMMUEN to 0 ends when no transaction uses translations any more.
-    if stopping { accesses.drain(machine) }
+    // The Update of SMMUEN to 0 ends when no transaction uses translations any more (§6.3.9.6), that
+    // of EVENTQEN when no record is on its way (§6.3.9.4).
+    if old & ~new & (CR0.smmuen.mask | CR0.eventqen.mask) != 0 { accesses.drain(machine) }
+    // What was translated becomes what is bypassed, or the reverse.
+    if (old ^ new)[CR0.smmuen.low] { machine.forget(.translations(.everything)) }
     consumeCommands(options.commandBudget)
   }
 
+  /// IRQ_CTRL (§6.3.16). A source that is off sends nothing any more, also not late.
   private func writeInterruptEnables(_ new: UInt64) {
+    let old = registers[.irqCtrlAck]
     eventLock.lock(machine)
     registers[.irqCtrl] = new
     registers[.irqCtrlAck] = new
     eventLock.unlock()
+    if old & ~new != 0 { accesses.drain(machine) }
   }
 
   /// GBPA (§6.3.14.1): a write takes effect only with Update, which is done when the write is.
   private func writeGlobalBypass(_ new: UInt64) {
     guard new[GBPA.update.low] else { return }
     registers[.gbpa] = new & ~GBPA.update.mask
+    if !registers.flag(.cr0ack, CR0.smmuen) { machine.forget(.translations(.everything)) }
   }
 
   /// GERRORN (§6.3.20). Deactivating CMDQ_ERR restarts the command queue by itself (§7.1).

@@ -3,7 +3,8 @@ import SMMUSpec
 import Synchronization
 
 /// The registers' values, and the register map prepared for look-up by offset. All architectural
-/// state is here: one 64-bit word per register. Writers are serialised by the SMMU; readers are not.
+/// state is here: one 64-bit word per register. Writers are serialised by the SMMU; readers are
+/// not.
 struct RegisterFile {
   /// A row of the register map for one set of features.
   struct Row {
@@ -57,15 +58,12 @@ struct RegisterFile {
     for i in 0..<rowCount { self[rows[i].register] = rows[i].reset }
   }
 
+  /// Acquiring and releasing, so that whoever sees an enable or an index sees what was written
+  /// before it.
   @inline(__always)
   subscript(_ register: Register) -> UInt64 {
-    get { values[Int(register.rawValue)].load(ordering: .relaxed) }
-    nonmutating set { values[Int(register.rawValue)].store(newValue, ordering: .relaxed) }
-  }
-
-  @inline(__always)
-  func publish(_ register: Register, _ value: UInt64) {
-    values[Int(register.rawValue)].store(value, ordering: .releasing)
+    get { values[Int(register.rawValue)].load(ordering: .acquiring) }
+    nonmutating set { values[Int(register.rawValue)].store(newValue, ordering: .releasing) }
   }
 
   @inline(__always)
@@ -79,11 +77,5 @@ struct RegisterFile {
     guard number != Self.none else { return nil }
     let row = UnsafePointer(rows + Int(number))
     return (row, row.pointee.isWide && word > 0 && index[word - 1] == number)
-  }
-
-  /// The row of a register: for restoring state.
-  func row(of register: Register) -> UnsafePointer<Row>? {
-    for i in 0..<rowCount where rows[i].register == register { return UnsafePointer(rows + i) }
-    return nil
   }
 }

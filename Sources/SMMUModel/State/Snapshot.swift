@@ -4,7 +4,7 @@ import SMMUSpec
 /// The saved form of an SMMU, little-endian:
 ///
 ///     u64 magic "VSMMUv3\0" · u32 version · u32 oldest version that can read it
-///     u32 record count · u32 CRC-32 of the records
+///     u32 record count · u32 CRC-32 of all before and after it
 ///     records: u32 register offset (Page 1 folded onto Page 0) · u32 bytes (4 or 8) · u64 value
 ///
 /// A record is a register, found again by its offset: a reader that does not know one refuses the
@@ -47,7 +47,7 @@ extension SMMU {
     put(Self.version, 8)
     put(UInt32(1), 12)
     put(UInt32(rows.count), 16)
-    put(Self.checksum(UnsafeRawBufferPointer(rebasing: buffer[Self.headerBytes..<size])), 20)
+    put(Self.checksum(UnsafeRawBufferPointer(rebasing: buffer[..<size])), 20)
     return size
   }
 
@@ -65,26 +65,32 @@ extension SMMU {
         guard value == UInt64(own) else {
           throw Self.difference(row.register, UInt32(truncatingIfNeeded: value), own, offset)
         }
-      } else if value & ~row.implemented(features) != 0 {
+      } else if value & ~row.implemented(features) != 0 || row.isBusy(value) {
         throw .unknown(offset: offset)
       }
     }
     try requireIdentification(data)
   }
 
-  /// Applies a stream that `validate` accepts; the caches start cold.
+  /// Applies a stream that `validate` accepts; the caches start cold. An access in progress meanwhile
+  /// sees the old state or the new one, but never a bypass that is part of neither.
   public func restore(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
     try validate(data)
-    reset()
     let rows = savedRows
+    eventLock.lock(machine)
+    for row in rows where RegisterMap.constant(row.register, features) == nil {
+      registers[row.register] = row.reset & row.implemented(features)
+    }
     for i in 0..<Self.recordCount(data) {
       let (offset, _, value) = Self.record(data, i)
       guard let row = rows.first(where: { $0.offset == offset }) else { continue }
       registers[row.register] = value
     }
     // Updates complete within their writes, so the acknowledgements follow (§6.3.10, §6.3.18).
-    registers[.cr0ack] = registers[.cr0]
     registers[.irqCtrlAck] = registers[.irqCtrl]
+    registers[.cr0ack] = registers[.cr0]
+    eventLock.unlock()
+    forgetEverything()
     consumeCommands(options.commandBudget)
   }
 
@@ -99,9 +105,7 @@ extension SMMU {
     let count = Int(get(16))
     guard count <= (data.count - headerBytes) / recordBytes else { throw .truncated }
     guard data.count == headerBytes + count * recordBytes else { throw .damaged }
-    guard get(20) == checksum(UnsafeRawBufferPointer(rebasing: data[headerBytes...])) else {
-      throw .damaged
-    }
+    guard get(20) == checksum(data) else { throw .damaged }
   }
 
   /// A stream without ID registers could be anyone's.
@@ -144,11 +148,11 @@ extension SMMU {
     return .unknown(offset: offset)
   }
 
-  /// CRC-32 (IEEE 802.3).
-  private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  /// CRC-32 (IEEE 802.3) of a stream without its own place.
+  private static func checksum(_ stream: UnsafeRawBufferPointer) -> UInt32 {
     var crc: UInt32 = .max
-    for byte in bytes {
-      crc ^= UInt32(byte)
+    for i in stream.indices where i / 4 != 5 {
+      crc ^= UInt32(stream[i])
       for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
     }
     return ~crc
@@ -156,6 +160,11 @@ extension SMMU {
 }
 
 extension RegisterRow {
+  /// An Update in progress, which no saved state has.
+  fileprivate func isBusy(_ value: UInt64) -> Bool {
+    register == .gbpa && value[GBPA.update.low]
+  }
+
   /// Follows from another register at all times.
   fileprivate var isDerived: Bool { register == .cr0ack || register == .irqCtrlAck }
 }

@@ -76,6 +76,8 @@ public struct Translation: Equatable, Sendable {
   public var address: UInt64
   /// Bytes from `address` on that the translation covers.
   public var length: UInt64
+  /// log2 of the bytes of the naturally aligned mapping around `address`.
+  public var pageBits: UInt8
   /// What this privilege may do here: read 1, write 2, execute 4.
   public var permissions: UInt8
   /// The event that describes the fault, recorded or not.

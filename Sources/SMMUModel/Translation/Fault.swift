@@ -36,8 +36,8 @@ struct WalkPurpose {
     Fault(event: event, stage2: stage2, accessClass: accessClass, ipa: ipa)
   }
 
-  /// An external abort on a descriptor (§7.3.12): of stage 1 it is CLASS TT, of stage 2 the class of
-  /// what the walk was for.
+  /// An external abort on a descriptor (§7.3.12): of stage 1 it is CLASS TT, of stage 2 the class
+  /// of what the walk was for.
   @inline(never)
   func abort(_ address: UInt64) -> Fault {
     Fault(
@@ -52,7 +52,7 @@ extension SMMU {
     _ fault: Fault, _ access: Access, _ configuration: StreamConfiguration?
   ) -> Translation {
     var result = Translation(
-      kind: .abort, address: 0, length: 0, permissions: 0, event: fault.event,
+      kind: .abort, address: 0, length: 0, pageBits: 0, permissions: 0, event: fault.event,
       attributes: .incoming)
     guard let event = fault.event, !access.flags.contains(.speculative) else { return result }
     var isRecorded = true

@@ -49,6 +49,9 @@ extension SMMU {
     return cached.answer(access, effective, .incoming)
   }
 
+  /// Whether the configuration of an access is cached: its stream was found before.
+  public func knows(_ access: Access) -> Bool { configurations.plan(of: access) != nil }
+
   /// All steps, for any access.
   @inline(never)
   public func translateFully(_ access: Access) -> Translation {
@@ -90,7 +93,8 @@ extension SMMU {
     Translation(
       kind: .ok, address: access.address,
       length: (1 &<< UInt64(truncatingIfNeeded: features.outputBits)) &- access.address,
-      permissions: 7, event: nil, attributes: attributes)
+      pageBits: UInt8(truncatingIfNeeded: features.outputBits), permissions: 7, event: nil,
+      attributes: attributes)
   }
 
   /// Steps 3 to 6.
@@ -179,7 +183,8 @@ extension SMMU {
     try require(permissions, access, effective, purpose)
     return (
       CachedTranslation(
-        output: leaf.address.aligned(down: leaf.size), size: leaf.size, permissions: permissions,
+        output: leaf.address.aligned(down: leaf.size), size: leaf.size, stage1Size: leaf.size,
+        permissions: permissions,
         stage1Attributes: cd.memoryAttributes(descriptor.attributeIndex),
         stage1Shareability: UInt8(truncatingIfNeeded: descriptor.shareability),
         stage2Attributes: 0, stage2Shareability: 0),
@@ -228,7 +233,7 @@ extension CachedTranslation {
     return Translation(
       kind: .ok, address: output | offset,
       length: (1 &<< UInt64(truncatingIfNeeded: size)) &- offset,
-      permissions: permissions.visible(privileged: effective.privileged), event: nil,
+      pageBits: UInt8(truncatingIfNeeded: size), permissions: permissions.visible(privileged: effective.privileged), event: nil,
       attributes: attributes)
   }
 }

@@ -29,7 +29,6 @@ public struct TranslationDescriptor: Sendable {
   public var highAddress64K: UInt64 { raw[15, 12] &<< 48 }
 
   @inline(__always) public var accessFlag: Bool { raw[10] }
-  @inline(__always) public var contiguous: Bool { raw[52] }
 
   // Stage 1 leaf.
   @inline(__always) public var attributeIndex: UInt64 { raw[4, 2] }

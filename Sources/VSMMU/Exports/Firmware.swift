@@ -63,9 +63,9 @@ extension ByteWriter {
     put32(0)
   }
 
-  /// SMMUv3, node type 4. From revision 5 on a flag says whether there is a DeviceID mapping for the
-  /// SMMU's own MSIs; there is none. In older ones it would be the first mapping wherever a GSIV is
-  /// 0, and the devices would lose theirs. DeviceIDs are StreamIDs.
+  /// SMMUv3, node type 4. From revision 5 on a flag says whether there is a DeviceID mapping for
+  /// the SMMU's own MSIs; there is none. In older ones it would be the first mapping wherever a
+  /// GSIV is 0, and the devices would lose theirs. DeviceIDs are StreamIDs.
   fileprivate mutating func smmu(
     _ iort: vsmmu_iort, _ mappings: [vsmmu_id_mapping], coherent: Bool
   ) {

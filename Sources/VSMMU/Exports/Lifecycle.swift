@@ -16,7 +16,7 @@ public func vsmmu_create(
     try copyIn(config, "config", least: 8, into: &configCopy)
     var opsCopy = vsmmu_ops()
     try copyIn(ops, "ops", least: 8, into: &opsCopy)
-    let device = try Device(configCopy, opsCopy, opaque)
+    let device = try Device.make(configCopy, opsCopy, opaque)
     out.pointee = OpaquePointer(Unmanaged.passRetained(device).toOpaque())
     Sentence().copy(to: message, message_size)
     return 0

@@ -29,20 +29,26 @@ extension vsmmu_result {
       event: UInt32(translation.event?.rawValue ?? 0),
       attributes: UInt32(translation.attributes.mair)
         | UInt32(translation.attributes.shareability) << 8,
-      reserved: 0)
+      page_bits: UInt32(translation.pageBits))
   }
 }
 
 extension Device {
-  /// Translates for a caller; only a stream that the caches do not know is looked for in the
-  /// directory.
-  @inline(__always)
-  func translate(_ access: Access) throws(Refusal) -> Translation {
-    if let hit = smmu.translateCached(access) { return hit }
+  /// Translates what the fast path did not. Only here a stream is looked for in the directory: the
+  /// caches know no other. The access is counted from before that on, so that a stream that is
+  /// removed meanwhile cannot be cached afterwards.
+  @inline(never)
+  fileprivate func translate(missed access: Access) throws(Refusal) -> Translation {
+    let token = smmu.beginAccess()
+    defer { smmu.endAccess(token) }
+    try requireStream(access)
+    return smmu.translateFully(access)
+  }
+
+  private func requireStream(_ access: Access) throws(Refusal) {
     guard streams.contains(access.stream) else {
       throw refusal(vsmmu_support_enoent, "access.stream", " was not added")
     }
-    return smmu.translateFully(access)
   }
 
   @inline(never)
@@ -64,7 +70,7 @@ extension Device {
     do throws(Refusal) {
       let access = try self.access(access)
       try requireRoom(result)
-      try copyOut(vsmmu_result(try translate(access)), to: result, "result", least: 24)
+      try copyOut(vsmmu_result(try translate(missed: access)), to: result, "result", least: 24)
       return 0
     } catch {
       return refuse(error)
@@ -73,8 +79,7 @@ extension Device {
 
   /// A result that cannot be filled is refused before the access can leave an event.
   fileprivate func requireRoom(_ result: UnsafeMutablePointer<vsmmu_result>?) throws(Refusal) {
-    guard let result else { throw .invalid("result is NULL") }
-    guard result.pointee.size >= 24 else { throw .invalid("result.size is too small") }
+    _ = try checkedSize(result.map { UnsafePointer($0) }, "result", least: 24)
   }
 }
 
@@ -110,69 +115,35 @@ public func vsmmu_access_end(_ vsmmu: OpaquePointer?, _ token: UInt64) {
   with(vsmmu) { $0.smmu.endAccess(token) }
 }
 
-/// One vsmmu_dma_* call: translates segment by segment and copies each.
-private func transfer(
-  _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeRawPointer?,
-  _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?, isWrite: Bool
-) -> Int32 {
-  guard let vsmmu else { return vsmmu_support_einval }
-  return with(vsmmu) { device in
+extension Device {
+  /// One vsmmu_dma_* call.
+  fileprivate func transfer(
+    _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeMutableRawPointer?, _ length: UInt64,
+    _ result: UnsafeMutablePointer<vsmmu_result>?, isWrite: Bool
+  ) -> Int32 {
     do throws(Refusal) {
-      var access = try device.access(access)
-      try device.requireRoom(result)
+      var access = try self.access(access)
+      try requireRoom(result)
       guard let data else { throw .invalid("data is NULL") }
-      guard length <= UInt64(Int.max) else { throw .invalid("length is implausible") }
       if isWrite { access.flags.insert(.write) }
-      guard isWrite == access.flags.contains(.write), !access.flags.contains(.atomic) else {
+      guard isWrite == access.flags.contains(.write), !access.flags.contains(.atomic),
+        !(isWrite && access.flags.contains(.speculative))
+      else {
         throw .invalid("access.flags ask for another kind of access than this call makes")
       }
-      let filled = try device.transfer(access, data, length)
-      try copyOut(filled, to: result, "result", least: 24)
+      guard length <= UInt64(Int.max), length == 0 || length - 1 <= UInt64.max - access.address
+      else {
+        throw .invalid("access.address + length passes the end of the address space")
+      }
+      let token = smmu.beginAccess()
+      defer { smmu.endAccess(token) }
+      if !smmu.knows(access) { try requireStream(access) }
+      let done = smmu.transfer(access, data, length)
+      try copyOut(vsmmu_result(done), to: result, "result", least: 24)
       return 0
     } catch {
-      return device.refuse(error)
+      return refuse(error)
     }
-  }
-}
-
-extension Device {
-  /// The result's address is that of the first segment, its length the bytes done.
-  fileprivate func transfer(
-    _ first: Access, _ data: UnsafeRawPointer, _ length: UInt64
-  ) throws(Refusal) -> vsmmu_result {
-    var access = first
-    var done: UInt64 = 0
-    var result = vsmmu_result()
-    let token = smmu.beginAccess()
-    defer { smmu.endAccess(token) }
-    repeat {
-      let translation = try translate(access)
-      if done == 0 || translation.kind != .ok {
-        let address = result.address
-        result = vsmmu_result(translation)
-        if done != 0 { result.address = address }
-      }
-      result.length = done
-      guard translation.kind == .ok, done < length else { break }
-      let segment = min(translation.length, length - done)
-      guard copy(access, translation.address, data + Int(done), segment) else {
-        // The client hears of it, no one else does (§16.7.4).
-        result.kind = VSMMU_RESULT_ABORT
-        break
-      }
-      done += segment
-      access.address &+= segment
-      result.length = done
-    } while done < length
-    return result
-  }
-
-  private func copy(
-    _ access: Access, _ address: UInt64, _ data: UnsafeRawPointer, _ length: UInt64
-  ) -> Bool {
-    access.flags.contains(.write)
-      ? smmu.copyIn(address, data, length)
-      : smmu.copyOut(address, UnsafeMutableRawPointer(mutating: data), length)
   }
 }
 
@@ -181,7 +152,8 @@ public func vsmmu_dma_read(
   _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeMutableRawPointer?,
   _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
-  transfer(vsmmu, access, data, length, result, isWrite: false)
+  guard let vsmmu else { return vsmmu_support_einval }
+  return with(vsmmu) { $0.transfer(access, data, length, result, isWrite: false) }
 }
 
 @implementation @_cdecl("vsmmu_dma_write")
@@ -189,5 +161,8 @@ public func vsmmu_dma_write(
   _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeRawPointer?,
   _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
-  transfer(vsmmu, access, data, length, result, isWrite: true)
+  guard let vsmmu else { return vsmmu_support_einval }
+  // Read only: the direction is the access's.
+  let source = UnsafeMutableRawPointer(mutating: data)
+  return with(vsmmu) { $0.transfer(access, source, length, result, isWrite: true) }
 }

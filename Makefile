@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+# A thin face for SwiftPM and cc; `make help` lists what there is.
+
+BUILD := build
+CC ?= cc
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+VERSION := 0.1.0
+
+HEADERS := $(wildcard Include/*.h)
+HOST := $(wildcard examples/host/*.c)
+HOST_HEADERS := $(wildcard examples/host/*.h)
+# SwiftPM 6.3 cannot read its own cached plan again: "unknown build description".
+UNCACHED := --disable-build-manifest-caching
+GLIB := glib-2.0 gmodule-2.0 gio-2.0
+LIBRARY := $(BUILD)/libvsmmuv3.so.0
+
+export BUILD FUZZ_SECONDS
+
+.PHONY: all library examples run test fuzz asan tsan coverage lint install clean help packages
+
+all: library examples ## The library without a Swift runtime, and the C examples, into build/
+
+library: | packages ## build/libvsmmuv3.so.0 and build/libvsmmuv3.a
+	@mkdir -p $(BUILD)
+	@VSMMU_RUNTIME=embedded swift build -c release --scratch-path .build-embedded $(UNCACHED)
+	@Tests/tools/library.sh .build-embedded/release $(BUILD)
+
+examples: $(BUILD)/hello $(BUILD)/host
+
+$(LIBRARY): | library
+
+$(BUILD)/hello: examples/hello.c $(HEADERS) | $(LIBRARY)
+	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -IInclude -o $@ $< -L$(BUILD) -lvsmmuv3 \
+		-Wl,-rpath,'$$ORIGIN'
+
+# The host loads the library at run time, as a VMM with plug-ins does.
+$(BUILD)/host: $(HOST) $(HOST_HEADERS) $(HEADERS) | packages
+	@mkdir -p $(BUILD)
+	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -IInclude $$(pkg-config --cflags $(GLIB)) -o $@ $(HOST) \
+		$$(pkg-config --libs $(GLIB)) -lfdt
+
+run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device like a guest
+	$(BUILD)/host --library $(LIBRARY) --replay Tests/Data/captures/*.gz
+	$(BUILD)/host --library $(LIBRARY) --demo
+
+test: ## Proves all of it: about 10 minutes on two cores
+	@Tests/tools/test.sh
+
+fuzz: ## Fuzzes for FUZZ_SECONDS (60)
+	@Tests/tools/test.sh fuzz
+
+asan: ## The tests under AddressSanitizer
+	@Tests/tools/test.sh asan
+
+tsan: ## Threads of the C surface under ThreadSanitizer
+	@Tests/tools/test.sh tsan
+
+coverage: ## Line coverage of the model by the Swift tests
+	@Tests/tools/test.sh swift
+
+lint: ## What swift-format thinks of the sources
+	@swift format lint --recursive --parallel Sources Tests Package.swift
+
+install: all ## Into DESTDIR/PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(BUILD)/libvsmmuv3.a $(DESTDIR)$(PREFIX)/lib
+	ln -sf libvsmmuv3.so.0 $(DESTDIR)$(PREFIX)/lib/libvsmmuv3.so
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: vsmmuv3' \
+		'Description: a virtual Arm SMMUv3' 'Version: $(VERSION)' \
+		'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lvsmmuv3' \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/vsmmuv3.pc
+
+clean: ## Removes all that was built
+	rm -rf $(BUILD) .build .build-*
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+packages:
+	@Tests/tools/packages.sh gcc libc6-dev binutils pkg-config libglib2.0-dev libfdt-dev

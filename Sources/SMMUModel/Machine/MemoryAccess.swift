@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// The SMMU's own accesses to memory: structures, queues, descriptors and MSIs.
+import SMMUSpec
+import Synchronization
+
+/// A single-copy atomic 64-bit access to guest memory that others may be writing.
+@inline(__always)
+func atomicWord(_ pointer: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Atomic<UInt64>> {
+  pointer.assumingMemoryBound(to: Atomic<UInt64>.self)
+}
+
+extension SMMU {
+  /// One aligned little-endian 64-bit load (§3.21.3).
+  @inline(__always)
+  func load64(_ address: UInt64) throws(BusAbort) -> UInt64 {
+    if let host = memory.host(address, 8) {
+      return UInt64(littleEndian: atomicWord(host).pointee.load(ordering: .relaxed))
+    }
+    var word: UInt64 = 0
+    guard readOutside(address, &word, 8) else { throw BusAbort() }
+    return UInt64(littleEndian: word)
+  }
+
+  /// `count` aligned 64-bit loads in order of address.
+  @inline(__always)
+  func load(_ address: UInt64, _ count: Int, _ use: (Int, UInt64) -> Void) throws(BusAbort) {
+    if let host = memory.host(address, UInt64(truncatingIfNeeded: count * 8)) {
+      for i in 0..<count {
+        use(i, UInt64(littleEndian: atomicWord(host + i * 8).pointee.load(ordering: .relaxed)))
+      }
+      return
+    }
+    for i in 0..<count { use(i, try load64(address &+ UInt64(truncatingIfNeeded: i * 8))) }
+  }
+
+  /// An event record, wholly or not at all. The caller notes that RAM was written.
+  func store(_ address: UInt64, _ record: EventRecord) throws(BusAbort) {
+    if let host = memory.host(address, EventRecord.bytes) {
+      for i in 0..<4 {
+        atomicWord(host + i * 8).pointee.store(record.words[i].littleEndian, ordering: .relaxed)
+      }
+      return
+    }
+    var words = record.words
+    for i in 0..<4 { words[i] = words[i].littleEndian }
+    let done = withUnsafeBytes(of: &words) { bytes in
+      machine.write(address, from: bytes.baseAddress!, count: bytes.count)
+    }
+    guard done else {
+      counters.add(.externalAborts)
+      throw BusAbort()
+    }
+  }
+
+  /// Tells of a write to registered RAM.
+  func noteWritten(_ address: UInt64, _ count: UInt64) {
+    if memory.host(address, count) != nil { machine.wrote(address, count: count) }
+  }
+
+  /// One aligned little-endian 32-bit store: an MSI, which a driver may poll for in its memory.
+  func signal(_ address: UInt64, _ data: UInt32) -> Bool {
+    if let host = memory.host(address, 4) {
+      host.assumingMemoryBound(to: Atomic<UInt32>.self).pointee
+        .store(data.littleEndian, ordering: .releasing)
+      machine.wrote(address, count: 4)
+      return true
+    }
+    if machine.signal(address, data) { return true }
+    counters.add(.externalAborts)
+    machine.report(.messageAbort(address: address))
+    return false
+  }
+
+  @inline(never)
+  private func readOutside(_ address: UInt64, _ word: inout UInt64, _ count: Int) -> Bool {
+    let done = withUnsafeMutableBytes(of: &word) { bytes in
+      machine.read(address, into: bytes.baseAddress!, count: count)
+    }
+    if !done { counters.add(.externalAborts) }
+    return done
+  }
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The few macros of the conformance program. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One wrong answer is reported and counted; the test goes on. */
+#define CHECK(condition) check((condition), __FILE__, __LINE__, #condition)
+#define EQUAL(got, want) \
+	check_equal((uint64_t)(got), (uint64_t)(want), __FILE__, __LINE__, #got " == " #want)
+#define CONTAINS(text, word) check_contains((text), (word), __FILE__, __LINE__)
+
+/* Runs one test, unless the program was asked for others. */
+#define RUN(test) run_test(#test, test)
+
+bool check(bool condition, const char *file, int line, const char *text);
+bool check_equal(uint64_t got, uint64_t want, const char *file, int line, const char *text);
+bool check_contains(const char *text, const char *word, const char *file, int line);
+void run_test(const char *name, void (*test)(void));
+
+/* One for each section of the header. */
+void version_section(void);
+void create_section(void);
+void register_section(void);
+void command_section(void);
+void memory_section(void);
+void translate_section(void);
+void dma_section(void);
+void state_section(void);
+void counter_section(void);
+void firmware_section(void);
+void thread_section(void);
+
+#endif

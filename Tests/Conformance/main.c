@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Proves that a library does what vsmmuv3.h says: conformance LIBRARY [TEST...]
+ * Linked with -DLINKED, LIBRARY is a name for the report.
+ */
+#include "api.h"
+#include "check.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct api api;
+
+static char **wanted;
+static int passed, failed;
+static unsigned long checks, wrong;
+
+bool check(bool condition, const char *file, int line, const char *text)
+{
+	__atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED);
+	if (!condition) {
+		__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+		printf("%s:%d: not so: %s\n", file, line, text);
+	}
+	return condition;
+}
+
+bool check_equal(uint64_t got, uint64_t want, const char *file, int line, const char *text)
+{
+	if (check(got == want, file, line, text))
+		return true;
+	printf("  it is %#" PRIx64 " (%" PRId64 ") and should be %#" PRIx64 "\n", got, (int64_t)got,
+	       want);
+	return false;
+}
+
+bool check_contains(const char *text, const char *word, const char *file, int line)
+{
+	if (check(strstr(text, word) != NULL, file, line, word))
+		return true;
+	printf("  the text is \"%s\"\n", text);
+	return false;
+}
+
+static bool is_wanted(const char *name)
+{
+	if (!*wanted)
+		return true;
+	for (char **w = wanted; *w; w++)
+		if (strncmp(name, *w, strlen(*w)) == 0)
+			return true;
+	return false;
+}
+
+void run_test(const char *name, void (*test)(void))
+{
+	unsigned long before = wrong, first = checks;
+
+	if (!is_wanted(name))
+		return;
+	test();
+	if (wrong == before)
+		passed++;
+	else
+		failed++;
+	printf("%s %s (%lu checks)\n", wrong == before ? "ok  " : "FAIL", name, checks - first);
+	fflush(stdout);
+}
+
+#ifdef LINKED
+static bool load(const char *name)
+{
+	(void)name;
+#define API_LINK(function) api.function = &function;
+	API_FUNCTIONS(API_LINK)
+	return true;
+}
+#else
+static bool load(const char *name)
+{
+	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL), *symbol;
+
+	if (!library) {
+		fprintf(stderr, "%s\n", dlerror());
+		return false;
+	}
+#define API_FIND(function) \
+	symbol = dlsym(library, #function); \
+	if (!symbol) { \
+		fprintf(stderr, "%s has no " #function "\n", name); \
+		return false; \
+	} \
+	memcpy(&api.function, &symbol, sizeof(symbol));
+	API_FUNCTIONS(API_FIND)
+	return true;
+}
+#endif
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fprintf(stderr, "usage: %s LIBRARY [TEST...]\n", argv[0]);
+		return 2;
+	}
+	if (!load(argv[1]))
+		return 1;
+	wanted = argv + 2;
+	version_section();
+	create_section();
+	register_section();
+	command_section();
+	memory_section();
+	translate_section();
+	dma_section();
+	state_section();
+	counter_section();
+	firmware_section();
+	thread_section();
+	printf("%s: %lu checks\n", argv[1], checks);
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed != 0 || passed == 0;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Section 7 of the header: save, validate, restore. */
+#include "guest.h"
+
+#include <stdlib.h>
+
+static void save_tells_its_size(void)
+{
+	static struct guest guest;
+	uint8_t whole[4096], part[4096];
+	int64_t size;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	size = api.vsmmu_save(guest.vsmmu, NULL, 0);
+	CHECK(size > 0 && size <= (int64_t)sizeof(whole));
+	memset(whole, 0xaa, sizeof(whole));
+	EQUAL(api.vsmmu_save(guest.vsmmu, whole, sizeof(whole)), size);
+	EQUAL(whole[size], 0xaa);
+	/* Too small: the size is told, and nothing beyond the room is touched. */
+	memset(part, 0xaa, sizeof(part));
+	EQUAL(api.vsmmu_save(guest.vsmmu, part, (uint64_t)size - 1), size);
+	EQUAL(part[size - 1], 0xaa);
+	EQUAL(api.vsmmu_save(guest.vsmmu, part, 8), size);
+	EQUAL(part[8], 0xaa);
+	EQUAL(api.vsmmu_save(guest.vsmmu, part, (uint64_t)size), size);
+	CHECK(memcmp(whole, part, (size_t)size) == 0);
+	guest_close(&guest);
+}
+
+/* A guest in the middle of its work goes on on another device. */
+static void restore_goes_on(void)
+{
+	static struct guest guest;
+	const vsmmu_config config = { .size = sizeof(config), .command_budget = 2 };
+	uint8_t state[4096], again[4096];
+	vsmmu_t *old;
+	int64_t size;
+
+	if (!guest_open(&guest, &config))
+		return;
+	guest_start(&guest);
+	map(&guest, STAGE1, 0x1000, DATA, PAGE1);
+	set_stage1(&guest, 1, 5);
+	EQUAL(translate(&guest, 1, 0x1000, 0).address, DATA);
+	EQUAL(translate(&guest, 2, 0x1000, 0).event, C_BAD_STE);
+	for (int i = 0; i < 5; i++)
+		queue(&guest, TLBI_NSNH_ALL, 0);
+	publish(&guest);
+	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
+	CHECK(size <= (int64_t)sizeof(state));
+
+	old = guest.vsmmu;
+	EQUAL(api.vsmmu_create(&config, &guest_ops, &guest, &guest.vsmmu, NULL, 0), 0);
+	EQUAL(api.vsmmu_ram_add(guest.vsmmu, RAM, RAM_SIZE, guest.ram), 0);
+	for (uint32_t stream = 0; stream < 8; stream++)
+		EQUAL(api.vsmmu_stream_add(guest.vsmmu, stream), 0);
+	EQUAL(api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size), 0);
+	EQUAL(read_register(&guest, CR0), 0);
+	guest.notice_count = 0;
+	EQUAL(api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size), 0);
+	/* Caches outside are told, two of three pending commands were consumed. */
+	CHECK(guest.notice_count >= 2);
+	EQUAL(read_register(&guest, CR0), 0xd);
+	EQUAL(read_register(&guest, CR0ACK), 0xd);
+	EQUAL(read_register(&guest, IRQ_CTRLACK), 5);
+	EQUAL(translate(&guest, 1, 0x1000, 0).address, DATA);
+	EQUAL(api.vsmmu_run(guest.vsmmu, 8), 0);
+
+	/* What was pending is done, so both hold the same state now. */
+	EQUAL(api.vsmmu_run(old, 8), 0);
+	size = api.vsmmu_save(old, state, sizeof(state));
+	EQUAL(api.vsmmu_save(guest.vsmmu, again, sizeof(again)), size);
+	CHECK(memcmp(state, again, (size_t)size) == 0);
+	sync_all(&guest);
+	api.vsmmu_destroy(old);
+	guest_close(&guest);
+}
+
+/* Any damage is found, and the device stays as it was. Bytes 8 to 11 are the writer's version, which
+ * does not matter to a reader that is not too old. */
+static void restore_finds_damage(void)
+{
+	static struct guest guest;
+	uint8_t state[4096];
+	int64_t size;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
+	if (!CHECK(size > 24 && size <= (int64_t)sizeof(state)))
+		return;
+	for (int64_t i = 0; i < size; i++) {
+		int32_t error;
+
+		if (i == 8)
+			i = 12;
+		state[i] ^= 0x80;
+		error = api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size);
+		CHECK(error == -EINVAL || error == -E2BIG);
+		EQUAL(api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size), error);
+		state[i] ^= 0x80;
+	}
+	for (int64_t i = 0; i < size; i++) {
+		/* In memory of that very size, for what watches over reads. */
+		uint8_t *cut = malloc((size_t)i + 1);
+
+		memcpy(cut, state, (size_t)i);
+		EQUAL(api.vsmmu_validate(guest.vsmmu, cut, (uint64_t)i), -EINVAL);
+		EQUAL(api.vsmmu_restore(guest.vsmmu, cut, (uint64_t)i), -EINVAL);
+		free(cut);
+	}
+	state[0] ^= 1;
+	REFUSED(&guest, -EINVAL, "saved state",
+		api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size));
+	state[0] ^= 1;
+	state[size - 1] ^= 1;
+	REFUSED(&guest, -EINVAL, "damaged",
+		api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size));
+	state[size - 1] ^= 1;
+	REFUSED(&guest, -EINVAL, "saved state",
+		api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size - 1));
+	EQUAL(api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size + 1), -EINVAL);
+	EQUAL(api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size), 0);
+	guest_close(&guest);
+}
+
+static void restore_knows_versions(void)
+{
+	static struct guest guest;
+	uint8_t state[4096];
+	int64_t size;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
+	/* Version 9 that version 1 can read; then one that only 9 can. */
+	state[8] = 9;
+	EQUAL(api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size), 0);
+	state[12] = 9;
+	REFUSED(&guest, -E2BIG, "9", api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size));
+	REFUSED(&guest, -E2BIG, "9", api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size));
+	guest_close(&guest);
+}
+
+/* The state of a device with other ID registers is refused by the name of the field. */
+static void restore_refuses_a_foreign_state(void)
+{
+	static struct guest guest, other;
+	static const struct { const char *features, *field; } foreign[] = {
+		{ "OAS=4", "OAS" }, { "SIDSIZE=8", "SIDSIZE" }, { "IIDR=0x43b", "I" },
+		{ "RIL=0", "RIL" }, { "ASID16=0", "ASID16" }, { "CD2L=0", "CD2L" },
+	};
+	uint8_t state[4096];
+	int64_t size;
+
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		const vsmmu_config config = {
+			.size = sizeof(config), .features = foreign[i].features,
+		};
+
+		if (!guest_open(&other, &config))
+			return;
+		if (!guest_open(&guest, NULL)) {
+			guest_close(&other);
+			return;
+		}
+		guest_start(&guest);
+		size = api.vsmmu_save(other.vsmmu, state, sizeof(state));
+		REFUSED(&guest, -EINVAL, foreign[i].field,
+			api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size));
+		REFUSED(&guest, -EINVAL, foreign[i].field,
+			api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size));
+		guest_close(&guest);
+		guest_close(&other);
+	}
+}
+
+void state_section(void)
+{
+	RUN(save_tells_its_size);
+	RUN(restore_goes_on);
+	RUN(restore_finds_damage);
+	RUN(restore_knows_versions);
+	RUN(restore_refuses_a_foreign_state);
+}

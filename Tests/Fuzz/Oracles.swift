@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+import CVSMMU
+
+extension vsmmu_result {
+  fileprivate func isSame(as other: vsmmu_result) -> Bool {
+    kind == other.kind && event == other.event
+      && (kind != 0
+        || (address == other.address && length == other.length
+          && permissions == other.permissions && attributes == other.attributes))
+  }
+}
+
+extension Host {
+  /// Asking again gives the same answer: what the caches say is what the walk said.
+  func requireSame(_ first: vsmmu_result, _ access: vsmmu_access) {
+    require(translate(access).isSame(as: first), "the same access got another answer")
+  }
+
+  /// After everything was invalidated, a device with cold caches and this one's saved state answers
+  /// alike.
+  mutating func compareWithCold(_ input: inout Input) {
+    #if !FUZZ_CANARY
+      issue(0x04, 31)
+      issue(0x30, 0)
+      issue(0x46, 0)
+      while vsmmu_run(device, 64) == 1 {}
+      guard read(0x20) & 8 != 0, (read(0x9c) ^ read(0x98)) & 0x1f == 0, read(0x60) == read(0x64)
+      else { return }
+    #endif
+    guard let cold = Host(like: self, save()) else { return }
+    defer { cold.destroy() }
+    for _ in 0..<4 {
+      var access = access(&input)
+      access.flags |= VSMMU_ACCESS_SPECULATIVE
+      guard !isStreamGone || access.stream != 7 else { continue }
+      require(
+        translate(access).isSame(as: cold.translate(access)), "caches outlived an invalidation")
+    }
+  }
+
+  func save() -> [UInt8] {
+    var state = [UInt8](repeating: 0, count: 2048)
+    let size = vsmmu_save(device, &state, UInt64(state.count))
+    require(size > 0 && size <= 2048, "an implausible size")
+    state.removeLast(state.count - Int(size))
+    return state
+  }
+
+  /// A saved state, damaged in places, with or without a checksum that hides it.
+  mutating func saveAndRestore(_ input: inout Input) {
+    var state = save()
+    let damages = input.below(4)
+    for _ in 0..<damages {
+      let place = Int(input.word(2)) % state.count
+      state[place] ^= 1 << (input.byte() & 7)
+    }
+    if input.byte() & 1 != 0 { state.removeLast(input.below(state.count)) }
+    if input.byte() & 3 != 0 && state.count >= 24 { Self.hideDamage(&state) }
+    let valid = vsmmu_validate(device, state, UInt64(state.count))
+    let restored = vsmmu_restore(device, state, UInt64(state.count))
+    require(valid == restored, "validate and restore disagree")
+    require(damages != 0 || valid == 0 || state.count < save().count, "own state refused")
+    producer = read(0x98)
+  }
+
+  /// The record count and CRC-32 of Snapshot.swift.
+  private static func hideDamage(_ state: inout [UInt8]) {
+    let records = UInt32((state.count - 24) / 16)
+    state.removeLast((state.count - 24) % 16)
+    var crc: UInt32 = .max
+    for byte in state[24...] {
+      crc ^= UInt32(byte)
+      for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
+    }
+    for i in 0..<4 {
+      state[16 + i] = UInt8(truncatingIfNeeded: records >> UInt32(8 * i))
+      state[20 + i] = UInt8(truncatingIfNeeded: ~crc >> UInt32(8 * i))
+    }
+  }
+}

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The conformance program on every flavour of the library and on both ways to link it.
+. Tests/tools/check.sh
+
+# program NAME FLAG...
+program() {
+  out=$BUILD/test/$1
+  shift
+  mkdir -p "$BUILD/test"
+  cc -std=gnu11 -O1 -g -Wall -Wextra -Werror -IInclude -o "$out" Tests/Conformance/*.c "$@" -lpthread
+}
+
+# flavour NAME: its library, built by SwiftPM for a real Swift runtime.
+flavour() {
+  VSMMU_RUNTIME=$1 swiftpm build -c release --product vsmmuv3 --scratch-path ".build-$1"
+}
+
+ok "conformance program, by dlopen" program conformance -ldl
+ok "conformance program, linked" program conformance-shared -DLINKED -L"$BUILD" -lvsmmuv3 \
+  -Wl,-rpath,"$PWD/$BUILD"
+ok "conformance program, archive" program conformance-static -DLINKED "$BUILD/libvsmmuv3.a"
+
+counted "embedded, by dlopen" "$BUILD/test/conformance" "$BUILD/libvsmmuv3.so.0"
+counted "embedded, linked" "$BUILD/test/conformance-shared" shared
+counted "embedded, archive" "$BUILD/test/conformance-static" static
+for runtime in dynamic static; do
+  ok "build with the $runtime runtime" flavour $runtime
+  counted "$runtime runtime, by dlopen" "$BUILD/test/conformance" \
+    ".build-$runtime/release/libvsmmuv3.so"
+done
+finish

@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The headers stand alone, in every language and compiler that may include them.
+. Tests/tools/check.sh
+
+llvm=$(Tests/tools/toolchain.sh)
+
+# compiles HEADER COMPILER STANDARD LANGUAGE
+compiles() {
+  printf '#include <%s>\n#include <%s>\n' "$1" "$1" |
+    "$2" "-std=$3" -x "$4" -Wall -Wextra -Wpedantic -Werror -IInclude -fsyntax-only -
+}
+
+for path in Include/*.h; do
+  header=$(basename "$path")
+  for compiler in gcc "$llvm/clang"; do
+    ok "$header as C11, $(basename "$compiler")" compiles "$header" "$compiler" c11 c
+  done
+  for compiler in g++ "$llvm/clang++"; do
+    ok "$header as C++17, $(basename "$compiler")" compiles "$header" "$compiler" c++17 c++
+  done
+done
+lines=$(wc -l < Include/vsmmuv3.h)
+ok "vsmmuv3.h has at most 600 lines ($lines)" [ "$lines" -le 600 ]
+finish

@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The manners of the sources.
+. Tests/tools/check.sh
+
+sources() {
+  find Package.swift Makefile .ci Sources Include Tests examples -type f \
+    \( -name '*.swift' -o -name '*.[ch]' -o -name '*.sh' -o -name '*.modulemap' \
+    -o -name Makefile -o -path .ci/run \) | sort
+}
+
+# The first line, or the second after a line that a tool reads.
+without_licence() {
+  sources | while read -r file; do
+    head -n 2 "$file" |
+      awk 'NR == 1 && /swift-tools-version|^#!/ { next } { print; exit }' |
+      grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
+  done
+}
+empty "SPDX in the first line" without_licence
+
+# Swift of the library: no way to end the host's process with words, no Foundation.
+in_library() {
+  grep -rnE --include='*.swift' "$1" Sources
+}
+empty "no fatalError in Sources" in_library '\bfatalError\('
+empty "no try! in Sources" in_library '\btry!'
+empty "no Foundation in Sources" in_library '^ *import Foundation'
+empty "no print in Sources" in_library '(^|[^.[:alnum:]])print\('
+
+# Characters, not bytes: the sections of the specification have a sign of their own.
+long() {
+  sources | grep '\.swift$' | LC_ALL=C.UTF-8 xargs grep -nE '^.{101,}'
+}
+empty "Swift lines of at most 100 columns" long
+trailing() { sources | xargs grep -nE '[[:blank:]]+$'; }
+empty "no blanks at the end of a line" trailing
+finish

@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Takes the library as users get it out of a SwiftPM directory: library.sh FROM TO
+#
+# The archive is one object that shows the names of the version script alone: an Embedded Swift object
+# defines swift_retain and its like, which must not get into the way of a real Swift runtime.
+set -eu
+from=$1
+to=$2
+map=Sources/VSMMU/vsmmuv3.map
+
+# A file that did not change keeps its date, for make.
+replace() {
+  if cmp -s "$1" "$2"; then rm "$1"; else mv "$1" "$2"; fi
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+strip --strip-unneeded -o "$work/so" "$from/libvsmmuv3.so"
+replace "$work/so" "$to/libvsmmuv3.so.0"
+ln -sf libvsmmuv3.so.0 "$to/libvsmmuv3.so"
+
+sed -n 's/^ *\(vsmmu_[a-z0-9_]*\);$/\1/p' $map > "$work/names"
+ld -r -o "$work/all.o" --whole-archive "$from/libvsmmuv3-static.a"
+objcopy --strip-debug --keep-global-symbols="$work/names" "$work/all.o" "$work/vsmmuv3.o"
+ar rcsD "$work/a" "$work/vsmmuv3.o"
+replace "$work/a" "$to/libvsmmuv3.a"
