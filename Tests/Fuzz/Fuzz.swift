@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A guest and its host that do anything: bytes become register accesses, memory, commands, DMA, saved
-// states. Sanitizers and the device's own traps watch; two oracles do beside them (`Oracles.swift`).
+// A guest and its host that do anything: bytes become register accesses, memory, commands, DMA,
+// saved states. Sanitizers and the device's own traps watch; two oracles do beside them
+// (`Oracles.swift`).
 import CVSMMU
 import Glibc
 

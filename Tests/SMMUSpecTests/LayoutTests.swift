@@ -10,7 +10,7 @@ struct LayoutCase: Sendable, CustomTestStringConvertible {
   /// Sets one field of an empty layout to all ones: the field as read back, and every word.
   let fill: @Sendable (Field) -> (UInt64, [UInt64])
 
-  init<L: Layout>(_ name: String, _ type: L.Type) {
+  init<L: Layout & SendableMetatype>(_ name: String, _ type: L.Type) {
     self.name = name
     width = L.width
     fields = L.fields

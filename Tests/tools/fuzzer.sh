@@ -5,6 +5,9 @@ set -eu
 out=$1
 Tests/tools/modules.sh "$out" -sanitize=fuzzer,address
 for canary in "" -DFUZZ_CANARY; do
+  program=$out/fuzz${canary:+-canary}
+  # Not in one step: with -g the compiler would leave its files where it was called.
   swiftc -swift-version 6 -parse-as-library -wmo -O -g -module-name Fuzz -sanitize=fuzzer,address \
-    -I "$out" -I Include $canary -o "$out/fuzz${canary:+-canary}" Tests/Fuzz/*.swift "$out"/*.o
+    -I "$out" -I Include $canary -c -o "$program.main" Tests/Fuzz/*.swift
+  swiftc -sanitize=fuzzer,address -o "$program" "$out"/*.o -Xlinker "$program.main"
 done

@@ -85,8 +85,8 @@ struct TranslationCache {
   private let table: SequencedTable
   private let clock: InvalidationClock
   /// Sizes that entries have had since the cache was last empty, as a set of log2 values: what a
-  /// look-up must try. For entries of one ASID or of stage 2, and for global ones; then the sizes of
-  /// stage 1 leaves that are kept in pieces, as stage 2 has smaller ones.
+  /// look-up must try. For entries of one ASID or of stage 2, and for global ones; then the sizes
+  /// of stage 1 leaves that are kept in pieces, as stage 2 has smaller ones.
   private let sizes: UnsafeMutablePointer<Atomic<UInt64>>
   private let lock: SpinLock
 

@@ -123,8 +123,8 @@ extension SMMU {
     registers[.cr0] = new
     registers[.cr0ack] = new
     eventLock.unlock()
-    // The Update of SMMUEN to 0 ends when no transaction uses translations any more (§6.3.9.6), that
-    // of EVENTQEN when no record is on its way (§6.3.9.4).
+    // The Update of SMMUEN to 0 ends when no transaction uses translations any more (§6.3.9.6),
+    // that of EVENTQEN when no record is on its way (§6.3.9.4).
     if old & ~new & (CR0.smmuen.mask | CR0.eventqen.mask) != 0 { accesses.drain(machine) }
     // What was translated becomes what is bypassed, or the reverse.
     if (old ^ new)[CR0.smmuen.low] { machine.forget(.translations(.everything)) }

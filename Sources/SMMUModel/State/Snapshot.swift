@@ -72,8 +72,8 @@ extension SMMU {
     try requireIdentification(data)
   }
 
-  /// Applies a stream that `validate` accepts; the caches start cold. An access in progress meanwhile
-  /// sees the old state or the new one, but never a bypass that is part of neither.
+  /// Applies a stream that `validate` accepts; the caches start cold. An access in progress
+  /// meanwhile sees the old state or the new one, but never a bypass that is part of neither.
   public func restore(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
     try validate(data)
     let rows = savedRows

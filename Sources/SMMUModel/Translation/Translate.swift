@@ -233,7 +233,8 @@ extension CachedTranslation {
     return Translation(
       kind: .ok, address: output | offset,
       length: (1 &<< UInt64(truncatingIfNeeded: size)) &- offset,
-      pageBits: UInt8(truncatingIfNeeded: size), permissions: permissions.visible(privileged: effective.privileged), event: nil,
+      pageBits: UInt8(truncatingIfNeeded: size),
+      permissions: permissions.visible(privileged: effective.privileged), event: nil,
       attributes: attributes)
   }
 }

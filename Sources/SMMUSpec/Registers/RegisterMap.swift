@@ -250,7 +250,8 @@ public enum RegisterMap {
     return [
       RegisterRow(.eventqBase, "EVENTQ_BASE", 0xa0, width: 8, .eventQueueDisabled, queueBase),
       RegisterRow(.eventqProd, "EVENTQ_PROD", 0xa8, page: 1, .eventQueueDisabled, index),
-      RegisterRow(.eventqCons, "EVENTQ_CONS", 0xac, page: 1, .always, reaction: .eventsConsumed, index),
+      RegisterRow(
+        .eventqCons, "EVENTQ_CONS", 0xac, page: 1, .always, reaction: .eventsConsumed, index),
     ]
       + messageSignalled(
         (.eventqIRQConfig0, .eventqIRQConfig1, .eventqIRQConfig2),

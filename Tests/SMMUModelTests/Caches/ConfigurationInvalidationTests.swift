@@ -123,6 +123,18 @@ import TestSupport
     }
   }
 
+  @Test("CFGI_CD of another index than 0 does nothing without SubstreamIDs (R-293)")
+  func noSubstreams() {
+    let scene = Scene(.stage1, StreamTableEntryTests.features { $0[.idr1, IDR1.ssidsize] = 0 })
+    #expect(scene.isFine())
+    scene.guest.machine[scene.context] = 0
+    scene.guest.command((0x05 | 1 << 32 | 1 << 12, 1), Guest.sync)
+    #expect(scene.guest["GERROR"] == 0)
+    #expect(scene.isFine())
+    scene.guest.command((0x05 | 1 << 32, 1), Guest.sync)
+    #expect(scene.event() == .badCD)
+  }
+
   @Test("CFGI_CD of index 0 is right for a single CD (R-290)")
   func singleContext() {
     let scene = Scene(.stage1)

@@ -118,7 +118,7 @@ import TestSupport
     }
   }
 
-  @Test("The largest range ends at the top without wrapping to the lower half (T-360, T-361)")
+  @Test("The largest range ends at the top and does not wrap (T-360, T-361, R-328)")
   func top() {
     let scene = Scene(.stage1)
     let addresses = [0, 0x10_0000, 0xffff_ff80_0000_0000, 0xffff_ffff_ffff_f000] as [UInt64]
@@ -144,6 +144,18 @@ import TestSupport
     let command = InvalidationTests.tlbi(0x12, asid: 5, num: 0, scale: 33)
     let found = removed(scene, addresses, command, InvalidationTests.at(0x10_0000, tg: 1))
     #expect(found == [0x10_0000, 0x10_1000])
+  }
+
+  @Test("An address that TTL or the granule would have aligned is rounded outward (T-364, R-326)")
+  func unaligned() {
+    let scene = Scene(.stage1)
+    let addresses = [0x1f_0000, 0x1f_f000, 0x20_0000, 0x20_f000, 0x21_0000] as [UInt64]
+    // 64K granules from the last 4K page of one on: parts of two of them.
+    let command = InvalidationTests.tlbi(0x12, asid: 5)
+    let high = InvalidationTests.at(0x1f_f000, tg: 3, ttl: 2)
+    let found = removed(scene, addresses, command, high)
+    #expect(Set(found).isSuperset(of: [0x1f_f000, 0x20_0000]))
+    #expect(!found.contains(0x21_0000))
   }
 
   @Test("Ranges of NH_VAA and S2_IPA are the same (T-356)")

@@ -127,7 +127,8 @@ import TestSupport
     let cache = TranslationCache(entries: 1 << 12)
     defer { cache.deallocate() }
     for _ in 0..<4000 {
-      let vmid = VMID(truncatingIfNeeded: random.next()), asid = ASID(truncatingIfNeeded: random.next())
+      let vmid = VMID(truncatingIfNeeded: random.next())
+      let asid = ASID(truncatingIfNeeded: random.next())
       let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: false)
       let page = CachedTranslation(
         output: 0x5000, size: 12, permissions: [], stage1Attributes: 0, stage1Shareability: 0,

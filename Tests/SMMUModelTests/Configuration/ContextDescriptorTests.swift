@@ -65,7 +65,7 @@ import TestSupport
     trial.isLegal([(C.a, 1)])
   }
 
-  @Test("S without stalls, HA and HD without HTTU, AA64 = 0 are illegal (T-100, T-102, T-103)")
+  @Test("S, HA, HD and AA64 = 0 are illegal (T-100, T-102, T-103, T-397, T-398)")
   func notBuilt() {
     for mode in [Scene.Mode.stage1, .nested] {
       let trial = Trial(.full, mode)

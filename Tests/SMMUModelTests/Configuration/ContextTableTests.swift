@@ -138,7 +138,7 @@ import TestSupport
     }
   }
 
-  @Test("An external abort on either level is F_CD_FETCH with its address (T-095)")
+  @Test("An external abort on either level is F_CD_FETCH with its address (T-095, T-306)")
   func aborts() {
     let scene = Scene(.stage1), guest = scene.guest
     let outside = guest.machine.outside.lowerBound
@@ -158,7 +158,7 @@ import TestSupport
     #expect(scene.event(substream: 65) == nil)
   }
 
-  @Test("Nested: tables and CDs are IPAs, read through stage 2 (T-094, T-040)")
+  @Test("Nested: tables and CDs are IPAs, read as data through stage 2 (T-094, T-040, T-305)")
   func nested() {
     let scene = Scene(.nested), guest = scene.guest
     let table = guest.allocate(4096), leaf = guest.allocate(4096)

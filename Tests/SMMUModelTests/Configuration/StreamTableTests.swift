@@ -230,7 +230,7 @@ import TestSupport
     #expect(guest.takeEvents()[0][EventRecord.fetchAddr] << 3 == second)
   }
 
-  @Test("A failed read of an STE or its descriptor is F_STE_FETCH, not cached (T-018, T-314)")
+  @Test("A failed read of a stream table is F_STE_FETCH, not cached (T-018, T-314, R-374)")
   func fetchAborts() {
     let outside = guest.machine.outside.lowerBound
     let machine = guest.machine

@@ -193,6 +193,44 @@ struct LockTests {
     #expect(guest["EVENTQ_PROD"] == 0)
   }
 
+  @Test("structures and tables may change under the readers, who see one state (R-376, R-382)")
+  func updateRace() {
+    let guest = Guest.started()
+    let streams = Streams(guest)
+    let contexts = streams.addStage1(stream: 1)
+    guest.machine.onRelax = { sched_yield() }
+    let root = guest.machine[contexts + 8] & ~0xf
+    let leaf = streams.leaf(root, streams.input)
+    // Two pages with different rights: read-write, and read-only.
+    let writable = Streams.page(streams.first), readOnly = Streams.page(streams.second) | 1 << 7
+    let first = streams.first, second = streams.second, input = streams.input
+    let shared = Shared()
+    let entry = guest.machine[Streams.place(1) + 8]
+    nonisolated(unsafe) let device = guest
+    onThreads(3) { number in
+      if number == 0 {
+        for round in 0..<400 {
+          device.machine[leaf] = round % 2 == 0 ? readOnly : writable
+          // Bits of the STE that are software's own.
+          device.machine[Streams.place(1) + 8] = entry | UInt64(round & 15) << 20
+          device.command((0x12, input), (0x03 | 1 << 32, 1), Guest.sync)
+        }
+        shared.isDone.store(true, ordering: .sequentiallyConsistent)
+        return
+      }
+      while !shared.isDone.load(ordering: .relaxed) {
+        let result = device.smmu.translate(Access(stream: 1, address: input))
+        let isWhole =
+          result.kind == .ok
+          && (result.address == first && result.permissions & 2 != 0
+            || result.address == second && result.permissions & 2 == 0)
+        if !isWhole { shared.misses.wrappingAdd(1, ordering: .relaxed) }
+      }
+    }
+    #expect(shared.misses.load(ordering: .relaxed) == 0)
+    #expect(guest.smmu.counters[.commands] == 1200)
+  }
+
   @Test("events of many threads are each recorded once (R-190, R-157)")
   func eventRace() {
     // The memory of one machine behind another, which records nothing and so may be shared.

@@ -191,6 +191,24 @@ struct ConfigurationCommandTests {
     #expect(streams.reads(1) == streams.input)
   }
 
+  @Test("after a SYNC no event comes of what it removed (R-364)")
+  func eventsAfter() {
+    let streams = streams
+    let contexts = streams.addStage1(stream: 1)
+    // A CD whose lower half is off: every access makes an event.
+    guest.machine[contexts] |= 1 << 14
+    for count in 1...UInt64(2) {
+      #expect(streams.reads(1) == nil)
+      #expect(guest["EVENTQ_PROD"] == count)
+    }
+    guest.machine[contexts] &= ~(1 << 14)
+    #expect(streams.reads(1) == nil)
+    #expect(guest["EVENTQ_PROD"] == 3)
+    guest.command((0x05 | 1 << 32, 1), Guest.sync)
+    #expect(streams.reads(1) == streams.first)
+    #expect(guest["EVENTQ_PROD"] == 3)
+  }
+
   @Test("a fetch that an invalidation overtakes is not kept (R-379)")
   func overtaken() {
     let streams = streams

@@ -6,7 +6,8 @@ import TestSupport
 
 @testable import SMMUModel
 
-/// A driver at work while a record is being written: from inside the write of a queue that is no RAM.
+/// A driver at work while a record is being written: from inside the write of a queue that is no
+/// RAM.
 @Suite struct EventRaceTests {
   /// An SMMU whose stream aborts with an event, with its event queue outside RAM.
   private func scene() -> Scene {
@@ -35,7 +36,7 @@ import TestSupport
 
   private struct Unchecked<T>: @unchecked Sendable { let value: T }
 
-  @Test("A driver that empties the queue during a write sees the record or gets its interrupt (R-113)")
+  @Test("A driver that empties the queue during a write finds the record or is told (R-113)")
   func noLostInterrupt() {
     let scene = scene()
     let guest = Unchecked(value: scene.guest)

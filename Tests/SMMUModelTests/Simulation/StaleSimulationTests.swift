@@ -322,7 +322,7 @@ import TestSupport
   }
 
   @Test(
-    "Every answer is fresh, or an old one that no command has named (T-330, R-284, T-322)",
+    "Every answer is fresh, or an old one that no command has named (T-330, R-284, T-327)",
     arguments: 1...6)
   func staleness(seed: Int) {
     let world = World(SeededRandom("staleness", default: UInt64(seed)))

@@ -151,6 +151,18 @@ import TestSupport
     #expect(guest.smmu.translate(access).attributes.mair == 0x44)
   }
 
+  @Test("NSCFG means nothing to a Non-secure stream (T-291)")
+  func security() {
+    for mode in [Scene.Mode.bypass, .stage1, .stage2, .nested] {
+      let scene = Scene(mode)
+      let plain = answer(scene)
+      for value in 1...3 as ClosedRange<UInt64> {
+        scene.ste[S.nscfg] = value
+        #expect(answer(scene) == plain)
+      }
+    }
+  }
+
   @Test("Stage 1 replaces type and shareability by MAIR and the leaf (T-292, T-144)")
   func stage1() {
     let scene = Scene(.stage1)
@@ -327,7 +339,7 @@ import TestSupport
       scene.apply()
       let access = Access(
         stream: 1, flags: [.attributes], address: scene.address,
-        attributes: MemoryAttributes(mair: UInt8(truncatingIfNeeded: random.next()), shareability: 3))
+        attributes: MemoryAttributes(mair: UInt8(random.below(256)), shareability: 3))
       let cold = scene.guest.smmu.translate(access)
       let misses = scene.guest.smmu.counters[.tlbMisses]
       #expect(scene.guest.smmu.translate(access) == cold)

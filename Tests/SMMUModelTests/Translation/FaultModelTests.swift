@@ -46,7 +46,8 @@ import TestSupport
           let (answer, records) = scene.access(nil, [.write])
           #expect(answer.event == event)
           #expect(answer.kind == (a == 1 ? .abort : .razwi))
-          #expect(records.map { $0[EventRecord.number] } == (r == 1 ? [UInt64(event.rawValue)] : []))
+          let expected = r == 1 ? [UInt64(event.rawValue)] : []
+          #expect(records.map { $0[EventRecord.number] } == expected)
         }
       }
     }

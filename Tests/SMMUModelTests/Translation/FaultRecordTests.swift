@@ -193,8 +193,8 @@ import TestSupport
       scene.forget()
       let flags = Self.flags(read: false, stage2: true, 0)
       expect(
-        scene, Self.tagged, [.write], Self.record(number, flags: flags, input: Self.tagged, last: page)
-      )
+        scene, Self.tagged, [.write],
+        Self.record(number, flags: flags, input: Self.tagged, last: page))
       // S2R = 0 keeps it out of the queue.
       scene.change { $0.ste[S.s2r] = 0 }
       let (answer, records) = scene.access()

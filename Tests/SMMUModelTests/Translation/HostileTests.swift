@@ -21,7 +21,7 @@ import TestSupport
     let reference = world.reference
     for address in Self.addresses {
       for substream in Self.substreams {
-        for bits in [0, 1, 4, 7, 16] as [UInt32] {
+        for bits in [0, 7, 16] as [UInt32] {
           var flags = AccessFlags(rawValue: bits)
           if substream != nil { flags.insert(.substream) }
           let access = Access(

@@ -337,7 +337,7 @@ import TestSupport
     #expect(second.event(nil, [.write]) == .access)
   }
 
-  @Test("S2PTW refuses CDs and stage 1 tables in Device memory of a nested stream (T-166)")
+  @Test("S2PTW refuses CDs and stage 1 tables in stage 2 Device memory (T-166, T-299)")
   func deviceTables() {
     let scene = Scene(.nested)
     let page: UInt64 = 0x10_0000_0000

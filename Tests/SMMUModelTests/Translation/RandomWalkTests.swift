@@ -143,8 +143,9 @@ import TestSupport
             let cd = RandomStructures.contextDescriptor(
               &random, .full, (first, txsz), (first, txsz), tableBits: size, bigEndian: big)
             let ste = RandomStructures.streamTableEntry(
-              &random, .full, config: 7, contexts: RandomWorld.contextTable & ((1 << UInt64(size)) - 1),
-              second, sl0: sl0, t0sz: t0sz, bigEndian: big)
+              &random, .full, config: 7,
+              contexts: RandomWorld.contextTable & ((1 << UInt64(size)) - 1), second, sl0: sl0,
+              t0sz: t0sz, bigEndian: big)
             Self.run(world, &random, &tally, ste: ste, cd: cd, bits: 64 - txsz, pages: 4)
           }
         }

@@ -103,7 +103,7 @@ import TestSupport
     }
   }
 
-  @Test("Software bits, PBHA and DBM have no effect (T-145)")
+  @Test("Software bits, PBHA and DBM have no effect (T-145, T-179)")
   func ignoredBits() {
     let scene = Scene(.stage1)
     let plain = scene.access(nil, [.write]).0

@@ -226,7 +226,7 @@ struct CommandTableTests {
     }
   }
 
-  @Test("strict rules know which range fields exist (R-321, R-322, R-325)")
+  @Test("strict rules know which range fields exist (R-321, R-322)")
   func rangeFields() {
     let without = FeatureCase(stage1: true, stage2: true, hyp: true, ril: false).features
     let rangeBits: [(UInt64, UInt64)] = [(1 << 12, 0), (1 << 20, 0), (0, 1 << 8)]
