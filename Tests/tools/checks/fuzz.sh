@@ -22,7 +22,7 @@ ok "the corpus, again" replay
 
 # shellcheck disable=SC2086
 canary() {
-  "$BUILD/fuzz/fuzz-canary" $common -seed=1 -max_total_time=120 \
+  "$BUILD/fuzz/fuzz-canary" $common -seed=2 -max_total_time=120 \
     -artifact_prefix="$work/canary/" > "$work/canary.log" 2>&1
   grep -q 'not so: caches outlived an invalidation' "$work/canary.log"
 }
