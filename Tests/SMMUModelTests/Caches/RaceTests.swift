@@ -58,6 +58,26 @@ import TestSupport
     #expect(reads == 2)
   }
 
+  @Test("A CFGI_CD or TLBI by address during a look-up keeps its result out too (R-379, R-314)")
+  func duringLookUpByName() {
+    let scene = scene(), smmu = scene.guest.smmu, machine = scene.guest.machine
+    let other = TableBuilder(scene.guest)
+    other.map(Scene.input, 0x77_0000_0000, TableBuilder.stage1Leaf)
+    var isDone = false
+    machine.onRead = { address in
+      guard address == Self.outside + 56, !isDone else { return }
+      isDone = true
+      scene.cd[ContextDescriptor.ttb0] = other.base >> 4
+      scene.guest.write(scene.cd, at: Self.outside)
+      smmu.configurations.forget(scene.stream, 0, machine)
+      let page = AddressRange(first: Scene.input, last: Scene.input | 0xfff)
+      smmu.invalidate(.address(0, 5, page))
+    }
+    #expect(scene.access().0.address == Scene.output)
+    #expect(isDone)
+    #expect(scene.access().0.address == 0x77_0000_0000)
+  }
+
   @Test("A CFGI during the STE fetch keeps the old STE out of the cache (R-298, T-336)")
   func duringStreamTableFetch() {
     let scene = Scene(.stage1), machine = scene.guest.machine

@@ -152,10 +152,14 @@ import TestSupport
     let page = CachedTranslation(
       output: 0x5000, size: 12, permissions: [], stage1Attributes: 0, stage1Shareability: 0,
       stage2Attributes: 0, stage2Shareability: 0)
-    let time = cache.now
-    cache.invalidate(.asid(1, 1), wildcard: 0, machine)
-    cache.insert(0x1000, tag, page, time: time, machine)
-    #expect(cache.lookUp(0x1000, tag) == nil)
+    let all = AddressRange(first: 0x1000, last: 0x1fff)
+    // By stamp and by address: the latter leaves nothing behind to compare with.
+    for what in [TLBInvalidation.asid(1, 1), .address(1, 1, all), .address(1, nil, all)] {
+      let time = cache.now
+      _ = cache.invalidate(what, wildcard: 0, machine)
+      cache.insert(0x1000, tag, page, time: time, machine)
+      #expect(cache.lookUp(0x1000, tag) == nil, "\(what)")
+    }
     cache.insert(0x1000, tag, page, time: cache.now, machine)
     #expect(cache.lookUp(0x1000, tag) == page)
   }
