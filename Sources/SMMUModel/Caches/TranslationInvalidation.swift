@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+import Synchronization
+
+/// What a TLBI removes (§4.4).
+extension TranslationCache {
+  /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). Returns how
+  /// many rows were looked at: invalidations by VMID, ASID and of everything look at none.
+  @discardableResult
+  func invalidate(_ what: TLBInvalidation, wildcard: VMID, _ machine: any Machine) -> Int {
+    lock.lock(machine)
+    defer { lock.unlock() }
+    clock.advance()
+    switch what {
+    case .nothing:
+      return 0
+    case .everything:
+      clock.expire(Self.everything)
+      clearSizes()
+      return 0
+    case .stage1(let vmid):
+      each(vmid, wildcard) { clock.expire(Self.stage1($0)) }
+      return 0
+    case .machine(let vmid):
+      each(vmid, wildcard) {
+        clock.expire(Self.stage1($0))
+        clock.expire(Self.stage2($0))
+      }
+      return 0
+    case .asid(let vmid, let asid):
+      each(vmid, wildcard) { clock.expire(Self.context($0, asid)) }
+      return 0
+    case .address(let vmid, let asid, let range):
+      return remove(vmid, wildcard, asid, range)
+    case .intermediate(let vmid, let range):
+      // Nested translations hold stage 2 information without knowing its IPA.
+      each(vmid, wildcard) { clock.expire(Self.nested($0)) }
+      return remove(intermediate: vmid, wildcard, range)
+    }
+  }
+
+  /// All VMIDs that differ from `vmid` in wildcard bits only: 16 at most.
+  private func each(_ vmid: VMID, _ wildcard: VMID, _ body: (VMID) -> Void) {
+    for low in 0...wildcard { body(vmid & ~wildcard | low) }
+  }
+
+  /// Stage 1 by address. Global entries go whatever their ASID (§4.4.2.4).
+  private func remove(
+    _ vmid: VMID, _ wildcard: VMID, _ asid: ASID?, _ range: AddressRange
+  ) -> Int {
+    // Each page may be there alone and nested, and if global with either ASET.
+    let variants = 2 * Int(wildcard) + 2
+    let probes = pages(range, 0).multipliedReportingOverflow(by: variants)
+    let globalProbes = pages(range, 1).multipliedReportingOverflow(by: 2 * variants)
+    guard let asid, !probes.overflow, !globalProbes.overflow,
+      probes.partialValue < table.rows / 8, globalProbes.partialValue < table.rows / 8
+    else {
+      return removeAll { tag in
+        !tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
+          && (asid == nil || tag.isGlobal || tag.asid == asid)
+      } within: {
+        range.overlaps($0)
+      }
+    }
+    each(vmid, wildcard) { vmid in
+      for isNested in [false, true] {
+        let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: isNested)
+        eachPage(range, 0) { remove($0, tag, $1) }
+        let other = TranslationTag(vmid: vmid, asid: asid, nonShared: true, nested: isNested)
+        eachPage(range, 1) {
+          remove($0, tag.global, $1)
+          remove($0, other.global, $1)
+        }
+      }
+    }
+    return (probes.partialValue + globalProbes.partialValue) * SequencedTable.ways
+  }
+
+  /// Stage 2 by address.
+  private func remove(
+    intermediate vmid: VMID, _ wildcard: VMID, _ range: AddressRange
+  ) -> Int {
+    let probes = pages(range, 0).multipliedReportingOverflow(by: Int(wildcard) + 1)
+    guard !probes.overflow, probes.partialValue < table.rows / 8 else {
+      return removeAll { tag in
+        tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
+      } within: {
+        range.overlaps($0)
+      }
+    }
+    each(vmid, wildcard) { vmid in
+      let tag = TranslationTag(intermediate: vmid)
+      eachPage(range, 0) { remove($0, tag, $1) }
+    }
+    return probes.partialValue * SequencedTable.ways
+  }
+
+  /// Pages in a range, of all sizes that entries have; at most a quarter of all integers.
+  private func pages(_ range: AddressRange, _ kind: Int) -> Int {
+    var total: UInt64 = 0
+    var left = sizes[kind].load(ordering: .relaxed)
+    while left != 0 {
+      let shift = UInt64(truncatingIfNeeded: left.trailingZeroBitCount)
+      left &= left &- 1
+      total += (range.last &>> shift) &- (range.first &>> shift) &+ 1
+    }
+    // Sizes are 4 KiB and up, so a sum of 52-bit numbers.
+    return Int(truncatingIfNeeded: total)
+  }
+
+  private func eachPage(_ range: AddressRange, _ kind: Int, _ body: (UInt64, Int) -> Void) {
+    var left = sizes[kind].load(ordering: .relaxed)
+    while left != 0 {
+      let size = left.trailingZeroBitCount
+      left &= left &- 1
+      let shift = UInt64(truncatingIfNeeded: size)
+      for number in (range.first &>> shift)...(range.last &>> shift) {
+        body(number &<< shift, size)
+      }
+    }
+  }
+
+  private func remove(_ address: UInt64, _ tag: TranslationTag, _ size: Int) {
+    let page = Self.page(address, size)
+    for row in set(page, tag.key, size) {
+      let found = entry(row)
+      if found.page == page && found.tag.key == tag.key { table.clear(row) }
+    }
+  }
+
+  private func removeAll(
+    _ isMeant: (TranslationTag) -> Bool, within overlaps: (_ page: UInt64) -> Bool
+  ) -> Int {
+    for row in 0..<table.rows {
+      let found = entry(row)
+      if found.page != 0 && isMeant(found.tag) && overlaps(found.page) { table.clear(row) }
+    }
+    return table.rows
+  }
+
+  /// What an invalidation must remove so that no piece of a divided leaf stays: all of the leaf.
+  func widened(_ what: TLBInvalidation) -> TLBInvalidation {
+    guard case .address(let vmid, let asid, let range) = what else { return what }
+    let largest = 63 - (sizes[2].load(ordering: .acquiring) | 1).leadingZeroBitCount
+    return .address(
+      vmid, asid,
+      AddressRange(
+        first: range.first.aligned(down: largest), last: range.last | UInt64.ones(largest)))
+  }
+
+  /// Renewal, in two halves with a wait between them (`SMMU.renewCaches`).
+  var isExhausted: Bool { clock.isExhausted }
+
+  func close(_ machine: any Machine) {
+    lock.lock(machine)
+    clock.close(Self.everything)
+    table.clearAll()
+    clearSizes()
+    lock.unlock()
+  }
+
+  func reopen() { clock.reopen() }
+
+  private func clearSizes() {
+    for i in 0..<3 { sizes[i].store(0, ordering: .relaxed) }
+  }
+}
+
+extension AddressRange {
+  /// Whether a page word {address, log2 size} has a byte in the range.
+  @inline(__always)
+  func overlaps(_ page: UInt64) -> Bool {
+    let size = Int(truncatingIfNeeded: page & 0x3f)
+    let start = page.aligned(down: 6).aligned(down: size)
+    return start <= last && start | UInt64.ones(size) >= first
+  }
+}

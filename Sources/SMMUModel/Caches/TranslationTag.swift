@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// Who may use a cached translation (§3.17).
+struct TranslationTag: Equatable, Sendable {
+  /// VMID [15:0], ASID [31:16], flags from bit 32 on.
+  var raw: UInt64
+
+  private static var intermediateBit: Int { 32 }
+  private static var nonSharedBit: Int { 33 }
+  private static var globalBit: Int { 34 }
+  private static var nestedBit: Int { 35 }
+
+  /// Stage 1, alone or nested.
+  init(vmid: VMID, asid: ASID, nonShared: Bool, nested: Bool) {
+    raw = UInt64(vmid) | UInt64(asid) << 16
+    raw[Self.nonSharedBit] = nonShared
+    raw[Self.nestedBit] = nested
+  }
+
+  /// Stage 2 alone.
+  init(intermediate vmid: VMID) {
+    raw = UInt64(vmid)
+    raw[Self.intermediateBit] = true
+  }
+
+  @inline(__always)
+  init(raw: UInt64) { self.raw = raw }
+
+  @inline(__always) var vmid: VMID { VMID(truncatingIfNeeded: raw) }
+  @inline(__always) var asid: ASID { ASID(truncatingIfNeeded: raw &>> 16) }
+  @inline(__always) var isIntermediate: Bool { raw[Self.intermediateBit] }
+  @inline(__always) var isGlobal: Bool { raw[Self.globalBit] }
+  @inline(__always) var isNested: Bool { raw[Self.nestedBit] }
+
+  /// The form under which a global translation is kept: for every ASID of the same ASET.
+  @inline(__always)
+  var global: TranslationTag {
+    var tag = raw & ~(0xffff &<< 16)
+    tag[Self.globalBit] = true
+    return TranslationTag(raw: tag)
+  }
+
+  /// The bits that must be equal for a hit: ASET separates global entries alone (§3.17.1).
+  @inline(__always)
+  var key: UInt64 {
+    isGlobal ? raw : raw & ~(1 &<< UInt64(truncatingIfNeeded: Self.nonSharedBit))
+  }
+}
+
+/// A translation as it is kept: whatever an access needs but its own attributes.
+struct CachedTranslation: Equatable, Sendable {
+  /// Output page.
+  var output: UInt64
+  /// log2 of the bytes that it covers.
+  var size: Int
+  /// The same of the stage 1 leaf that it is a piece of; only where it is filled.
+  var stage1Size = 0
+  var permissions: Permissions
+  var stage1Attributes: UInt8
+  var stage1Shareability: UInt8
+  var stage2Attributes: UInt8
+  var stage2Shareability: UInt8
+}
