@@ -323,7 +323,7 @@ import TestSupport
 
   @Test(
     "Every answer is fresh, or an old one that no command has named (T-330, R-284, T-327)",
-    arguments: 1...6)
+    arguments: 1...4)
   func staleness(seed: Int) {
     let world = World(SeededRandom("staleness", default: UInt64(seed)))
     for _ in 0..<4000 {
