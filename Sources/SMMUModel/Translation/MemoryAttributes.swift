@@ -129,7 +129,8 @@ extension MemoryAttributes {
       inner.hint(alloccfg)
       type = .normal(outer: outer, inner: inner)
     }
-    return MemoryAttributes(type, shcfg == 1 ? shareability : shcfg)
+    // What comes as Device or Non-cacheable comes as outer shareable (§13.1.4).
+    return MemoryAttributes(type, shcfg == 1 ? canonical.shareability : shcfg)
   }
 
   /// Stage 1: MAIR and the leaf replace type and shareability; allocation hints of a cacheable

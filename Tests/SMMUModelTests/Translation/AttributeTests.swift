@@ -51,6 +51,18 @@ import TestSupport
     }
   }
 
+  @Test("Device memory comes as outer shareable, also where its type is overridden (§13.1.4)")
+  func inconsistentInput() {
+    let scene = Scene(.bypass)
+    scene.ste[S.mtcfg] = 1
+    scene.ste[S.memAttr] = 0xf
+    for shareability in [0, 2, 3] as [UInt8] {
+      #expect(
+        answer(scene, MemoryAttributes(mair: 0x04, shareability: shareability))
+          == MemoryAttributes(mair: 0xff, shareability: 2))
+    }
+  }
+
   /// Type of a stage 2 encoding without FWB as a MAIR byte with all hints (D8.6.5).
   static let stage2Types: [UInt8] = [
     0x00, 0x04, 0x08, 0x0c, 0x00, 0x44, 0x4b, 0x4f, 0x00, 0xb4, 0xbb, 0xbf, 0x00, 0xf4, 0xfb, 0xff,
