@@ -26,6 +26,6 @@ apt() {
   $root env DEBIAN_FRONTEND=noninteractive \
     apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends "$@"
 }
-# Words, not one argument.
+# Words, not one argument; the lists may be absent or old.
 # shellcheck disable=SC2086
-{ apt install $missing || { apt update && apt install $missing; }; } > /dev/null
+apt install $missing > /dev/null 2>&1 || { apt update && apt install $missing; } > /dev/null
