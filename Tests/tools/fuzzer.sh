@@ -9,5 +9,10 @@ for canary in "" -DFUZZ_CANARY; do
   # Not in one step: with -g the compiler would leave its files where it was called.
   swiftc -swift-version 6 -parse-as-library -wmo -O -g -module-name Fuzz -sanitize=fuzzer,address \
     -I "$out" -I Include $canary -c -o "$program.main" Tests/Fuzz/*.swift
-  swiftc -sanitize=fuzzer,address -o "$program" "$out"/*.o -Xlinker "$program.main"
+  # gold has a warning for each of ASan's own symbols.
+  if ! swiftc -sanitize=fuzzer,address -o "$program" "$out"/*.o -Xlinker "$program.main" \
+    2> "$program.log"; then
+    cat "$program.log"
+    exit 1
+  fi
 done
