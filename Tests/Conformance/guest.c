@@ -18,7 +18,7 @@ static int32_t on_read(void *opaque, uint64_t address, void *data, uint64_t leng
 {
 	struct guest *guest = opaque;
 
-	guest->reads++;
+	__atomic_add_fetch(&guest->reads, 1, __ATOMIC_RELAXED);
 	if (!outside(guest, address, length))
 		return -1;
 	memcpy(data, guest->device + (address - DEVICE), length);
@@ -29,7 +29,7 @@ static int32_t on_write(void *opaque, uint64_t address, const void *data, uint64
 {
 	struct guest *guest = opaque;
 
-	guest->writes++;
+	__atomic_add_fetch(&guest->writes, 1, __ATOMIC_RELAXED);
 	if (!outside(guest, address, length))
 		return -1;
 	memcpy(guest->device + (address - DEVICE), data, length);
@@ -41,8 +41,9 @@ static void on_dirty(void *opaque, uint64_t address, uint64_t length)
 	struct guest *guest = opaque;
 	unsigned n = __atomic_fetch_add(&guest->dirty_count, 1, __ATOMIC_RELAXED) % NOTES;
 
-	guest->dirty[n].address = address;
-	guest->dirty[n].length = length;
+	/* DMA threads are told at the same time, and the notes go round. */
+	__atomic_store_n(&guest->dirty[n].address, address, __ATOMIC_RELAXED);
+	__atomic_store_n(&guest->dirty[n].length, length, __ATOMIC_RELAXED);
 }
 
 static void on_irq(void *opaque, uint32_t line)
@@ -56,7 +57,7 @@ static void on_irq(void *opaque, uint32_t line)
 static int32_t on_msi(void *opaque, uint64_t address, uint32_t data)
 {
 	struct guest *guest = opaque;
-	unsigned n = guest->message_count++ % NOTES;
+	unsigned n = __atomic_fetch_add(&guest->message_count, 1, __ATOMIC_RELAXED) % NOTES;
 
 	guest->messages[n].address = address;
 	guest->messages[n].data = data;
@@ -74,7 +75,7 @@ static void on_work(void *opaque)
 {
 	struct guest *guest = opaque;
 
-	guest->works++;
+	__atomic_add_fetch(&guest->works, 1, __ATOMIC_RELAXED);
 }
 
 static void on_log(void *opaque, uint32_t blame, const char *message)

@@ -195,10 +195,12 @@ struct Host {
 
   /// Puts a command into the queue and shows it.
   mutating func issue(_ low: UInt64, _ high: UInt64) {
-    let slot = Self.commands + (producer & ((1 << commandBits) - 1)) * 16
+    // The device may have room for less than is asked for.
+    let bits = min(commandBits, read(0x4) >> 21 & 31)
+    let slot = Self.commands + (producer & ((1 << bits) - 1)) * 16
     World[slot] = low
     World[slot + 8] = high
-    producer = (producer + 1) & ((2 << commandBits) - 1)
+    producer = (producer + 1) & ((2 << bits) - 1)
     write(0x98, producer)
   }
 

@@ -94,7 +94,7 @@ extension SMMU {
       kind: .ok, address: access.address,
       length: (1 &<< UInt64(truncatingIfNeeded: features.outputBits)) &- access.address,
       pageBits: UInt8(truncatingIfNeeded: features.outputBits), permissions: 7, event: nil,
-      attributes: attributes)
+      attributes: access.flags.contains(.attributes) ? attributes : .incoming)
   }
 
   /// Steps 3 to 6.

@@ -359,6 +359,21 @@ import TestSupport
     }
   }
 
+  @Test("Who does not ask for attributes gets the default ones, warm or cold (T-280)")
+  func notAsked() {
+    for arrangement in [Scene.Mode.bypass, .stage1, .stage2, .nested] {
+      let scene = Scene(arrangement)
+      scene.ste[S.mtcfg] = 1
+      scene.ste[S.shcfg] = 2
+      scene.apply()
+      let access = Access(stream: 1, address: scene.address, attributes: Self.writeBack)
+      let cold = scene.guest.smmu.translate(access)
+      #expect(cold.kind == .ok)
+      #expect(cold.attributes == .incoming)
+      #expect(scene.guest.smmu.translate(access) == cold)
+    }
+  }
+
   @Test("Outputs are canonical: Device and Non-cacheable are outer shareable (T-301)")
   func canonical() {
     for mair in 0...255 as ClosedRange<UInt8> {
