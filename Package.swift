@@ -48,8 +48,13 @@ let package = Package(
     .target(name: "CSupport"),
     .target(name: "SMMUSpec", swiftSettings: swift),
     .target(name: "SMMUModel", dependencies: ["SMMUSpec"], swiftSettings: swift),
+    // System calls and the kernel's structs, for the host side alone.
+    .target(name: "CKernel"),
     .target(
-      name: "VSMMU", dependencies: ["CVSMMU", "CSupport", "SMMUModel", "SMMUSpec"],
+      name: "SMMUHost", dependencies: ["CKernel", "CSupport", "SMMUModel", "SMMUSpec"],
+      swiftSettings: swift),
+    .target(
+      name: "VSMMU", dependencies: ["CKernel", "CVSMMU", "CSupport", "SMMUHost", "SMMUModel", "SMMUSpec"],
       exclude: ["vsmmuv3.map"], swiftSettings: swift, linkerSettings: link),
   ]
     + (embedded
@@ -60,6 +65,7 @@ let package = Package(
           swiftSettings: swift),
         tests("SMMUSpecTests", ["SMMUSpec"]),
         tests("SMMUModelTests", ["SMMUModel", "SMMUSpec", "TestSupport"]),
+        tests("SMMUHostTests", ["SMMUHost", "SMMUModel", "SMMUSpec", "CKernel", "TestSupport"]),
         tests("VSMMUTests", ["VSMMU", "CVSMMU", "SMMUSpec"]),
         tests("ScenarioTests", ["VSMMU", "CVSMMU"]),
       ])

@@ -57,7 +57,7 @@ extern "C" {
  */
 
 #define VSMMU_API_MAJOR 1u
-#define VSMMU_API_MINOR 0u
+#define VSMMU_API_MINOR 1u
 #define VSMMU_API_VERSION (VSMMU_API_MAJOR << 16 | VSMMU_API_MINOR)
 
 /* The API that the loaded library offers, as VSMMU_API_VERSION. The major numbers must be equal;
@@ -101,6 +101,7 @@ typedef struct vsmmu_invalidation {
 } vsmmu_invalidation;
 
 #define VSMMU_LOG_GUEST 0u /* the guest's mistake */
+#define VSMMU_LOG_HOST 1u  /* the host kernel's refusal or failure */
 
 /* Every function may be NULL. `opaque` is the pointer given to vsmmu_create. */
 typedef struct vsmmu_ops {
@@ -176,6 +177,13 @@ typedef struct vsmmu_config {
 	 * "IIDR"); value is decimal or 0x..., in the field's own encoding. What the library does not
 	 * implement is refused, and so is a set that those clauses call illegal. NULL = none. */
 	const char *features;
+
+	/* Where assigned devices come from (section 10). NULL = there are none. */
+	struct vsmmu_host *host;
+	/* With a host: the IOAS in which you map the guest's memory; 0 = the library makes one and
+	 * maps what vsmmu_ram_add is told. */
+	uint32_t ioas;
+	uint32_t reserved;
 } vsmmu_config;
 
 /* Makes a device in its reset state. `message`, if not NULL, receives the sentence that explains a
@@ -377,6 +385,144 @@ typedef struct vsmmu_iort {
  * -E2BIG. */
 int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
 			 void *data, uint64_t capacity);
+
+/* ---------------------------------------------------------------------------------------------
+ * 10. A host SMMU. Serial, unless said otherwise. README.md, "With a host SMMU", tells the story.
+ *
+ * The guest's stage 1 of an assigned device runs in the host's SMMU, by way of Linux iommufd;
+ * emulated devices of the same vSMMU go on with vsmmu_translate(). The kernel's blame joins the
+ * other two: calls return its errno, and where it fails on behalf of a guest's command, the command
+ * queue stops there with CERROR_ABT, the command is tried again when the guest acknowledges, and
+ * VSMMU_LOG_HOST tells why.
+ */
+
+/* A kernel with iommufd: this machine's, or an emulated one (vsmmuv3_emulated.h). */
+typedef struct vsmmu_host vsmmu_host_t;
+
+#define VSMMU_HOST_IOMMUFD 1u /* `iommufd` is an open /dev/iommu, which stays yours */
+
+typedef struct vsmmu_host_config {
+	uint32_t size;
+	uint32_t flags;                    /* VSMMU_HOST_* */
+	struct vsmmu_emulated *emulated;   /* NULL = the kernel of this machine */
+	int32_t iommufd;
+	/* Requests of a KVM VM that pin and unpin its VMID; 0 = the kernel has none, as all that were
+	 * released up to 7.3. Without them there is no BTM. */
+	uint32_t pin_request, unpin_request;
+	uint32_t reserved;
+	/* Told each system call as strace would print it. May be NULL. */
+	void (*call)(void *opaque, const char *line);
+	void *opaque;
+} vsmmu_host_config;
+
+/* Any thread. Errors: -EINVAL, -E2BIG, -ENOMEM, and those of open(2). */
+int32_t vsmmu_host_open(const vsmmu_host_config *config, vsmmu_host_t **out,
+			char *message, size_t message_size);
+/* Destroy the devices that use it first, else -EBUSY. NULL is a no-op. */
+int32_t vsmmu_host_close(vsmmu_host_t *host);
+
+/* Links the vSMMU with a KVM VM, which is kept open as long as the link lasts: until
+ * vsmmu_destroy(). Devices are bound for that VM, so link before you attach the first (-EBUSY). Its
+ * VMID is pinned now, unless VSMMU_LINK_ON_DEMAND leaves it to the first attachment that needs it.
+ * Errors: -EINVAL (no VM of an arm64 host, no host), -EEXIST (linked already), -ENOSPC (no VMID is
+ * left to pin). */
+#define VSMMU_LINK_ON_DEMAND 1u
+int32_t vsmmu_link_vm(vsmmu_t *vsmmu, int32_t vm_fd, uint32_t flags);
+
+#define VSMMU_DEVICE_FD 1u    /* `fd` is an open VFIO character device, which stays yours */
+#define VSMMU_DEVICE_BOUND 2u /* with _FD: it is bound to the host's iommufd as `devid` */
+
+typedef struct vsmmu_device {
+	uint32_t size;
+	uint32_t flags;   /* VSMMU_DEVICE_* */
+	uint32_t stream;  /* the guest's StreamID */
+	int32_t fd;
+	uint32_t devid;
+	uint32_t reserved;
+	const char *path; /* "/dev/vfio/devices/vfio0", without VSMMU_DEVICE_FD */
+} vsmmu_device;
+
+/* Puts an assigned device behind the vSMMU and attaches what its stream needs now. The first one
+ * decides which physical SMMU this vSMMU stands for. ID registers follow what the hosts can do until
+ * the guest may have seen them (its first register access, or vsmmu_freeze); later a device that
+ * cannot honour them is refused. Errors: -EINVAL (another physical SMMU; no host; the sentence
+ * names both sides), -EEXIST (the StreamID), -EOPNOTSUPP (no nesting here; ID registers), and the
+ * kernel's. On an error nothing has changed. */
+int32_t vsmmu_device_attach(vsmmu_t *vsmmu, const vsmmu_device *device);
+/* Takes it away: no DMA of it passes any more. Error: -ENOENT. */
+int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint32_t stream);
+/* The guest gave the device another StreamID (a PCI bus number). Errors: -ENOENT, -EEXIST. */
+int32_t vsmmu_device_renumber(vsmmu_t *vsmmu, uint32_t stream, uint32_t other);
+/* Resets it (VFIO_DEVICE_RESET) and attaches it again. Error: -ENOENT, and the kernel's. */
+int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint32_t stream);
+/* The open VFIO character device, for its regions and interrupts; -ENOENT. */
+int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint32_t stream);
+
+/* The guest may have seen the ID registers from now on. */
+int32_t vsmmu_freeze(vsmmu_t *vsmmu);
+
+#define VSMMU_REPORT_TEXT 0u
+#define VSMMU_REPORT_JSON 1u
+/* What became of each field of the ID registers: asked, host, chosen, and why; and what keeps BTM
+ * away. Returns the length, whether or not it fits. */
+int64_t vsmmu_negotiation_report(vsmmu_t *vsmmu, uint32_t format, char *text, uint64_t capacity);
+
+/* Guest physical addresses where a Linux host maps the doorbells of assigned devices' MSIs: reserve
+ * them with an identity mapping (ACPI IORT RMR). -ENODEV without an assigned device. */
+int32_t vsmmu_msi_window(vsmmu_t *vsmmu, uint64_t *first, uint64_t *last);
+
+/* Faults of assigned devices come by a file: when it is readable, vsmmu_event_run() moves them to
+ * the guest's event queue and returns how many. One file for the vSMMU's life; -ENODEV without a
+ * host. vsmmu_event_thread(…, 1) has the library do that on a thread of its own until (…, 0). */
+int32_t vsmmu_event_fd(vsmmu_t *vsmmu);
+int32_t vsmmu_event_run(vsmmu_t *vsmmu);
+int32_t vsmmu_event_thread(vsmmu_t *vsmmu, uint32_t on);
+
+typedef struct vsmmu_host_counters {
+	uint32_t size;
+	uint32_t devices;           /* attached now */
+	uint64_t invalidate_calls;  /* IOMMU_HWPT_INVALIDATE */
+	uint64_t forwarded;         /* commands in them */
+	uint64_t withheld;          /* commands that concern no hardware */
+	uint64_t hwpts;             /* nested HWPTs made */
+	uint64_t attachments;       /* attach calls */
+	uint64_t events;            /* given to the guest's queue */
+	uint64_t events_lost;       /* that the kernel reported as lost */
+	uint64_t failures;          /* of the kernel on behalf of a guest's command */
+} vsmmu_host_counters;
+int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
+
+/* ---------------------------------------------------------------------------------------------
+ * 11. Broadcast TLB maintenance by emulated CPUs, where IDR0.BTM is 1
+ */
+
+/* Kinds of vsmmu_dvm_op, by the TLBI instruction's scope. */
+#define VSMMU_DVM_ALL 0u        /* ALLE1: all of NS-EL1, every VMID */
+#define VSMMU_DVM_VMALLS12 1u   /* vmid, both stages */
+#define VSMMU_DVM_VMALL 2u      /* vmid, stage 1 */
+#define VSMMU_DVM_ASID 3u       /* vmid, asid */
+#define VSMMU_DVM_VA 4u         /* vmid, asid, [address, last]; VAE1, VALE1, RVAE1 ... */
+#define VSMMU_DVM_VAA 5u        /* vmid, [address, last], any asid */
+#define VSMMU_DVM_IPA 6u        /* vmid, [address, last] of stage 2 */
+#define VSMMU_DVM_EL2 7u        /* any EL2 scope: no entries here */
+#define VSMMU_DVM_VMID8 1u      /* flag: the CPU's VMIDs have 8 bits */
+#define VSMMU_DVM_ASID8 2u      /* flag: its ASIDs have 8 bits */
+
+typedef struct vsmmu_dvm_op {
+	uint32_t size;
+	uint32_t kind;    /* VSMMU_DVM_* */
+	uint32_t flags;
+	uint32_t vmid;    /* ignored where the vSMMU has no stage 2 */
+	uint32_t asid;
+	uint32_t reserved;
+	uint64_t address; /* bytes */
+	uint64_t last;    /* inclusive */
+} vsmmu_dvm_op;
+
+/* A CPU's TLBI ...IS, with the DSB that follows: returns when no access uses what it removed. Has no
+ * effect while CR2.PTM is 1 or IDR0.BTM 0 (3.17, 6.3.12); entries of contexts with CD.ASET = 1 stay
+ * but for VMALL, VMALLS12 and ALL. Serial. */
+int32_t vsmmu_dvm(vsmmu_t *vsmmu, const vsmmu_dvm_op *op);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The layout of every public struct, checked where it is compiled: it is the ABI.
 #include "vsmmuv3.h"
+#include "vsmmuv3_emulated.h"
 
 #define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 #define AT(type, field, offset) \
@@ -28,7 +29,7 @@ AT(vsmmu_ops, invalidate, 48);
 AT(vsmmu_ops, work, 56);
 AT(vsmmu_ops, log, 64);
 
-SIZE(vsmmu_config, 32);
+SIZE(vsmmu_config, 48);
 AT(vsmmu_config, size, 0);
 AT(vsmmu_config, profile, 4);
 AT(vsmmu_config, flags, 8);
@@ -36,6 +37,8 @@ AT(vsmmu_config, command_budget, 12);
 AT(vsmmu_config, tlb_entries, 16);
 AT(vsmmu_config, configuration_entries, 20);
 AT(vsmmu_config, features, 24);
+AT(vsmmu_config, host, 32);
+AT(vsmmu_config, ioas, 40);
 
 SIZE(vsmmu_access, 32);
 AT(vsmmu_access, size, 0);
@@ -79,3 +82,41 @@ AT(vsmmu_iort, gsiv, 24);
 AT(vsmmu_iort, mappings, 40);
 AT(vsmmu_iort, mapping_count, 48);
 AT(vsmmu_iort, identifier, 52);
+
+SIZE(vsmmu_host_config, 48);
+AT(vsmmu_host_config, emulated, 8);
+AT(vsmmu_host_config, iommufd, 16);
+AT(vsmmu_host_config, pin_request, 20);
+AT(vsmmu_host_config, unpin_request, 24);
+AT(vsmmu_host_config, call, 32);
+AT(vsmmu_host_config, opaque, 40);
+
+SIZE(vsmmu_device, 32);
+AT(vsmmu_device, stream, 8);
+AT(vsmmu_device, fd, 12);
+AT(vsmmu_device, devid, 16);
+AT(vsmmu_device, path, 24);
+
+SIZE(vsmmu_host_counters, 72);
+AT(vsmmu_host_counters, devices, 4);
+AT(vsmmu_host_counters, invalidate_calls, 8);
+AT(vsmmu_host_counters, failures, 64);
+
+SIZE(vsmmu_dvm_op, 40);
+AT(vsmmu_dvm_op, kind, 4);
+AT(vsmmu_dvm_op, vmid, 12);
+AT(vsmmu_dvm_op, asid, 16);
+AT(vsmmu_dvm_op, address, 24);
+AT(vsmmu_dvm_op, last, 32);
+
+SIZE(vsmmu_emulated_smmu, 24);
+AT(vsmmu_emulated_smmu, features, 16);
+SIZE(vsmmu_emulated_device, 16);
+SIZE(vsmmu_emulated_config, 48);
+AT(vsmmu_emulated_config, smmus, 8);
+AT(vsmmu_emulated_config, devices, 16);
+AT(vsmmu_emulated_config, smmu_count, 24);
+AT(vsmmu_emulated_config, seed, 44);
+SIZE(vsmmu_emulated_counters, 72);
+AT(vsmmu_emulated_counters, calls, 16);
+AT(vsmmu_emulated_counters, pin_failures, 64);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUHost
 import CSupport
 import SMMUModel
 import SMMUSpec

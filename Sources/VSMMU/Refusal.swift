@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUHost
 import CSupport
 
 /// A call that is refused: what the caller gets, and the sentence that explains it.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUHost
 import CSupport
 
 /// The StreamIDs that the VMM has added, sorted. Asked only where the caches do not know a stream.

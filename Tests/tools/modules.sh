@@ -7,8 +7,12 @@ set -eu
 out=$1
 shift
 mkdir -p "$out"
-printf 'module CSupport { header "%s" export * }\n' \
-  "$PWD/Sources/CSupport/include/vsmmu_support.h" > "$out/module.modulemap"
+{
+  printf 'module CSupport { header "%s" export * }\n' \
+    "$PWD/Sources/CSupport/include/vsmmu_support.h"
+  printf 'module CKernel { header "%s" header "%s" export * }\n' \
+    "$PWD/Sources/CKernel/include/vsmmu_iommufd.h" "$PWD/Sources/CKernel/include/vsmmu_system.h"
+} > "$out/module.modulemap"
 sanitize=
 for flag in "$@"; do
   case $flag in -sanitize=*) sanitize="-f$(echo "${flag#-}" | sed 's/fuzzer/fuzzer-no-link/')" ;; esac
@@ -18,7 +22,10 @@ clang=$(Tests/tools/toolchain.sh)/clang
 # shellcheck disable=SC2086
 "$clang" -std=c11 -O1 -g $sanitize -ISources/CSupport/include \
   -c Sources/CSupport/support.c -o "$out/CSupport.o"
-for module in SMMUSpec SMMUModel VSMMU; do
+# shellcheck disable=SC2086
+"$clang" -std=gnu11 -O1 -g $sanitize -ISources/CKernel/include \
+  -c Sources/CKernel/system.c -o "$out/CKernel.o"
+for module in SMMUSpec SMMUModel SMMUHost VSMMU; do
   find "Sources/$module" -name '*.swift' | sort > "$out/$module.files"
   swiftc -swift-version 6 -parse-as-library -wmo -O -g -module-name $module \
     -emit-module -emit-module-path "$out/$module.swiftmodule" \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Section 3 of the header.
+import SMMUHost
 import CSupport
 import CVSMMU
 import SMMUModel

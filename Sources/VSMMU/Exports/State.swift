@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sections 7 and 8 of the header.
+import SMMUHost
 import CSupport
 import CVSMMU
 import SMMUModel

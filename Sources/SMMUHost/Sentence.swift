@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: MIT
 
 /// Text for people, built without a heap: the library has no String elsewhere.
-struct Sentence {
+public struct Sentence: Sendable {
   private static var capacity: Int { 255 }
   private var bytes = InlineArray<256, UInt8>(repeating: 0)
-  private(set) var count = 0
+  public private(set) var count = 0
 
-  init() {}
-  init(_ text: StaticString) { append(text) }
+  public init() {}
+  public init(_ text: StaticString) { append(text) }
 
-  mutating func append(byte: UInt8) {
+  public mutating func append(byte: UInt8) {
     guard count < Self.capacity else { return }
     bytes[count] = byte
     count += 1
   }
 
-  mutating func append(_ text: StaticString) {
+  public mutating func append(_ text: StaticString) {
     text.withUTF8Buffer { for byte in $0 { append(byte: byte) } }
   }
 
   /// A piece of a caller's C string.
-  mutating func append(_ text: UnsafePointer<CChar>, _ length: Int) {
+  public mutating func append(_ text: UnsafePointer<CChar>, _ length: Int) {
     for i in 0..<length { append(byte: UInt8(bitPattern: text[i])) }
   }
 
-  mutating func append(_ value: UInt64, radix: UInt64 = 10) {
+  public mutating func append(_ value: UInt64, radix: UInt64 = 10) {
     var digits = InlineArray<20, UInt8>(repeating: 0)
     var length = 0
     var rest = value
@@ -40,20 +40,20 @@ struct Sentence {
     }
   }
 
-  mutating func append(hex value: UInt64) {
+  public mutating func append(hex value: UInt64) {
     append("0x")
     append(value, radix: 16)
   }
 
   /// Copies it with its final NUL, cut to `size` bytes.
-  func copy(to buffer: UnsafeMutablePointer<CChar>?, _ size: Int) {
+  public func copy(to buffer: UnsafeMutablePointer<CChar>?, _ size: Int) {
     guard let buffer, size > 0 else { return }
     let length = min(count, size - 1)
     for i in 0..<length { buffer[i] = CChar(bitPattern: bytes[i]) }
     buffer[length] = 0
   }
 
-  func withCString(_ body: (UnsafePointer<CChar>) -> Void) {
+  public func withCString(_ body: (UnsafePointer<CChar>) -> Void) {
     var copy = bytes
     copy[count] = 0
     withUnsafeBytes(of: &copy) { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }

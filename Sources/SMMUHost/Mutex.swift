@@ -2,18 +2,18 @@
 import CSupport
 
 /// A pthread mutex: Embedded Swift has none of its own.
-struct Mutex {
+public struct Mutex {
   private let raw: UnsafeMutableRawPointer
 
-  init?() {
+  public init?() {
     guard let raw = vsmmu_support_mutex_create() else { return nil }
     self.raw = raw
   }
 
-  func destroy() { vsmmu_support_mutex_destroy(raw) }
+  public func destroy() { vsmmu_support_mutex_destroy(raw) }
 
   @inline(__always)
-  func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+  public func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
     vsmmu_support_mutex_lock(raw)
     defer { vsmmu_support_mutex_unlock(raw) }
     return try body()

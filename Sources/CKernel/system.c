@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include "vsmmu_system.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int64_t result(int64_t value)
+{
+	return value < 0 ? -errno : value;
+}
+
+int32_t vsmmu_system_open(const char *path)
+{
+	return (int32_t)result(open(path, O_RDWR | O_CLOEXEC));
+}
+
+int32_t vsmmu_system_close(int32_t fd)
+{
+	return (int32_t)result(close(fd));
+}
+
+int64_t vsmmu_system_ioctl(int32_t fd, uint32_t request, void *argument)
+{
+	return result(ioctl(fd, (unsigned long)request, argument));
+}
+
+int64_t vsmmu_system_ioctl_value(int32_t fd, uint32_t request, uint64_t value)
+{
+	return result(ioctl(fd, (unsigned long)request, (unsigned long)value));
+}
+
+int64_t vsmmu_system_read(int32_t fd, void *data, uint64_t count)
+{
+	return result(read(fd, data, count));
+}
+
+int64_t vsmmu_system_write(int32_t fd, const void *data, uint64_t count)
+{
+	return result(write(fd, data, count));
+}
+
+int32_t vsmmu_system_poll(int32_t fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN | POLLOUT };
+	int64_t count = result(poll(&poll_fd, 1, 0));
+
+	return count < 0 ? (int32_t)count : poll_fd.revents;
+}
+
+int32_t vsmmu_system_dup(int32_t fd)
+{
+	return (int32_t)result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+int64_t vsmmu_system_mmap(int32_t fd, uint64_t offset, uint64_t length)
+{
+	void *address = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+
+	return address == MAP_FAILED ? -errno : (int64_t)(intptr_t)address;
+}
+
+int32_t vsmmu_system_munmap(uint64_t address, uint64_t length)
+{
+	return (int32_t)result(munmap((void *)(uintptr_t)address, length));
+}
+
+int32_t vsmmu_system_eventfd(void)
+{
+	return (int32_t)result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void vsmmu_system_eventfd_signal(int32_t fd)
+{
+	/* It fails only where it is readable already. */
+	(void)eventfd_write(fd, 1);
+}
+
+void vsmmu_system_eventfd_clear(int32_t fd)
+{
+	eventfd_t count;
+
+	(void)eventfd_read(fd, &count);
+}
+
+int32_t vsmmu_system_epoll(void)
+{
+	return (int32_t)result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+int32_t vsmmu_system_epoll_watch(int32_t epoll, int32_t fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return (int32_t)result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+void vsmmu_system_epoll_forget(int32_t epoll, int32_t fd)
+{
+	struct epoll_event event = { 0 };
+
+	(void)epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &event);
+}
+
+int32_t vsmmu_system_epoll_wait(int32_t epoll, int32_t milliseconds)
+{
+	struct epoll_event event;
+
+	return epoll_wait(epoll, &event, 1, milliseconds) > 0;
+}
+
+struct thread {
+	pthread_t id;
+	void (*body)(void *);
+	void *opaque;
+};
+
+static void *run(void *opaque)
+{
+	struct thread *thread = opaque;
+
+	thread->body(thread->opaque);
+	return NULL;
+}
+
+void *vsmmu_system_thread_start(void (*body)(void *), void *opaque)
+{
+	struct thread *thread = malloc(sizeof(*thread));
+
+	if (!thread)
+		return NULL;
+	thread->body = body;
+	thread->opaque = opaque;
+	if (pthread_create(&thread->id, NULL, run, thread) != 0) {
+		free(thread);
+		return NULL;
+	}
+	return thread;
+}
+
+void vsmmu_system_thread_join(void *thread)
+{
+	pthread_join(((struct thread *)thread)->id, NULL);
+	free(thread);
+}

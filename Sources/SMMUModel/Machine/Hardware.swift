@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// Hardware that works for this SMMU's guest beside the model: what the guest asks of the SMMU must
+/// happen there too. Serialised by the caller, and called with the command in effect here already.
+///
+/// Where something returns false, hardware could not be made to follow: the command queue stops at
+/// the command, and tries it again when the guest acknowledges the error.
+public protocol Hardware: AnyObject {
+  /// A TLBI, CFGI_CD or CFGI_CD_ALL. May be carried out as late as `synchronize`, in order.
+  func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool
+  /// STEs may have changed; all that was asked before is to be carried out first.
+  func configurationChanged(first: StreamID, last: StreamID) -> Bool
+  /// CMD_SYNC: all that was asked is carried out.
+  func synchronize() -> Bool
+  /// CR0.SMMUEN or GBPA changed: what all streams become.
+  func bypassChanged()
+  /// CR0.EVENTQEN changed, or the queue's size with it.
+  func eventQueueChanged()
+}
