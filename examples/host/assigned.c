@@ -112,7 +112,7 @@ static void guest(struct machine *machine, void *argument)
 		expect(play, FALSE, "the SMMU to start");
 		return;
 	}
-	expect(play, bits(play->driver.idr0, 5, 5) == play->has_btm, "IDR0.BTM");
+	expect(play, (bits(play->driver.idr0, 5, 5) != 0) == play->has_btm, "IDR0.BTM");
 	g_print("  the guest sees IDR0 0x%08x: stage 1 %s, stage 2 %s, BTM %s\n", play->driver.idr0,
 		bits(play->driver.idr0, 1, 1) ? "yes" : "no",
 		bits(play->driver.idr0, 0, 0) ? "yes" : "no",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Testing
 
-@testable import VSMMU
+import SMMUHost
 
 @Suite("Sentences")
 struct SentenceTests {
