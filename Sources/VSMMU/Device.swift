@@ -17,7 +17,7 @@ final class Device {
   var eventThread: EventThread?
   /// What the caller asked the ID registers to be, and what they became with which hosts.
   let asked: Features
-  var hosts: [HostInformation] = []
+  var hosts: [HostDevice] = []
   /// The guest may have seen the ID registers.
   var isFrozen = false
   private let mutex: Mutex

@@ -17,7 +17,6 @@ extension Device {
     hostHandle = host
     hostSide = side
     smmu.hardware = side
-    try renegotiate([])
   }
 
   /// At the end of the device, while nothing else runs.
@@ -39,17 +38,43 @@ extension Device {
   }
 
   func attach(_ stream: StreamID, _ source: DeviceSource) throws(Refusal) {
+    guard !streams.contains(stream) else {
+      throw Refusal(-Errno.eexist.code, Sentence("device.stream was given to vsmmu_stream_add"))
+    }
     try hosted { () throws(HostError) in
-      try requireHost().attachDevice(stream, source) { (information) throws(HostError) in
-        try accept(information)
+      try requireHost().attachDevice(stream, source) { (device) throws(HostError) in
+        try accept(device)
       }
     }
   }
 
-  /// Makes the ID registers what this host can do too, or refuses it.
-  private func accept(_ information: HostInformation) throws(HostError) {
+  // MARK: ID registers
+
+  /// What is asked for: to link a VM is to ask for broadcast TLB maintenance.
+  private var wanted: Features {
+    var wanted = asked
+    if hostSide?.link != nil { wanted[.idr0, IDR0.btm] = 1 }
+    return wanted
   }
 
-  private func renegotiate(_ hosts: [HostInformation]) throws(Refusal) {
+  func negotiate(_ hosts: [HostDevice]) -> NegotiationReport {
+    Negotiation.decide(
+      asked: wanted, hosts: hosts, stage2Bits: 0,
+      broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
+  }
+
+  /// Makes the ID registers what this device's host can do too, or refuses it.
+  private func accept(_ device: HostDevice) throws(HostError) {
+    if isFrozen {
+      let violation = Negotiation.violation(
+        of: smmu.features, by: device,
+        broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
+      if let violation { throw HostError(.eopnotsupp, violation.sentence) }
+    } else {
+      let report = negotiate(hosts + [device])
+      if let refusal = report.refusal { throw HostError(.eopnotsupp, refusal.sentence) }
+      smmu.renegotiate(report.chosen)
+    }
+    hosts.append(device)
   }
 }

@@ -26,7 +26,7 @@ extension HostSMMU {
   /// guest's ID registers cannot be. On an error nothing has changed.
   public func attachDevice(
     _ stream: StreamID, _ source: DeviceSource,
-    accept: (HostInformation) throws(HostError) -> Void
+    accept: (HostDevice) throws(HostError) -> Void
   ) throws(HostError) {
     guard index(of: stream) == nil else {
       throw HostError(.eexist, "a device has this StreamID already")
@@ -62,7 +62,7 @@ extension HostSMMU {
 
   private func admit(
     _ stream: StreamID, _ candidate: Candidate,
-    _ accept: (HostInformation) throws(HostError) -> Void
+    _ accept: (HostDevice) throws(HostError) -> Void
   ) throws(HostError) {
     let information: IOMMUFD.HardwareInformation
     do throws(Errno) { information = try iommufd.hardwareInformation(candidate.id) } catch {
@@ -82,7 +82,10 @@ extension HostSMMU {
       let vdevice = try makeVDevice(stream, candidate.id)
       do throws(HostError) {
         // Last but for the attachment: the ID registers change with it.
-        try accept(HostInformation(information))
+        try accept(
+          HostDevice(
+            information.registers, capabilities: information.capabilities,
+            maxPASIDBits: Int(information.pasidBits)))
         try insert(
           AssignedDevice(
             stream: stream, fd: candidate.fd, ownsFD: candidate.ownsFD, id: candidate.id,
@@ -190,18 +193,5 @@ extension HostSMMU {
       throw HostError(.enoent, "no assigned device has this StreamID")
     }
     return index
-  }
-}
-
-/// What a host kernel tells of the SMMU of a device.
-public struct HostInformation {
-  public let registers: iommufd_hw_info_arm_smmuv3
-  public let capabilities: UInt64
-  public let pasidBits: Int
-
-  init(_ information: IOMMUFD.HardwareInformation) {
-    registers = information.registers
-    capabilities = information.capabilities
-    pasidBits = Int(information.pasidBits)
   }
 }
