@@ -3,7 +3,7 @@ import CKernel
 
 /// The open files of the emulated host by descriptor. Each descriptor is a duplicate of its file's
 /// eventfd, so that poll(2) and epoll see what the file says of itself. With the host's lock held.
-final class DescriptorTable {
+final class DescriptorTable: FileTable {
   private struct Descriptor {
     let number: Int32
     let file: File
@@ -30,7 +30,7 @@ final class DescriptorTable {
   }
 
   /// Gives a new file its first descriptor.
-  func open(_ file: File) throws(Errno) -> Int32 {
+  func install(_ file: File) throws(Errno) -> Int32 {
     let eventfd = vsmmu_system_eventfd()
     guard eventfd >= 0 else { throw Errno(code: -eventfd) }
     file.eventfd = eventfd
@@ -42,6 +42,8 @@ final class DescriptorTable {
       throw error
     }
   }
+
+  func isVFIODevice(_ file: File) -> Bool { file.isVFIODevice }
 
   func duplicate(_ number: Int32) throws(Errno) -> Int32 { try add(try file(number)) }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import CKernel
 import SMMUSpec
 
 /// A physical device: a DMA engine with one StreamID at one SMMU.
@@ -28,25 +27,11 @@ final class EmulatedDevice {
   }
 }
 
-extension StreamTableEntry {
-  /// Valid, Config = abort.
-  static var abort: StreamTableEntry {
-    var entry = StreamTableEntry()
-    entry[v] = 1
-    return entry
-  }
-}
-
 extension PhysicalSMMU {
-  /// TLBI and CFGI have to be sent twice. The kernel does so for its own commands, and leaves those
-  /// of user space to user space.
-  var repeatsInvalidations: Bool {
-    information.flags & UInt32(IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI) != 0
-  }
-
-  /// Commands of the kernel's own. A queue that stopped is no reason to fail for whoever unmaps.
+  /// Commands of the kernel's own, which it sends twice where the erratum demands that; those of user
+  /// space it leaves to user space. A queue that stopped is no reason to fail for whoever unmaps.
   func issueForKernel(_ commands: [CommandWords]) {
-    for _ in 0..<(repeatsInvalidations ? 2 : 1) {
+    for _ in 0..<(options.flags.contains(.repeats) ? 2 : 1) {
       do throws(Errno) {
         try issue(commands)
       } catch {

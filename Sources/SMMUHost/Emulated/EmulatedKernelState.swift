@@ -15,11 +15,14 @@ public enum EmulatedKernelVersion: UInt32, Sendable {
   var tellsErrata: Bool { self != .linux7_2 }
 }
 
-/// What all files of the emulated kernel share.
+/// What all files of the emulated kernel share. With the host's lock held.
 final class EmulatedKernelState {
   let version: EmulatedKernelVersion
   let descriptors = DescriptorTable()
+  let hypervisor: Hypervisor
+  let smmus: [PhysicalSMMU]
   let devices: [EmulatedDevice]
+  var calls: UInt64 = 0
   var invalidations: UInt64 = 0
   var hwpts: UInt64 = 0
   /// How many events of physical SMMUs are still to be lost.
@@ -29,9 +32,15 @@ final class EmulatedKernelState {
   /// Objects that the end of an iommufd could not destroy: 0 if reference counts are right.
   var leaked = 0
 
-  init(_ version: EmulatedKernelVersion, _ devices: [EmulatedDevice]) {
+  init(
+    _ version: EmulatedKernelVersion, _ hypervisor: Hypervisor, _ smmus: [PhysicalSMMU],
+    _ devices: [EmulatedDevice]
+  ) {
     self.version = version
+    self.hypervisor = hypervisor
+    self.smmus = smmus
     self.devices = devices
+    hypervisor.files = descriptors
   }
 
   func add(_ file: IommufdFile) { iommufds.append(file) }

@@ -19,10 +19,7 @@ class File {
   /// The last descriptor was closed, and nothing in the kernel holds the file.
   func release() {}
 
-  /// KVM_DEV_VFIO_FILE_ADD (nil: FILE_DEL, or the VM is gone) for this file; false if it is none of
-  /// VFIO's. The association counts for the BIND that follows.
-  func associate(_ vm: VirtualMachine?) -> Bool { false }
   /// What the file is, where a request takes another file's descriptor.
   var iommufd: IommufdFile? { nil }
-  var virtualMachine: VirtualMachine? { nil }
+  var isVFIODevice: Bool { false }
 }

@@ -83,5 +83,6 @@ final class IommufdFile: File {
   private func destroy(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     let request = try UserStruct(argument, iommufd_destroy())
     try objects.destroy(request.value.id)
+    if containerSpace?.id == request.value.id { containerSpace = nil }
   }
 }

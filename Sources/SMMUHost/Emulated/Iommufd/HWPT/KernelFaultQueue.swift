@@ -3,7 +3,10 @@ import CKernel
 
 /// FAULT: page faults that wait for an answer. Those of an SMMUv3 come from stalls alone, which the
 /// emulated SMMUs do not have: the queue is always empty.
-final class KernelFaultQueue: KernelObject {}
+final class KernelFaultQueue: KernelObject {
+  /// Its file is.
+  var isOpen = true
+}
 
 final class KernelFaultQueueFile: File {
   private let queue: KernelFaultQueue
@@ -29,6 +32,7 @@ final class KernelFaultQueueFile: File {
   override var readiness: Int32 { 4 }
 
   override func release() {
+    queue.isOpen = false
     queue.users -= 1
     owner.kernel.descriptors.drop(owner)
   }

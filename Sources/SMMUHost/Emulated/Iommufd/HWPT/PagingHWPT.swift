@@ -45,7 +45,13 @@ final class PagingHWPT: KernelObject {
     self.vmid = vmid
     self.fault = fault
     self.isAutomatic = isAutomatic
-    table = Stage2Table(outputBits: smmu.outputBits)
+    table = Stage2Table(
+      outputBits: smmu.outputBits, forcesWriteBack: Self.forcesWriteBack(smmu, flags))
+  }
+
+  /// Where it can, a nest parent overrides what a guest says of cacheability.
+  private static func forcesWriteBack(_ smmu: PhysicalSMMU, _ flags: HWPTFlags) -> Bool {
+    smmu.features.forcedWriteBack && flags.contains(.nestParent)
   }
 
   override func forEachHeld(_ body: (KernelObject) -> Void) {
@@ -116,9 +122,7 @@ final class PagingHWPT: KernelObject {
     var entry = StreamTableEntry()
     entry[StreamTableEntry.v] = 1
     entry[StreamTableEntry.config] = 6
-    if smmu.features.forcedWriteBack && flags.contains(.nestParent) {
-      entry[StreamTableEntry.s2fwb] = 1
-    }
+    if Self.forcesWriteBack(smmu, flags) { entry[StreamTableEntry.s2fwb] = 1 }
     if smmu.features.attributeTypesOverride { entry[StreamTableEntry.shcfg] = 1 }
     (entry[word: 2], entry[word: 3]) = table.words
     entry[StreamTableEntry.s2vmid] = UInt64(vmid ?? 0)

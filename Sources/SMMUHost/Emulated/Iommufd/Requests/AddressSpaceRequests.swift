@@ -144,24 +144,27 @@ extension KernelIOAS {
   func map(
     _ pieces: [IOVAArea], at fixed: UInt64?, _ length: UInt64, _ flags: MapFlags
   ) throws(Errno) -> UInt64 {
-    var start = fixed
-    var next = fixed
+    let start: UInt64
+    if let fixed {
+      start = fixed
+    } else {
+      // The first one finds room for all of them.
+      start = try choose(pieces.first?.address ?? 0, length)
+    }
+    var next = start
     do throws(Errno) {
       for piece in pieces {
-        // The first one finds room for all of them.
-        let place = try next ?? choose(piece.address, length)
-        if start == nil { start = place }
         _ = try map(
-          at: place, piece.address, piece.length, readable: flags.isReadable,
+          at: next, piece.address, piece.length, readable: flags.isReadable,
           writable: flags.isWritable, file: piece.file)
-        next = place &+ piece.length
+        next = next &+ piece.length
       }
     } catch {
-      if let start, let next, next != start {
+      if next != start {
         do throws(Errno) { _ = try unmap(start, next &- 1) } catch {}
       }
       throw error
     }
-    return start ?? 0
+    return start
   }
 }
