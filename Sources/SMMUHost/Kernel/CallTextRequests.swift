@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The requests of ioctl(2) that the host side makes, as their callers want to read them: names as in
+// The requests of ioctl(2) that the host side makes, as callers want to read them: names as in
 // Linux, and where in its struct each field is. Fields that must be zero are left out.
 import CKernel
 
