@@ -53,7 +53,7 @@ extension Device {
   /// What is asked for: to link a VM is to ask for broadcast TLB maintenance.
   private var wanted: Features {
     var wanted = asked
-    if hostSide?.link != nil { wanted[.idr0, IDR0.btm] = 1 }
+    if hostSide?.isLinked == true { wanted[.idr0, IDR0.btm] = 1 }
     return wanted
   }
 

@@ -19,7 +19,7 @@ struct AssignedDevice {
 
 /// Attaching what a stream needs.
 extension HostSMMU {
-  func index(of stream: StreamID) -> Int? { devices.firstIndex { $0.stream == stream } }
+  public func index(of stream: StreamID) -> Int? { devices.firstIndex { $0.stream == stream } }
 
   /// Makes a device's attachment what the guest asks for now; nothing is done if it is already. On
   /// a failure the device aborts, or has what it had if not even that can be done.
@@ -74,6 +74,7 @@ extension HostSMMU {
     }
     if device.nested != 0 { give(back: device.nested, "nested HWPT") }
     if device.vdevice != 0 { give(back: device.vdevice, "vDEVICE") }
+    link?.remove(device.fd)
     if device.ownsFD { try? iommufd.kernel.close(device.fd) }
   }
 }

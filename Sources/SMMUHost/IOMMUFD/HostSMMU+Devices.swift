@@ -33,8 +33,12 @@ extension HostSMMU {
     }
     let candidate = try bind(source)
     do throws(HostError) {
+      // Before any STE may name the VMID.
+      try link?.pin()
       try admit(stream, candidate, accept)
     } catch {
+      link?.remove(candidate.fd)
+      unpinIfUnused()
       if candidate.ownsFD { try? iommufd.kernel.close(candidate.fd) }
       throw error
     }
@@ -52,10 +56,18 @@ extension HostSMMU {
       }
       ownsFD = true
     }
-    do throws(Errno) {
-      return Candidate(fd: fd, ownsFD: ownsFD, id: try iommufd.bind(fd))
+    do throws(HostError) {
+      try link?.add(fd)
+      return Candidate(fd: fd, ownsFD: ownsFD, id: try bind(fd))
     } catch {
+      link?.remove(fd)
       if ownsFD { try? iommufd.kernel.close(fd) }
+      throw error
+    }
+  }
+
+  private func bind(_ fd: Int32) throws(HostError) -> UInt32 {
+    do throws(Errno) { return try iommufd.bind(fd) } catch {
       throw HostError(error, trying: "bind the device to the iommufd (VFIO_DEVICE_BIND_IOMMUFD)")
     }
   }
@@ -127,7 +139,13 @@ extension HostSMMU {
   public func detachDevice(_ stream: StreamID) throws(HostError) {
     let index = try require(stream)
     release(devices.remove(at: index))
-    if devices.isEmpty { destroyObjects() }
+    guard devices.isEmpty else { return }
+    destroyObjects()
+    unpinIfUnused()
+  }
+
+  private func unpinIfUnused() {
+    if pinsOnDemand && devices.isEmpty { link?.unpin() }
   }
 
   /// The guest has given the device another StreamID. The kernel learns a vSID when a vDEVICE is

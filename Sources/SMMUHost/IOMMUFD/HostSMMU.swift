@@ -33,6 +33,10 @@ public final class HostSMMU {
   var mayHoldTranslations = false
   /// The erratum that makes TLBI and CFGI necessary twice.
   var repeatsInvalidations = false
+  /// The VM that the vSMMU belongs to, if the caller has told.
+  var link: VMLink?
+  /// The VMID is pinned with the first device, not when the VM is linked.
+  var pinsOnDemand = false
   /// IDR0.STALL_MODEL of the host is 0: a stream stalls unless its STE says not to.
   var hostStalls = false
 
@@ -69,6 +73,8 @@ public final class HostSMMU {
     devices = []
     destroyObjects()
     events.close(iommufd)
+    link?.close()
+    link = nil
     if ownsAddressSpace { give(back: addressSpace, "address space") }
   }
 

@@ -137,3 +137,36 @@ public func vsmmu_get_host_counters(
     try copyOut(values, to: counters, "counters", least: 8)
   }
 }
+
+@implementation @_cdecl("vsmmu_negotiation_report")
+public func vsmmu_negotiation_report(
+  _ vsmmu: OpaquePointer?, _ format: UInt32, _ text: UnsafeMutablePointer<CChar>?,
+  _ capacity: UInt64
+) -> Int64 {
+  serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+    guard text != nil || capacity == 0 else { throw .invalid("text is NULL") }
+    let report = device.negotiate(device.hosts)
+    let room = Int(min(capacity, UInt64(Int32.max)))
+    switch format {
+    case VSMMU_REPORT_TEXT: return Int64(report.writeText(to: text, capacity: room))
+    case VSMMU_REPORT_JSON: return Int64(report.writeJSON(to: text, capacity: room))
+    default: throw .invalid("format is no VSMMU_REPORT_*")
+    }
+  }
+}
+
+@implementation @_cdecl("vsmmu_link_vm")
+public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt32) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    guard flags & ~VSMMU_LINK_ON_DEMAND == 0 else {
+      throw .invalid("flags has a bit set that this library does not know")
+    }
+    try hosted { () throws(HostError) in
+      let side = try device.requireHost()
+      let config = device.hostHandle?.config ?? vsmmu_host_config()
+      try side.linkVM(
+        vm_fd, VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request),
+        onDemand: flags & VSMMU_LINK_ON_DEMAND != 0)
+    }
+  }
+}
