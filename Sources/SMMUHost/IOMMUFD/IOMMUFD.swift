@@ -7,7 +7,7 @@ struct IOMMUFD {
   let fd: Int32
 
   private func call<T>(_ request: iommufd_request, _ argument: inout T) throws(Errno) {
-    try kernel.control(fd, request.rawValue, with: &argument)
+    try control(kernel, fd, request.rawValue, &argument)
   }
 
   private static func size<T>(of _: T.Type) -> UInt32 { UInt32(MemoryLayout<T>.size) }
@@ -157,7 +157,7 @@ struct IOMMUFD {
     var argument = vfio_bind_iommufd()
     argument.argsz = VFIO_BIND_LEAST
     argument.iommufd = fd
-    try kernel.control(device, VFIO_REQUEST_BIND_IOMMUFD.rawValue, with: &argument)
+    try control(kernel, device, VFIO_REQUEST_BIND_IOMMUFD.rawValue, &argument)
     return argument.out_devid
   }
 
@@ -166,13 +166,13 @@ struct IOMMUFD {
     var argument = vfio_attach_pt()
     argument.argsz = VFIO_ATTACH_LEAST
     argument.pt_id = pageTable
-    try kernel.control(device, VFIO_REQUEST_ATTACH_PT.rawValue, with: &argument)
+    try control(kernel, device, VFIO_REQUEST_ATTACH_PT.rawValue, &argument)
   }
 
   func detach(_ device: Int32) throws(Errno) {
     var argument = vfio_detach_pt()
     argument.argsz = VFIO_DETACH_LEAST
-    try kernel.control(device, VFIO_REQUEST_DETACH_PT.rawValue, with: &argument)
+    try control(kernel, device, VFIO_REQUEST_DETACH_PT.rawValue, &argument)
   }
 
   func reset(_ device: Int32) throws(Errno) {

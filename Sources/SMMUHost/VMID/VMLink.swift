@@ -55,7 +55,7 @@ public final class VMLink {
       bitPattern: UInt(KVM_EXTENSION_ARM_VM_IPA_SIZE))
     let ipaBits: Int64
     do throws(Errno) {
-      ipaBits = try kernel.control(fd, UInt32(truncatingIfNeeded: KVM_REQUEST_CHECK_EXTENSION.rawValue), extensionNumber)
+      ipaBits = try control(kernel, fd, UInt32(truncatingIfNeeded: KVM_REQUEST_CHECK_EXTENSION.rawValue), extensionNumber)
     } catch {
       throw HostError(.einval, "vm_fd is no KVM VM: it knows no extensions")
     }
@@ -70,7 +70,7 @@ public final class VMLink {
   private func makeVFIO() throws(HostError) {
     var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
     do throws(Errno) {
-      try kernel.control(vm, UInt32(truncatingIfNeeded: KVM_REQUEST_CREATE_DEVICE.rawValue), with: &argument)
+      try kernel.control(vm, UInt32(truncatingIfNeeded: KVM_REQUEST_CREATE_DEVICE.rawValue), &argument)
       vfio = Int32(truncatingIfNeeded: argument.fd)
     } catch {
       // A VM has one such device: it is the VMM's, which tells KVM of its devices by itself.
@@ -87,7 +87,7 @@ public final class VMLink {
   public func pin() throws(HostError) {
     guard canPin, vmid == 0 else { return }
     var number: UInt32 = 0
-    do throws(Errno) { try kernel.control(vm, requests.pin, with: &number) } catch {
+    do throws(Errno) { try control(kernel, vm, requests.pin, &number) } catch {
       if error == .enospc {
         throw HostError(error, "no VMID is left to pin for this VM: other VMs have them all")
       }
@@ -102,7 +102,7 @@ public final class VMLink {
 
   /// Gives the VMID back; no STE of this vSMMU's names it any more.
   func unpin() {
-    if vmid != 0 { _ = try? kernel.control(vm, requests.unpin, nil) }
+    if vmid != 0 { _ = try? control(kernel, vm, requests.unpin, nil) }
     vmid = 0
   }
 
@@ -125,7 +125,7 @@ public final class VMLink {
     var argument = kvm_attribute(
       flags: 0, group: KVM_VFIO_FILE, attr: UInt64(what), addr: UInt64(UInt(bitPattern: file)))
     try kernel.control(
-      vfio, UInt32(truncatingIfNeeded: KVM_REQUEST_SET_DEVICE_ATTR.rawValue), with: &argument)
+      vfio, UInt32(truncatingIfNeeded: KVM_REQUEST_SET_DEVICE_ATTR.rawValue), &argument)
   }
 
   /// After the last device has gone, and with it the last STE that names the VMID.
