@@ -37,6 +37,8 @@ public final class SMMU: @unchecked Sendable {
   let eventLock: SpinLock
   /// Something was invalidated that accesses in progress may still use.
   var isUnsettled = false
+  /// The command in progress failed in hardware.
+  var isHardwareToBlame = false
   /// What the command in progress costs beyond one of the budget.
   var extraWork = 0
 

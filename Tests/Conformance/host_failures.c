@@ -115,7 +115,7 @@ static void device_refusals(void)
 	device.path = "/dev/vfio/devices/vfio77";
 	REFUSES(&hosted, -ENOENT, "open the VFIO", ATTACH());
 	device.path = "/dev/kvm";
-	REFUSES(&hosted, -ENOTTY, "BIND", ATTACH());
+	REFUSES(&hosted, -EINVAL, "BIND", ATTACH());
 	device.path = "/dev/vfio/devices/vfio0";
 	device.flags = VSMMU_DEVICE_BOUND;
 	REFUSES(&hosted, -EINVAL, "VSMMU_DEVICE_FD", ATTACH());
@@ -194,7 +194,7 @@ static void hosts_that_cannot(void)
 static void frozen_registers_refuse_devices(void)
 {
 	static struct hosted hosted;
-	vsmmu_emulated_smmu smmu = { .size = sizeof(smmu), .features = "GRAN16K=0" };
+	vsmmu_emulated_smmu smmu = { .size = sizeof(smmu), .features = "GRAN16K=0 SSIDSIZE=20" };
 	const vsmmu_emulated_config config = {
 		.size = sizeof(config), .smmus = &smmu, .smmu_count = 1,
 	};

@@ -55,14 +55,15 @@ public final class VMLink {
       bitPattern: UInt(KVM_EXTENSION_ARM_VM_IPA_SIZE))
     let ipaBits: Int64
     do throws(Errno) {
-      ipaBits = try control(kernel, fd, UInt32(truncatingIfNeeded: KVM_REQUEST_CHECK_EXTENSION.rawValue), extensionNumber)
+      ipaBits = try kernel.control(
+        fd, KVM_REQUEST_CHECK_EXTENSION.number, extensionNumber)
     } catch {
       throw HostError(.einval, "vm_fd is no KVM VM: it knows no extensions")
     }
     guard ipaBits > 0 else {
       throw HostError(.einval, "vm_fd is a KVM VM whose host is no arm64: it has no IPA size")
     }
-    guard (try? kernel.control(fd, UInt32(truncatingIfNeeded: KVM_REQUEST_GET_API_VERSION.rawValue), nil)) == nil else {
+    guard (try? kernel.control(fd, KVM_REQUEST_GET_API_VERSION.number, nil)) == nil else {
       throw HostError(.einval, "vm_fd is /dev/kvm itself, not a KVM VM")
     }
   }
@@ -70,7 +71,7 @@ public final class VMLink {
   private func makeVFIO() throws(HostError) {
     var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
     do throws(Errno) {
-      try kernel.control(vm, UInt32(truncatingIfNeeded: KVM_REQUEST_CREATE_DEVICE.rawValue), &argument)
+      try control(kernel, vm, KVM_REQUEST_CREATE_DEVICE.number, &argument)
       vfio = Int32(truncatingIfNeeded: argument.fd)
     } catch {
       // A VM has one such device: it is the VMM's, which tells KVM of its devices by itself.
@@ -102,7 +103,7 @@ public final class VMLink {
 
   /// Gives the VMID back; no STE of this vSMMU's names it any more.
   func unpin() {
-    if vmid != 0 { _ = try? control(kernel, vm, requests.unpin, nil) }
+    if vmid != 0 { _ = try? kernel.control(vm, requests.unpin, nil) }
     vmid = 0
   }
 
@@ -124,8 +125,7 @@ public final class VMLink {
     file.initialize(to: device)
     var argument = kvm_attribute(
       flags: 0, group: KVM_VFIO_FILE, attr: UInt64(what), addr: UInt64(UInt(bitPattern: file)))
-    try kernel.control(
-      vfio, UInt32(truncatingIfNeeded: KVM_REQUEST_SET_DEVICE_ATTR.rawValue), &argument)
+    try control(kernel, vfio, KVM_REQUEST_SET_DEVICE_ATTR.number, &argument)
   }
 
   /// After the last device has gone, and with it the last STE that names the VMID.

@@ -86,7 +86,7 @@ extension SMMU {
   private func hand(_ words: CommandWords) throws(CommandError) {
     guard let hardware, let opcode = Opcode(rawValue: UInt8(truncatingIfNeeded: words.low))
     else { return }
-    guard hardware.invalidate(words, opcode) else { throw .abort }
+    guard hardware.invalidate(words, opcode) else { throw refusedByHardware() }
   }
 
   private func consumed() {
@@ -95,11 +95,19 @@ extension SMMU {
     registers[.cmdqCons] = commandRing.next(consumer)
   }
 
+  /// Hardware has told why, and it is not the guest's fault.
+  private func refusedByHardware() -> CommandError {
+    isHardwareToBlame = true
+    return .abort
+  }
+
   private func forgetStreams(_ first: StreamID, _ last: StreamID) throws(CommandError) {
     forgetConfigurations(first, last)
     guard let hardware else { return }
     extraWork += Self.systemCall
-    guard hardware.configurationChanged(first: first, last: last) else { throw .abort }
+    guard hardware.configurationChanged(first: first, last: last) else {
+      throw refusedByHardware()
+    }
   }
 
   private func forgetConfigurations(_ first: StreamID, _ last: StreamID) {
@@ -137,7 +145,7 @@ extension SMMU {
     isUnsettled = false
     if let hardware {
       extraWork += Self.systemCall
-      guard hardware.synchronize() else { throw .abort }
+      guard hardware.synchronize() else { throw refusedByHardware() }
     }
     counters.add(.syncs)
     consumed()
@@ -153,10 +161,13 @@ extension SMMU {
   private func stop(_ error: CommandError, _ words: CommandWords, at slot: Slot) {
     counters.add(.commandErrors)
     registers[.cmdqCons] = slot.index | UInt64(error.rawValue) << 24
-    machine.report(
-      .commandError(
-        error, opcode: UInt8(truncatingIfNeeded: words.low),
-        slot: UInt32(truncatingIfNeeded: slot.ring.slot(slot.index))))
+    if !isHardwareToBlame {
+      machine.report(
+        .commandError(
+          error, opcode: UInt8(truncatingIfNeeded: words.low),
+          slot: UInt32(truncatingIfNeeded: slot.ring.slot(slot.index))))
+    }
+    isHardwareToBlame = false
     raise(GlobalError.cmdq)
   }
 }
