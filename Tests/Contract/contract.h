@@ -27,7 +27,7 @@ struct system {
 	int64_t (*write)(int32_t fd, const void *data, uint64_t count);
 	int32_t (*poll)(int32_t fd); /* the events that are set now */
 	int32_t (*dup)(int32_t fd);
-	/* The path of assigned device 0 or 1. */
+	/* The path of assigned device 0, 1 or 2. The last is behind an SMMU of its own. */
 	const char *(*device)(unsigned index);
 	/* Device 0, open as `fd`, reads 4 bytes at `from` and writes them at `to`. Whether that worked
 	 * is seen in memory, and in events. */
@@ -40,10 +40,19 @@ extern struct system sys;
 
 /* Looks for the kernel; false with a message if there is none. */
 bool system_open(int argc, char **argv);
-void system_close(void);
+/* False if it finds something left. */
+bool system_close(void);
 
 /* Minor version of Linux 7 whose answers are expected. */
 extern unsigned profile;
+
+/* What the physical SMMUs lack. */
+enum machine {
+	WHOLE,
+	INCOHERENT, /* neither does firmware promise write-back nor has the SMMU S2FWB */
+	UNNESTED,   /* stage 1 only */
+};
+extern enum machine machine;
 
 static inline int since_7_3(int then, int before)
 {
@@ -80,7 +89,7 @@ int rows_end(void);
 /* How far a laboratory is furnished. Each step includes those before. */
 enum furniture {
 	OPEN,    /* /dev/iommu */
-	BOUND,   /* both devices */
+	BOUND,   /* devices 0 and 1 */
 	SPACE,   /* an IOAS with RAM in it */
 	PARENT,  /* HWPT_ALLOC with NEST_PARENT */
 	VIOMMU,  /* one for device 0 */
@@ -88,8 +97,8 @@ enum furniture {
 };
 
 struct lab {
-	int32_t iommu, device[2];
-	uint32_t id[2]; /* of the devices */
+	int32_t iommu, device[3]; /* -1: not open */
+	uint32_t id[3];           /* of the devices */
 	uint32_t ioas, parent, viommu, vdevice;
 };
 
@@ -168,5 +177,7 @@ void dma_rows(void);
 void destroy_rows(void);
 void file_rows(void);
 void teardown_rows(void);
+void foreign_rows(void);
+void machine_rows(void);
 
 #endif

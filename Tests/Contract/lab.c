@@ -17,7 +17,7 @@ struct lab lab_open(enum furniture furniture)
 {
 	struct lab lab = {.iommu = (int32_t)must("/dev/iommu", sys.open("/dev/iommu"))};
 
-	lab.device[0] = lab.device[1] = -1;
+	lab.device[0] = lab.device[1] = lab.device[2] = -1;
 	for (unsigned i = 0; furniture >= BOUND && i < 2; i++) {
 		lab.device[i] = (int32_t)must("open a device", sys.open(sys.device(i)));
 		must("bind", bind_device(lab.device[i], lab.iommu, &lab.id[i]));
@@ -38,7 +38,7 @@ struct lab lab_open(enum furniture furniture)
 
 void lab_close(struct lab *lab)
 {
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < COUNT(lab->device); i++)
 		if (lab->device[i] >= 0)
 			sys.close(lab->device[i]);
 	sys.close(lab->iommu);
