@@ -59,12 +59,16 @@ without_reason() {
   awk -F '\t' 'NF != 4 || $4 == ""' "$data/differences.tsv"
 }
 
-# on_linux MACHINE VARIABLE=VALUE...: in a guest of the directory $vm.
-on_linux() {
+# in_guest MACHINE VARIABLE=VALUE...: what the program says, without what the guest says of itself.
+in_guest() {
   machine=$1
   shift
-  counted "Linux $machine" env LOG="$out/linux-$machine.log" "$@" \
-    timeout -k 1 200 "$vm/run-in-guest.sh" "$out/linux" -- "$machine"
+  env LOG="$out/linux-$machine.log" "$@" \
+    timeout -k 1 200 "$vm/run-in-guest.sh" "$out/linux" -- "$machine" 2> "$out/guest.log"
+}
+
+on_linux() {
+  counted "Linux $1" in_guest "$@"
   rows "$log" >> "$out/linux.txt"
 }
 
