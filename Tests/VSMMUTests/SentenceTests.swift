@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUHost
 import Testing
 
 @testable import VSMMU
