@@ -101,7 +101,7 @@ extension SMMU {
   }
 
   /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.
-  private var vmidWildcard: VMID {
+  var vmidWildcard: VMID {
     let bits = Int(
       truncatingIfNeeded: registers[.cr0][CR0.vmw.high, CR0.vmw.low])
     return bits > 4 ? 0 : VMID(truncatingIfNeeded: UInt64.ones(bits))
