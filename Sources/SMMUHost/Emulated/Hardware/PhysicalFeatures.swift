@@ -42,7 +42,7 @@ struct PhysicalOptions {
   }
 
   /// Broadcast TLB maintenance works.
-  var canBroadcast: Bool { shown[.idr0, IDR0.btm] != 0 && !flags.contains(.noBTM) }
+  var canBroadcast: Bool { shown.broadcast && !flags.contains(.noBTM) }
 
   /// Errata are known by the part that has them; ID registers do not show them.
   var identification: UInt32 {

@@ -144,6 +144,12 @@ final class PhysicalSMMU {
     }
   }
 
+  /// A CPU's TLBI, if the SMMU takes part: done, and no access uses what it removed.
+  func broadcast(_ scope: TLBInvalidation) { registers.locked { smmu.broadcast(scope) } }
+
+  /// For checks: whether its TLB may still answer with a translation of the VMID.
+  func holdsTranslations(of vmid: VMID) -> Bool { smmu.holdsTranslations(of: vmid) }
+
   /// Events that were recorded since the last call, oldest first. Without the host's lock.
   func takeEvents(_ each: (EventRecord) -> Void) {
     let records = registers.locked { () -> [EventRecord] in events.take() }

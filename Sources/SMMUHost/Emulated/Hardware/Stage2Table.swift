@@ -62,9 +62,10 @@ final class Stage2Table {
     let attributes = leaf(readable, writable)
     var done: UInt64 = 0
     while done < length {
-      let from = ipa + done, to = physical + done
-      let level = Self.level(from | to, length - done)
-      entry(from, level, making: true)?.value =
+      let from = ipa + done
+      let to = physical + done
+      let level = level(from | to, length - done)
+      entry(from, level).value =
         to | attributes | (level == 3 ? Self.tableOrPage : Self.block)
       done += 1 << UInt64(Self.lowBit(level))
     }
@@ -106,21 +107,19 @@ final class Stage2Table {
   }
 
   /// The highest level whose leaf fits these address bits and what is left.
-  private static func level(_ bits: UInt64, _ length: UInt64) -> Int {
-    for level in 1...2 {
-      let size: UInt64 = 1 << UInt64(lowBit(level))
+  private func level(_ bits: UInt64, _ length: UInt64) -> Int {
+    for level in max(1, startLevel)...2 {
+      let size: UInt64 = 1 << UInt64(Self.lowBit(level))
       if bits & (size - 1) == 0 && length >= size { return level }
     }
     return 3
   }
 
   /// The entry for `ipa` at `level`; tables above it are made, or blocks there divided.
-  private func entry(_ ipa: UInt64, _ level: Int, making: Bool) -> HostWord? {
+  private func entry(_ ipa: UInt64, _ level: Int) -> HostWord {
     var table = root.address
     var top = inputBits
     var here = startLevel
-    // A start level below the one asked for has no such blocks.
-    let level = max(level, startLevel)
     while true {
       let low = Self.lowBit(here)
       let entry = HostWord(table + ipa[top - 1, low] * 8)

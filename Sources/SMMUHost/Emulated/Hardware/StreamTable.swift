@@ -108,8 +108,10 @@ struct StreamTableSlot {
   /// STE is invalid in between. `invalidate` makes the SMMU forget it, and waits.
   func update(to new: StreamTableEntry, invalidate: () -> Void) {
     let old = value
-    let before = old.used, after = new.used
-    var critical = 0, count = 0
+    let before = old.used
+    let after = new.used
+    var critical = 0
+    var count = 0
     for i in 0..<8 where (old.words[i] ^ new.words[i]) & before.words[i] & after.words[i] != 0 {
       critical = i
       count += 1

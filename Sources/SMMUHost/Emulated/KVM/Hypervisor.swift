@@ -69,6 +69,15 @@ final class Hypervisor: VMIDRollover {
 
   // MARK: Broadcast TLB maintenance
 
-  /// TLBI ALLE1IS.
-  func forgetAll() {}
+  /// TLBI ALLE1IS, with which a generation of VMIDs ends.
+  func forgetAll() { broadcast(.everything) }
+
+  /// The guest on a CPU executes a TLBI; the VMID in `scope` is its VM's, as the CPU puts it there.
+  /// EINVAL if no vCPU is on that CPU.
+  func invalidate(on cpu: Int, _ scope: (VMID) -> TLBInvalidation) throws(Errno) {
+    guard loaded.indices.contains(cpu), let vm = loaded[cpu] else { throw .einval }
+    broadcast(scope(vm.vmid))
+  }
+
+  private func broadcast(_ scope: TLBInvalidation) { for smmu in smmus { smmu.broadcast(scope) } }
 }
