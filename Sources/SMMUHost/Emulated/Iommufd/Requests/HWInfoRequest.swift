@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUSpec
 
 extension IommufdFile {
   /// IOMMU_GET_HW_INFO: the raw registers of the SMMU behind a device.

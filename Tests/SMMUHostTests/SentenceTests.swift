@@ -2,7 +2,7 @@
 import SMMUHost
 import Testing
 
-@testable import VSMMU
+import SMMUHost
 
 @Suite("Sentences")
 struct SentenceTests {
