@@ -28,6 +28,7 @@ public struct Features: Equatable, Sendable {
   public var translationTableFormats: Int { Self.value(idr0, IDR0.ttf) }
   public var hyp: Bool { Self.isSet(idr0, IDR0.hyp) }
   public var ats: Bool { Self.isSet(idr0, IDR0.ats) }
+  public var broadcast: Bool { Self.isSet(idr0, IDR0.btm) }
   public var asid16: Bool { Self.isSet(idr0, IDR0.asid16) }
   public var vmid16: Bool { Self.isSet(idr0, IDR0.vmid16) }
   public var msi: Bool { Self.isSet(idr0, IDR0.msi) }
@@ -161,7 +162,7 @@ public enum Gate: UInt8, CaseIterable, Sendable {
     case .ats: f.ats
     case .atsRecordErrors: f[.idr0, IDR0.atsrecerr] != 0
     case .vmidWildcards: f.vmidWildcards
-    case .broadcast: f[.idr0, IDR0.btm] != 0
+    case .broadcast: f.broadcast
     case .hyp: f.hyp
     case .dormantHint: f[.idr0, IDR0.dormhint] != 0
     case .twoLevelStreamTable: f[.idr0, IDR0.stLevel] != 0

@@ -111,7 +111,6 @@ static void create_refuses_feature_text(void)
 static void create_refuses_feature_sets(void)
 {
 	refuse_features("HTTU", "HTTU=2");
-	refuse_features("BTM", "BTM=1");
 	refuse_features("ATS", "ATS=1");
 	refuse_features("SIDSIZE", "SIDSIZE=33");
 	refuse_features("SSIDSIZE", "SSIDSIZE=21");

@@ -11,13 +11,15 @@ struct TranslationCache {
 
   private static var vmids: Int { 256 }
   private static var asids: Int { 1024 }
-  /// Stamps: everything, then by VMID (stage 1, stage 2, nested), then by VMID and ASID.
+  /// Stamps: everything, then by VMID (stage 1, stage 2, nested), then by VMID, ASID and ASET, which
+  /// never share one.
   static var everything: Int { 0 }
   static func stage1(_ vmid: VMID) -> Int { 1 &+ Int(vmid) & (vmids - 1) }
   static func stage2(_ vmid: VMID) -> Int { stage1(vmid) &+ vmids }
   static func nested(_ vmid: VMID) -> Int { stage1(vmid) &+ 2 &* vmids }
-  static func context(_ vmid: VMID, _ asid: ASID) -> Int {
-    1 &+ 3 &* vmids &+ (Int(asid) ^ Int(vmid) &* 37) & (asids - 1)
+  static func context(_ tag: TranslationTag) -> Int {
+    let contextBits = Int(truncatingIfNeeded: tag.raw &>> 16)
+    return 1 &+ 3 &* vmids &+ (contextBits ^ Int(tag.vmid) &* 74) & (2 &* asids - 1)
   }
 
   let table: SequencedTable
@@ -30,7 +32,7 @@ struct TranslationCache {
 
   init(entries: Int) {
     table = SequencedTable(entries: entries, rowWords: Self.rowWords)
-    clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + Self.asids)
+    clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids)
     sizes = .allocate(capacity: 3)
     for i in 0..<3 { (sizes + i).initialize(to: Atomic(0)) }
     lock = SpinLock()
@@ -92,12 +94,12 @@ struct TranslationCache {
   }
 
   @inline(__always)
-  private func isAlive(_ tag: TranslationTag, _ time: UInt32) -> Bool {
+  func isAlive(_ tag: TranslationTag, _ time: UInt32) -> Bool {
     guard time >= clock[Self.everything] else { return false }
     if tag.isIntermediate { return time >= clock[Self.stage2(tag.vmid)] }
     guard time >= clock[Self.stage1(tag.vmid)] else { return false }
     if tag.isNested && time < clock[Self.nested(tag.vmid)] { return false }
-    return tag.isGlobal || time >= clock[Self.context(tag.vmid, tag.asid)]
+    return tag.isGlobal || time >= clock[Self.context(tag)]
   }
 
   // MARK: Layout of a row

@@ -4,10 +4,13 @@ import Synchronization
 
 /// What a TLBI removes (§4.4).
 extension TranslationCache {
-  /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). Returns how
-  /// many rows were looked at: invalidations by VMID, ASID and of everything look at none.
+  /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). `sharedOnly`:
+  /// what matches by ASID leaves contexts with CD.ASET = 1 alone (§3.17). Returns how many rows were
+  /// looked at: invalidations by VMID, ASID and of everything look at none.
   @discardableResult
-  func invalidate(_ what: TLBInvalidation, wildcard: VMID, _ machine: any Machine) -> Int {
+  func invalidate(
+    _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false, _ machine: any Machine
+  ) -> Int {
     lock.lock(machine)
     defer { lock.unlock() }
     clock.advance()
@@ -28,10 +31,15 @@ extension TranslationCache {
       }
       return 0
     case .asid(let vmid, let asid):
-      each(vmid, wildcard) { clock.expire(Self.context($0, asid)) }
+      each(vmid, wildcard) { vmid in
+        for isNonShared in [false, true] where !(sharedOnly && isNonShared) {
+          let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: isNonShared, nested: false)
+          clock.expire(Self.context(tag))
+        }
+      }
       return 0
     case .address(let vmid, let asid, let range):
-      return remove(vmid, wildcard, asid, range)
+      return remove(vmid, wildcard, asid, range, sharedOnly: sharedOnly && asid != nil)
     case .intermediate(let vmid, let range):
       // Nested translations hold stage 2 information without knowing its IPA.
       each(vmid, wildcard) { clock.expire(Self.nested($0)) }
@@ -46,7 +54,7 @@ extension TranslationCache {
 
   /// Stage 1 by address. Global entries go whatever their ASID (§4.4.2.4).
   private func remove(
-    _ vmid: VMID, _ wildcard: VMID, _ asid: ASID?, _ range: AddressRange
+    _ vmid: VMID, _ wildcard: VMID, _ asid: ASID?, _ range: AddressRange, sharedOnly: Bool
   ) -> Int {
     // Each page may be there alone and nested, and if global with either ASET.
     let variants = 2 * Int(wildcard) + 2
@@ -58,6 +66,7 @@ extension TranslationCache {
       return removeAll { tag in
         !tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
           && (asid == nil || tag.isGlobal || tag.asid == asid)
+          && !(sharedOnly && tag.isNonShared)
       } within: {
         range.overlaps($0)
       }
@@ -65,11 +74,11 @@ extension TranslationCache {
     each(vmid, wildcard) { vmid in
       for isNested in [false, true] {
         let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: isNested)
-        eachPage(range, 0) { remove($0, tag, $1) }
+        eachPage(range, 0) { remove($0, tag, $1, sharedOnly: sharedOnly) }
         let other = TranslationTag(vmid: vmid, asid: asid, nonShared: true, nested: isNested)
         eachPage(range, 1) {
           remove($0, tag.global, $1)
-          remove($0, other.global, $1)
+          if !sharedOnly { remove($0, other.global, $1) }
         }
       }
     }
@@ -120,12 +129,26 @@ extension TranslationCache {
     }
   }
 
-  private func remove(_ address: UInt64, _ tag: TranslationTag, _ size: Int) {
+  private func remove(
+    _ address: UInt64, _ tag: TranslationTag, _ size: Int, sharedOnly: Bool = false
+  ) {
     let page = Self.page(address, size)
     for row in set(page, tag.key, size) {
       let found = entry(row)
-      if found.page == page && found.tag.key == tag.key { table.clear(row) }
+      guard found.page == page && found.tag.key == tag.key else { continue }
+      if !(sharedOnly && found.tag.isNonShared) { table.clear(row) }
     }
+  }
+
+  /// For checks: whether an entry of the VMID may still be found.
+  func holds(_ vmid: VMID) -> Bool {
+    for row in 0..<table.rows {
+      let found = entry(row)
+      if found.page != 0 && found.tag.vmid == vmid && isAlive(found.tag, table.time(row)) {
+        return true
+      }
+    }
+    return false
   }
 
   private func removeAll(

@@ -3,17 +3,19 @@ import SMMUSpec
 
 /// Who may use a cached translation (§3.17).
 struct TranslationTag: Equatable, Sendable {
-  /// VMID [15:0], ASID [31:16], flags from bit 32 on.
+  /// VMID [15:0], ASET [16], ASID [32:17], then flags. ASET and ASID are neighbours so that one
+  /// shift yields both.
   var raw: UInt64
 
-  private static var intermediateBit: Int { 32 }
-  private static var nonSharedBit: Int { 33 }
+  private static var nonSharedBit: Int { 16 }
+  private static var asidMask: UInt64 { 0xffff &<< 17 }
+  private static var intermediateBit: Int { 33 }
   private static var globalBit: Int { 34 }
   private static var nestedBit: Int { 35 }
 
   /// Stage 1, alone or nested.
   init(vmid: VMID, asid: ASID, nonShared: Bool, nested: Bool) {
-    raw = UInt64(vmid) | UInt64(asid) << 16
+    raw = UInt64(vmid) | UInt64(asid) << 17
     raw[Self.nonSharedBit] = nonShared
     raw[Self.nestedBit] = nested
   }
@@ -28,7 +30,8 @@ struct TranslationTag: Equatable, Sendable {
   init(raw: UInt64) { self.raw = raw }
 
   @inline(__always) var vmid: VMID { VMID(truncatingIfNeeded: raw) }
-  @inline(__always) var asid: ASID { ASID(truncatingIfNeeded: raw &>> 16) }
+  @inline(__always) var asid: ASID { ASID(truncatingIfNeeded: raw &>> 17) }
+  @inline(__always) var isNonShared: Bool { raw[Self.nonSharedBit] }
   @inline(__always) var isIntermediate: Bool { raw[Self.intermediateBit] }
   @inline(__always) var isGlobal: Bool { raw[Self.globalBit] }
   @inline(__always) var isNested: Bool { raw[Self.nestedBit] }
@@ -36,7 +39,7 @@ struct TranslationTag: Equatable, Sendable {
   /// The form under which a global translation is kept: for every ASID of the same ASET.
   @inline(__always)
   var global: TranslationTag {
-    var tag = raw & ~(0xffff &<< 16)
+    var tag = raw & ~Self.asidMask
     tag[Self.globalBit] = true
     return TranslationTag(raw: tag)
   }

@@ -149,7 +149,8 @@ public enum RegisterMap {
         [CR1.queueIC, CR1.queueOC, CR1.queueSH, CR1.tableIC, CR1.tableOC, CR1.tableSH]
           .map { RegisterField($0) }),
       RegisterRow(
-        .cr2, "CR2", 0x2c, .smmuDisabled,
+        // §6.3.12 recommends that PTM resets to 1 where it exists.
+        .cr2, "CR2", 0x2c, .smmuDisabled, reset: CR2.ptm.mask,
         [
           RegisterField(CR2.e2h, .hyp), RegisterField(CR2.recinvsid),
           RegisterField(CR2.ptm, .broadcast), RegisterField(CR2.recCfgATS, .atsRecordErrors),

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+import SMMUModel
+import SMMUSpec
+
+/// The driver's end of a command queue. Calls are serialised by its owner.
+final class CommandIssuer {
+  private static var bits: Int { 8 }
+
+  private let smmu: SMMU
+  private let pages: HostPages
+  private let ring: Ring
+
+  init(_ smmu: SMMU) {
+    self.smmu = smmu
+    let bits = min(Self.bits, smmu.features.commandQueueBits)
+    pages = HostPages(bytes: Int(CommandWords.bytes) << bits)
+    ring = Ring(
+      base: pages.address | UInt64(bits), most: bits, entryBytes: CommandWords.bytes)
+  }
+
+  deinit { pages.deallocate() }
+
+  /// CMDQ_BASE, with RA.
+  var base: UInt64 { pages.address | UInt64(ring.log2Size) | QueueBase.hint.mask }
+
+  static var sync: CommandWords { CommandWords(UInt64(Opcode.sync.rawValue), 0) }
+
+  /// Has the SMMU consume commands and a CMD_SYNC; false if it stopped at one of them, which was
+  /// replaced.
+  func issue(_ commands: [CommandWords]) -> Bool {
+    var isFine = true
+    var waiting: UInt64 = 0
+    for command in commands {
+      put(command, waiting)
+      waiting += 1
+      if waiting == ring.capacity - 1 {
+        isFine = publish(waiting) && isFine
+        waiting = 0
+      }
+    }
+    put(Self.sync, waiting)
+    return publish(waiting + 1) && isFine
+  }
+
+  private func put(_ command: CommandWords, _ ahead: UInt64) {
+    let slot = ring.address(smmu[.cmdqProd] &+ ahead)
+    HostWord(slot).value = command.low
+    HostWord(slot + 8).value = command.high
+  }
+
+  /// The SMMU consumes within the write of PROD. A command that it does not know stops it: a
+  /// CMD_SYNC takes its place, as in any driver, and the queue goes on.
+  private func publish(_ count: UInt64) -> Bool {
+    smmu[.cmdqProd] = (smmu[.cmdqProd] &+ count) & ring.mask
+    var isFine = true
+    while smmu.hasCommandError {
+      isFine = false
+      let slot = ring.address(smmu[.cmdqCons] & ring.mask)
+      HostWord(slot).value = Self.sync.low
+      HostWord(slot + 8).value = Self.sync.high
+      smmu[.gerrorn] = smmu[.gerror]
+    }
+    return isFine
+  }
+}
+
+extension SMMU {
+  /// A register by name, as a driver accesses it.
+  subscript(_ register: DriverRegister) -> UInt64 {
+    get { readRegister(at: register.offset, width: register.width) }
+    set { writeRegister(at: register.offset, width: register.width, newValue) }
+  }
+
+  var hasCommandError: Bool {
+    (self[.gerror] ^ self[.gerrorn])[GlobalError.cmdq.low]
+  }
+}
+
+/// The registers that the driver uses, by offset (§6.1).
+enum DriverRegister: UInt64 {
+  case cr0 = 0x20
+  case cr1 = 0x28
+  case cr2 = 0x2c
+  case irqCtrl = 0x50
+  case gerror = 0x60
+  case gerrorn = 0x64
+  case strtabBase = 0x80
+  case strtabBaseConfig = 0x88
+  case cmdqBase = 0x90
+  case cmdqProd = 0x98
+  case cmdqCons = 0x9c
+  case eventqBase = 0xa0
+  case eventqProd = 0x1_00a8
+  case eventqCons = 0x1_00ac
+
+  var offset: UInt64 { rawValue }
+  var width: Int {
+    switch self {
+    case .strtabBase, .cmdqBase, .eventqBase: 8
+    default: 4
+    }
+  }
+}

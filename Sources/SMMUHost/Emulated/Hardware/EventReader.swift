@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+import SMMUModel
+import SMMUSpec
+
+/// The driver's end of an event queue. Calls are serialised by its owner.
+final class EventReader {
+  private static var bits: Int { 9 }
+
+  private let smmu: SMMU
+  private let pages: HostPages
+  private let ring: Ring
+
+  init(_ smmu: SMMU) {
+    self.smmu = smmu
+    let bits = min(Self.bits, smmu.features.eventQueueBits)
+    pages = HostPages(bytes: Int(EventRecord.bytes) << bits)
+    ring = Ring(base: pages.address | UInt64(bits), most: bits, entryBytes: EventRecord.bytes)
+  }
+
+  deinit { pages.deallocate() }
+
+  /// EVENTQ_BASE, with WA.
+  var base: UInt64 { pages.address | UInt64(ring.log2Size) | QueueBase.hint.mask }
+
+  /// The records that wait, oldest first; acknowledges an overflow.
+  func take() -> [EventRecord] {
+    let producer = smmu[.eventqProd]
+    var consumer = smmu[.eventqCons]
+    var records: [EventRecord] = []
+    while (consumer ^ producer) & ring.mask != 0 {
+      var record = EventRecord()
+      let slot = ring.address(consumer)
+      for i in 0..<4 { record[word: i] = HostWord(slot + UInt64(i) * 8).value }
+      records.append(record)
+      consumer = ring.next(consumer)
+    }
+    if consumer != smmu[.eventqCons] || producer[31] != smmu[.eventqCons][31] {
+      smmu[.eventqCons] = consumer & ring.mask | producer & QueueIndex.overflow.mask
+    }
+    return records
+  }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// An SMMU that needs each batch of TLBI and CFGI commands twice, with a CMD_SYNC after each: the
+/// first time leaves everything in its caches. The commands of a batch that was not here before are
+/// held back, and go to the SMMU when it comes again.
+struct RepeatErratum {
+  /// More than the blocks of the largest IOMMU_HWPT_INVALIDATE; the oldest are forgotten, and
+  /// stay without effect.
+  private static var capacity: Int { 8400 }
+
+  private var held: [[CommandWords]] = []
+
+  init() {}
+
+  /// The commands that take effect now.
+  mutating func pass(_ commands: [CommandWords], _ features: Features) -> [CommandWords] {
+    let subject = commands.filter { Self.needsRepeat($0, features) }
+    guard !subject.isEmpty else { return commands }
+    for i in held.indices where Self.areSame(held[i], subject) {
+      held.remove(at: i)
+      return commands
+    }
+    if held.count == Self.capacity { held.removeFirst() }
+    held.append(subject)
+    return commands.filter { !Self.needsRepeat($0, features) }
+  }
+
+  private static func needsRepeat(_ words: CommandWords, _ features: Features) -> Bool {
+    do throws(CommandError) {
+      switch try Command(words, features) {
+      case .forgetStreams, .forgetContext, .forgetContexts, .invalidate: return true
+      case .prefetch, .synchronize: return false
+      }
+    } catch {
+      return false
+    }
+  }
+
+  private static func areSame(_ a: [CommandWords], _ b: [CommandWords]) -> Bool {
+    guard a.count == b.count else { return false }
+    for i in a.indices where a[i].low != b[i].low || a[i].high != b[i].high { return false }
+    return true
+  }
+}
