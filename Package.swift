@@ -57,7 +57,8 @@ let package = Package(
       name: "SMMUHost", dependencies: ["CKernel", "CSupport", "SMMUModel", "SMMUSpec"],
       swiftSettings: swift + small),
     .target(
-      name: "VSMMU", dependencies: ["CKernel", "CVSMMU", "CSupport", "SMMUHost", "SMMUModel", "SMMUSpec"],
+      name: "VSMMU",
+      dependencies: ["CKernel", "CVSMMU", "CSupport", "SMMUHost", "SMMUModel", "SMMUSpec"],
       exclude: ["vsmmuv3.map"], swiftSettings: swift, linkerSettings: link),
   ]
     + (embedded
