@@ -45,6 +45,7 @@ $(BUILD)/host: $(HOST) $(HOST_HEADERS) $(HEADERS) | packages
 run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device like a guest
 	$(BUILD)/host --library $(LIBRARY) --replay Tests/Data/captures/*.gz
 	$(BUILD)/host --library $(LIBRARY) --demo
+	$(BUILD)/host --library $(LIBRARY) --assigned
 
 test: ## Proves all of it: about 10 minutes on two cores
 	@Tests/tools/test.sh

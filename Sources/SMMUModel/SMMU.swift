@@ -21,11 +21,14 @@ public struct Options: Sendable {
 /// Translations and accesses run on any number of threads beside them; a translation that hits its
 /// caches takes no lock.
 public final class SMMU: @unchecked Sendable {
-  public let features: Features
+  /// Changes only before a guest has seen them (`renegotiate`).
+  public private(set) var features: Features
   public let options: Options
   public let counters: Counters
   let machine: any Machine
-  let registers: RegisterFile
+  /// What works beside the model; set while nothing else runs.
+  public var hardware: (any Hardware)?
+  private(set) var registers: RegisterFile
   let memory: GuestMemory
   let configurations: ConfigurationCache
   let tlb: TranslationCache
@@ -34,6 +37,8 @@ public final class SMMU: @unchecked Sendable {
   let eventLock: SpinLock
   /// Something was invalidated that accesses in progress may still use.
   var isUnsettled = false
+  /// The command in progress failed in hardware.
+  var isHardwareToBlame = false
   /// What the command in progress costs beyond one of the budget.
   var extraWork = 0
 
@@ -69,6 +74,21 @@ public final class SMMU: @unchecked Sendable {
     accesses.drain(machine)
     registers.reset()
     forgetEverything()
+    hardwareFollows()
+  }
+
+  /// All that hardware depends on may have changed.
+  func hardwareFollows() {
+    hardware?.eventQueueChanged()
+    hardware?.bypassChanged()
+  }
+
+  /// Takes other features, in the reset state. Alone: no other call may be running.
+  public func renegotiate(_ features: Features) {
+    registers.deallocate()
+    registers = RegisterFile(features, resetAborts: options.resetAborts)
+    self.features = features
+    forgetEverything()
   }
 
   /// Empties the caches, as reset and restore do.
@@ -99,6 +119,9 @@ public final class SMMU: @unchecked Sendable {
     accesses.drain(machine)
     old.deallocate()
   }
+
+  /// Bytes of the region that begins at `address`.
+  public func memoryLength(at address: UInt64) -> UInt64? { memory.length(at: address) }
 
   /// Returns when no access uses it any more.
   public func removeMemory(_ address: UInt64) throws(MemoryError) {

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-import SMMUHost
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 import Synchronization
 
 /// The machine of a C VMM: its `vsmmu_ops`.
-final class CallbackMachine: Machine {
+final class CallbackMachine: Machine, HostListener {
   private let ops: vsmmu_ops
   private let opaque: UnsafeMutableRawPointer?
   /// How often each kind of report was made: the 1st, 2nd, 4th, 8th ... are told.
   private let told: UnsafeMutablePointer<Atomic<UInt64>>
-  private static var kinds: Int { 4 }
+  private static var kinds: Int { 5 }
+  private static var hostKind: Int { 4 }
 
   init(_ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?) {
     self.ops = ops
@@ -52,6 +53,15 @@ final class CallbackMachine: Machine {
   func commandsLeft() { ops.work?(opaque) }
 
   func relax() { vsmmu_support_yield() }
+
+  /// What the host says is told more often than what a guest does wrong: the first 16 times, then
+  /// thinned out alike.
+  func hostSays(_ sentence: Sentence) {
+    guard let log = ops.log else { return }
+    let times = told[Self.hostKind].wrappingAdd(1, ordering: .relaxed).newValue
+    guard times <= 16 || times & (times - 1) == 0 else { return }
+    sentence.withCString { log(opaque, VSMMU_LOG_HOST, $0) }
+  }
 
   func report(_ what: Report) {
     guard let log = ops.log else { return }

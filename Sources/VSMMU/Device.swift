@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-import SMMUHost
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 
@@ -11,6 +11,15 @@ final class Device {
   let smmu: SMMU
   let machine: CallbackMachine
   let streams: StreamDirectory
+  /// With a host: the half of the device that lives in its kernel.
+  var hostSide: HostSMMU?
+  var hostHandle: HostHandle?
+  var eventThread: EventThread?
+  /// What the caller asked the ID registers to be, and what they became with which hosts.
+  let asked: Features
+  var hosts: [HostDevice] = []
+  /// The guest may have seen the ID registers.
+  var isFrozen = false
   private let mutex: Mutex
   /// Guards the sentence alone: a thread inside an access may be refused while a serial call waits
   /// for that access.
@@ -38,7 +47,9 @@ final class Device {
       for mutex in mutexes { mutex.destroy() }
       throw Refusal(vsmmu_support_enomem, Sentence("no memory for a lock"))
     }
-    return Device(features, options, CallbackMachine(ops, opaque), mutexes)
+    let device = Device(features, options, CallbackMachine(ops, opaque), mutexes)
+    if let handle = config.host { try device.join(handle, addressSpace: config.ioas) }
+    return device
   }
 
   private init(
@@ -48,10 +59,12 @@ final class Device {
     refusalMutex = mutexes[1]
     streams = StreamDirectory(mutexes[2])
     self.machine = machine
+    asked = features
     smmu = SMMU(features, options, machine: machine)
   }
 
   deinit {
+    leaveHost()
     mutex.destroy()
     refusalMutex.destroy()
   }

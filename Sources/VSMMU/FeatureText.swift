@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import SMMUHost
 import CSupport
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import SMMUHost
 import CSupport
+import SMMUHost
 
 /// A call that is refused: what the caller gets, and the sentence that explains it.
 struct Refusal: Error {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import SMMUHost
 import CSupport
+import SMMUHost
 
 /// The StreamIDs that the VMM has added, sorted. Asked only where the caches do not know a stream.
 final class StreamDirectory {

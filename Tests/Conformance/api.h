@@ -7,6 +7,7 @@
 #define API_H
 
 #include <vsmmuv3.h>
+#include <vsmmuv3_emulated.h>
 
 #define API_FUNCTIONS(X) \
 	X(vsmmu_api_version) \
@@ -31,7 +32,45 @@
 	X(vsmmu_validate) \
 	X(vsmmu_restore) \
 	X(vsmmu_get_counters) \
-	X(vsmmu_iort_nodes)
+	X(vsmmu_iort_nodes) \
+	X(vsmmu_host_open) \
+	X(vsmmu_host_close) \
+	X(vsmmu_link_vm) \
+	X(vsmmu_device_attach) \
+	X(vsmmu_device_detach) \
+	X(vsmmu_device_renumber) \
+	X(vsmmu_device_reset) \
+	X(vsmmu_device_fd) \
+	X(vsmmu_freeze) \
+	X(vsmmu_negotiation_report) \
+	X(vsmmu_msi_window) \
+	X(vsmmu_event_fd) \
+	X(vsmmu_event_run) \
+	X(vsmmu_event_thread) \
+	X(vsmmu_get_host_counters) \
+	X(vsmmu_dvm) \
+	X(vsmmu_emulated_create) \
+	X(vsmmu_emulated_destroy) \
+	X(vsmmu_emulated_open) \
+	X(vsmmu_emulated_close) \
+	X(vsmmu_emulated_ioctl) \
+	X(vsmmu_emulated_read) \
+	X(vsmmu_emulated_write) \
+	X(vsmmu_emulated_poll) \
+	X(vsmmu_emulated_dup) \
+	X(vsmmu_emulated_pin_request) \
+	X(vsmmu_emulated_unpin_request) \
+	X(vsmmu_emulated_dma_read) \
+	X(vsmmu_emulated_dma_write) \
+	X(vsmmu_emulated_vcpu_load) \
+	X(vsmmu_emulated_vcpu_put) \
+	X(vsmmu_emulated_tlbi) \
+	X(vsmmu_emulated_vm_vmid) \
+	X(vsmmu_emulated_stream_vmid) \
+	X(vsmmu_emulated_fail) \
+	X(vsmmu_emulated_lose_events) \
+	X(vsmmu_emulated_get_counters) \
+	X(vsmmu_emulated_check)
 
 struct api {
 #define API_MEMBER(name) __typeof__(&name) name;

@@ -32,5 +32,9 @@ void state_section(void);
 void counter_section(void);
 void firmware_section(void);
 void thread_section(void);
+void host_section(void);
+void host_failure_section(void);
+void link_section(void);
+void emulated_section(void);
 
 #endif

@@ -7,13 +7,19 @@
 #include <gmodule.h>
 
 #include "vsmmuv3.h"
+#include "vsmmuv3_emulated.h"
 
-/* Every function of vsmmuv3.h, once. */
+/* What is used of the two headers, once. */
 #define LIBRARY_FUNCTIONS(F)                                                                       \
 	F(api_version) F(library_version) F(create) F(destroy) F(reset) F(error_message)           \
 	F(mmio_read) F(mmio_write) F(run) F(ram_add) F(ram_remove) F(stream_add) F(stream_remove)  \
 	F(translate) F(access_begin) F(access_end) F(dma_read) F(dma_write)                        \
-	F(save) F(validate) F(restore) F(get_counters) F(iort_nodes)
+	F(save) F(validate) F(restore) F(get_counters) F(iort_nodes)                               \
+	F(host_open) F(host_close) F(link_vm) F(device_attach) F(negotiation_report)               \
+	F(event_fd) F(event_run) F(get_host_counters)                                              \
+	F(emulated_create) F(emulated_destroy) F(emulated_open) F(emulated_close)                  \
+	F(emulated_ioctl) F(emulated_pin_request) F(emulated_unpin_request)                        \
+	F(emulated_dma_read) F(emulated_vcpu_load) F(emulated_vcpu_put) F(emulated_tlbi)
 
 /* One pointer for each; its type is the header's prototype and so cannot disagree with it. */
 struct library {

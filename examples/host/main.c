@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "assigned.h"
 #include "demo.h"
 #include "library.h"
 #include "replay.h"
@@ -12,6 +13,7 @@
 struct options {
 	char *library;
 	gboolean demo;
+	gboolean assigned;
 	gboolean replay;
 	char *tree;
 	char *iort;
@@ -37,6 +39,8 @@ static gboolean parse(struct options *options, int *argc, char ***argv, GError *
 		  "The library (default libvsmmuv3.so.0)", "PATH" },
 		{ "demo", 'd', 0, G_OPTION_ARG_NONE, &options->demo,
 		  "Drive the device like a guest and tell what happens", NULL },
+		{ "assigned", 'a', 0, G_OPTION_ARG_NONE, &options->assigned,
+		  "The same with a device of an emulated host's (-v prints system calls)", NULL },
 		{ "replay", 'r', 0, G_OPTION_ARG_NONE, &options->replay,
 		  "Replay captures (FILE is *.trace.gz or *.snap.gz)", NULL },
 		{ "dtb", 0, 0, G_OPTION_ARG_FILENAME, &options->tree,
@@ -56,11 +60,11 @@ static gboolean parse(struct options *options, int *argc, char ***argv, GError *
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;
-	if (options->demo + options->replay + !!options->tree + !!options->iort == 1 &&
+	if (options->demo + options->assigned + options->replay + !!options->tree + !!options->iort == 1 &&
 	    options->replay == !!options->files && options->budget >= 0)
 		return TRUE;
 	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-		    "give one of --demo, --replay FILE..., --dtb OUT, --iort OUT");
+		    "give one of --demo, --assigned, --replay FILE..., --dtb OUT, --iort OUT");
 	return FALSE;
 }
 
@@ -76,6 +80,8 @@ static gboolean run_library(const struct options *options, GError **error)
 		return FALSE;
 	if (options->demo)
 		good = demo(&library, options->verbose, error);
+	else if (options->assigned)
+		good = assigned(&library, options->verbose, error);
 	else if (options->replay)
 		good = replay_files(&library, options->files, &replay);
 	else

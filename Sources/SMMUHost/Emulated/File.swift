@@ -3,9 +3,11 @@
 /// What an open file description of the emulated host answers. Calls come with the host's lock
 /// held. Each kind of file is a subclass.
 class File {
-  /// The eventfd behind its first descriptor, which stays open as long as the file: pollers of all
-  /// its descriptors see it.
-  var eventfd: Int32 = -1
+  /// The eventfd that all its descriptors duplicate, open as long as the file: pollers of any of
+  /// them see it.
+  final var eventfd: Int32 = -1
+  /// Descriptors, and holds by the kernel itself (`DescriptorTable.hold`).
+  final var holders = 0
 
   func control(
     _ request: UInt32, _ argument: UnsafeMutableRawPointer?
@@ -16,4 +18,8 @@ class File {
   var readiness: Int32 { 0 }
   /// The last descriptor was closed, and nothing in the kernel holds the file.
   func release() {}
+
+  /// What the file is, where a request takes another file's descriptor.
+  var iommufd: IommufdFile? { nil }
+  var isVFIODevice: Bool { false }
 }

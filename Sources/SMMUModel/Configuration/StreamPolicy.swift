@@ -19,22 +19,32 @@ enum StreamPolicy: UInt8, Sendable {
     case descriptor(SubstreamID)
   }
 
+  /// What a valid STE asks for, whatever the transaction (§5.2 Config).
+  init(_ ste: StreamTableEntry) {
+    switch ste[StreamTableEntry.config] {
+    case 0b100: self = .bypass
+    case 0b101: self = .stage1
+    case 0b110: self = .stage2
+    case 0b111: self = .nested
+    default: self = .abort
+    }
+  }
+
   /// For a valid STE and the SubstreamID of a transaction, nil if it has none.
   static func decide(
     _ ste: StreamTableEntry, _ substream: SubstreamID?, _ features: Features
   ) throws(Fault) -> (StreamPolicy, Context) {
-    switch ste[StreamTableEntry.config] {
-    case 0b100, 0b110:
+    let policy = StreamPolicy(ste)
+    switch policy {
+    case .abort: return (.abort, .none)
+    case .bypass, .stage2:
       if substream != nil { throw Fault(event: .badSubstreamID) }
-      return (ste[StreamTableEntry.config] == 0b100 ? .bypass : .stage2, .none)
-    case 0b101, 0b111:
-      let isNested = ste[StreamTableEntry.config] == 0b111
+      return (policy, .none)
+    case .stage1, .nested:
       let context = try context(ste, substream, features)
+      guard context == .none else { return (policy, context) }
       // S1DSS bypass leaves stage 2 alone, or nothing (§5.2 S1DSS).
-      if context == .none { return (isNested ? .stage2 : .bypass, .none) }
-      return (isNested ? .nested : .stage1, context)
-    default:
-      return (.abort, .none)
+      return (policy == .nested ? .stage2 : .bypass, .none)
     }
   }
 

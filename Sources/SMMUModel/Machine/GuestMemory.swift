@@ -60,6 +60,13 @@ struct GuestMemory {
     return nil
   }
 
+  /// The length of the region that begins at `address`.
+  func length(at address: UInt64) -> UInt64? {
+    let table = published.pointee.load(ordering: .relaxed)
+    for i in 0..<count(table) where table[i].address == address { return table[i].length }
+    return nil
+  }
+
   private func count(_ table: Table) -> Int {
     var count = 0
     while table[count].length != 0 { count += 1 }

@@ -21,7 +21,7 @@ extension SMMU {
       var words = CommandWords()
       do throws(CommandError) {
         words = try fetch(slot)
-        perform(try Command(words, features, options.commandRules))
+        try perform(try Command(words, features, options.commandRules), words)
       } catch {
         stop(error, words, at: slot)
         return false
@@ -29,6 +29,9 @@ extension SMMU {
     }
     return false
   }
+
+  /// What a wait or a system call counts, in commands.
+  private static var systemCall: Int { 64 }
 
   private struct Slot {
     let ring: Ring
@@ -56,22 +59,34 @@ extension SMMU {
   }
 
   /// Takes effect, then moves CONS: a driver that sees CONS pass the command sees the effect.
-  private func perform(_ command: Command) {
+  private func perform(_ command: Command, _ words: CommandWords) throws(CommandError) {
     switch command {
     case .prefetch: break
-    case .forgetStreams(let first, let last): forgetStreams(first, last)
+    case .forgetStreams(let first, let last): try forgetStreams(first, last)
     case .forgetContext(let stream, let substream):
       renewCaches()
       configurations.forget(stream, substream, machine)
       isUnsettled = true
       machine.forget(.configuration(first: stream, last: stream))
-    case .forgetContexts(let stream): forgetStreams(stream, stream)
-    case .invalidate(let what): invalidate(what)
+      try hand(words)
+    case .forgetContexts(let stream):
+      forgetConfigurations(stream, stream)
+      try hand(words)
+    case .invalidate(let what):
+      invalidate(what)
+      try hand(words)
     case .synchronize(let completion):
-      synchronize(completion)
+      try synchronize(completion)
       return
     }
     consumed()
+  }
+
+  /// Hardware has the same to do. What it cannot is tried again, as if the fetch had aborted.
+  private func hand(_ words: CommandWords) throws(CommandError) {
+    guard let hardware, let opcode = Opcode(rawValue: UInt8(truncatingIfNeeded: words.low))
+    else { return }
+    guard hardware.invalidate(words, opcode) else { throw refusedByHardware() }
   }
 
   private func consumed() {
@@ -80,7 +95,22 @@ extension SMMU {
     registers[.cmdqCons] = commandRing.next(consumer)
   }
 
-  private func forgetStreams(_ first: StreamID, _ last: StreamID) {
+  /// Hardware has told why, and it is not the guest's fault.
+  private func refusedByHardware() -> CommandError {
+    isHardwareToBlame = true
+    return .abort
+  }
+
+  private func forgetStreams(_ first: StreamID, _ last: StreamID) throws(CommandError) {
+    forgetConfigurations(first, last)
+    guard let hardware else { return }
+    extraWork += Self.systemCall
+    guard hardware.configurationChanged(first: first, last: last) else {
+      throw refusedByHardware()
+    }
+  }
+
+  private func forgetConfigurations(_ first: StreamID, _ last: StreamID) {
     renewCaches()
     let stamps = configurations.forget(streams: first, last, machine)
     extraWork += stamps / 16
@@ -109,10 +139,14 @@ extension SMMU {
 
   /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then
   /// CONS passes it, and only after that it can be heard of (§3.18).
-  private func synchronize(_ completion: Completion) {
+  private func synchronize(_ completion: Completion) throws(CommandError) {
     // Waiting costs the caller's time: it counts as many commands.
-    if isUnsettled && accesses.drain(machine) { extraWork += 64 }
+    if isUnsettled && accesses.drain(machine) { extraWork += Self.systemCall }
     isUnsettled = false
+    if let hardware {
+      extraWork += Self.systemCall
+      guard hardware.synchronize() else { throw refusedByHardware() }
+    }
     counters.add(.syncs)
     consumed()
     // IDR0.SEV is 0: an event is as no signal.
@@ -127,10 +161,13 @@ extension SMMU {
   private func stop(_ error: CommandError, _ words: CommandWords, at slot: Slot) {
     counters.add(.commandErrors)
     registers[.cmdqCons] = slot.index | UInt64(error.rawValue) << 24
-    machine.report(
-      .commandError(
-        error, opcode: UInt8(truncatingIfNeeded: words.low),
-        slot: UInt32(truncatingIfNeeded: slot.ring.slot(slot.index))))
+    if !isHardwareToBlame {
+      machine.report(
+        .commandError(
+          error, opcode: UInt8(truncatingIfNeeded: words.low),
+          slot: UInt32(truncatingIfNeeded: slot.ring.slot(slot.index))))
+    }
+    isHardwareToBlame = false
     raise(GlobalError.cmdq)
   }
 }

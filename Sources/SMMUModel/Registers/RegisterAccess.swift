@@ -128,6 +128,8 @@ extension SMMU {
     if old & ~new & (CR0.smmuen.mask | CR0.eventqen.mask) != 0 { accesses.drain(machine) }
     // What was translated becomes what is bypassed, or the reverse.
     if (old ^ new)[CR0.smmuen.low] { machine.forget(.translations(.everything)) }
+    if (old ^ new)[CR0.eventqen.low] { hardware?.eventQueueChanged() }
+    if (old ^ new)[CR0.smmuen.low] { hardware?.bypassChanged() }
     consumeCommands(options.commandBudget)
   }
 
@@ -145,7 +147,9 @@ extension SMMU {
   private func writeGlobalBypass(_ new: UInt64) {
     guard new[GBPA.update.low] else { return }
     registers[.gbpa] = new & ~GBPA.update.mask
-    if !registers.flag(.cr0ack, CR0.smmuen) { machine.forget(.translations(.everything)) }
+    guard !registers.flag(.cr0ack, CR0.smmuen) else { return }
+    machine.forget(.translations(.everything))
+    hardware?.bypassChanged()
   }
 
   /// GERRORN (§6.3.20). Deactivating CMDQ_ERR restarts the command queue by itself (§7.1).

@@ -93,6 +93,7 @@ extension SMMU {
     registers[.cr0ack] = registers[.cr0]
     eventLock.unlock()
     forgetEverything()
+    hardwareFollows()
     consumeCommands(options.commandBudget)
   }
 

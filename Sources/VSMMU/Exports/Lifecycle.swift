@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Section 3 of the header.
-import SMMUHost
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 
 @implementation @_cdecl("vsmmu_create")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Section 5 of the header.
-import SMMUHost
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 
 extension MemoryError {
@@ -30,12 +30,22 @@ public func vsmmu_ram_add(
     } catch {
       throw error.refusal
     }
+    guard let side = device.hostSide else { return }
+    do throws(HostError) {
+      try side.map(address, length: length, host: host)
+    } catch {
+      try? device.smmu.removeMemory(address)
+      throw error.refusal
+    }
   }
 }
 
 @implementation @_cdecl("vsmmu_ram_remove")
 public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
+    if let side = device.hostSide, let length = device.smmu.memoryLength(at: address) {
+      try hosted { () throws(HostError) in try side.unmap(address, length: length) }
+    }
     do throws(MemoryError) {
       try device.smmu.removeMemory(address)
     } catch {
@@ -46,7 +56,12 @@ public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int3
 
 @implementation @_cdecl("vsmmu_stream_add")
 public func vsmmu_stream_add(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in try device.streams.add(stream) }
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    if device.hostSide?.index(of: stream) != nil {
+      throw Refusal(vsmmu_support_eexist, Sentence("an assigned device has this StreamID"))
+    }
+    try device.streams.add(stream)
+  }
 }
 
 @implementation @_cdecl("vsmmu_stream_remove")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Sections 7 and 8 of the header.
-import SMMUHost
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 

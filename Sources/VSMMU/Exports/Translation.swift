@@ -21,7 +21,7 @@ extension Access {
 
 extension vsmmu_result {
   @inline(__always)
-  fileprivate init(_ translation: Translation) {
+  init(_ translation: Translation) {
     self.init(
       size: UInt32(MemoryLayout<vsmmu_result>.size), kind: UInt32(translation.kind.rawValue),
       address: translation.address, length: translation.length,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
+import SMMUHost
 import Testing
 
-@testable import VSMMU
+import SMMUHost
 
 @Suite("Sentences")
 struct SentenceTests {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+import SMMUModel
+import SMMUSpec
+
+/// What an emulated host consists of.
+public struct EmulatedConfiguration {
+  /// A physical SMMU.
+  public struct Unit {
+    /// VSMMU_EMULATED_NO_FWB and so on, with their bits.
+    public var flags: UInt32 = 0
+    /// Its ID registers.
+    public var features = Unit.features
+    /// Bits that the raw registers show beside.
+    public var extraIDR0: UInt32 = 0
+    public var extraIDR3: UInt32 = 0
+
+    public init() {}
+
+    /// What a unit has unless it is told otherwise.
+    public static var features: Features { .physical }
+    public static var knownFlags: UInt32 { 63 }
+  }
+
+  /// A DMA engine with one StreamID at one SMMU.
+  public struct Engine {
+    public var unit: Int
+    public var stream: StreamID
+    public var pasidBits: Int
+
+    public init(unit: Int, stream: StreamID, pasidBits: Int = 0) {
+      self.unit = unit
+      self.stream = stream
+      self.pasidBits = pasidBits
+    }
+  }
+
+  public var version = EmulatedKernelVersion.linux7_3
+  public var units = [Unit()]
+  public var engines = [Engine(unit: 0, stream: 8), Engine(unit: 0, stream: 16)]
+  public var cpus = 4
+  public var vmidBits = 16
+  /// VMIDs that may be pinned; 0 = as many as the hardware allows.
+  public var pinLimit = 0
+  public var seed: UInt32 = 0
+
+  public init() {}
+
+  /// What is wrong with it.
+  public var refusal: StaticString? {
+    if units.isEmpty { return "there is no SMMU" }
+    if !(1...1024).contains(cpus) { return "config.cpus is not in 1...1024" }
+    if vmidBits != 8 && vmidBits != 16 { return "config.vmid_bits is neither 8 nor 16" }
+    if pinLimit < 0 { return "config.pin_limit is negative" }
+    for unit in units where unit.flags & ~Unit.knownFlags != 0 {
+      return "smmu.flags has a bit set that this library does not know"
+    }
+    for i in engines.indices {
+      if let refusal = refusal(of: engines[i], after: engines[..<i]) { return refusal }
+    }
+    return nil
+  }
+
+  private func refusal(of engine: Engine, after others: ArraySlice<Engine>) -> StaticString? {
+    guard units.indices.contains(engine.unit) else { return "device.smmu is no SMMU's index" }
+    let bits = units[engine.unit].features.streamIDBits
+    guard UInt64(engine.stream) <= UInt64.ones(bits) else {
+      return "device.stream is wider than the SMMU's IDR1.SIDSIZE"
+    }
+    guard (0...20).contains(engine.pasidBits) else { return "device.pasid_bits is more than 20" }
+    for other in others where other.unit == engine.unit && other.stream == engine.stream {
+      return "two devices have the same StreamID at one SMMU"
+    }
+    return nil
+  }
+}

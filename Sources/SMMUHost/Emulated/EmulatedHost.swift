@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+import CKernel
+import SMMUModel
+import SMMUSpec
+
+/// A host in this process: the system calls of Linux on arm64 with iommufd, VFIO and KVM, over
+/// physical SMMUs and devices that are emulated. Any thread may call.
+///
+/// One lock is around all of the kernel. DMA does not take it: it is as concurrent with system calls
+/// as the hardware is.
+public final class EmulatedHost {
+  let kernel: EmulatedKernelState
+  private let mutex: Mutex
+  private var orders = FaultOrders()
+
+  /// nil without memory. The configuration has no refusal.
+  public static func make(_ configuration: EmulatedConfiguration) -> EmulatedHost? {
+    guard let mutex = Mutex() else { return nil }
+    guard let kernel = EmulatedKernelState.make(configuration) else {
+      mutex.destroy()
+      return nil
+    }
+    return EmulatedHost(kernel, mutex)
+  }
+
+  private init(_ kernel: EmulatedKernelState, _ mutex: Mutex) {
+    self.kernel = kernel
+    self.mutex = mutex
+  }
+
+  /// Closes what is open.
+  public func shutDown() { locked { kernel.descriptors.closeAll() } }
+
+  deinit {
+    kernel.descriptors.closeAll()
+    mutex.destroy()
+  }
+
+  func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R { try mutex.locked(body) }
+
+  /// One system call.
+  private func call<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
+    try mutex.locked { () throws(Errno) -> R in
+      kernel.calls &+= 1
+      return try body()
+    }
+  }
+}
+
+// MARK: System calls
+
+extension EmulatedHost: Kernel {
+  public func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32 {
+    try call { () throws(Errno) -> Int32 in try kernel.open(path) }
+  }
+
+  public func close(_ fd: Int32) throws(Errno) {
+    try call { () throws(Errno) -> Void in try kernel.descriptors.close(fd) }
+  }
+
+  @discardableResult
+  public func control(
+    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+  ) throws(Errno) -> Int64 {
+    try call { () throws(Errno) -> Int64 in
+      let file = try kernel.descriptors.file(fd)
+      guard let order = orders.count(request) else { return try file.control(request, argument) }
+      if request == IOMMUFD_HWPT_INVALIDATE.number, let argument {
+        try partly(file, argument, order.done)
+      }
+      throw order.error
+    }
+  }
+
+  /// Carries out some entries of an invalidation, and says that it were these.
+  private func partly(
+    _ file: File, _ argument: UnsafeMutableRawPointer, _ done: UInt32
+  ) throws(Errno) {
+    let request = argument.assumingMemoryBound(to: iommufd_hwpt_invalidate.self)
+    request.pointee.entry_num = min(done, request.pointee.entry_num)
+    guard request.pointee.entry_num > 0 else { return }
+    _ = try file.control(IOMMUFD_HWPT_INVALIDATE.number, argument)
+  }
+
+  public func read(
+    _ fd: Int32, into data: UnsafeMutableRawPointer, count: Int
+  ) throws(Errno) -> Int {
+    try call { () throws(Errno) -> Int in
+      try kernel.descriptors.file(fd).read(into: data, count: max(0, count))
+    }
+  }
+
+  public func write(
+    _ fd: Int32, from data: UnsafeRawPointer, count: Int
+  ) throws(Errno) -> Int {
+    try call { () throws(Errno) -> Int in
+      try kernel.descriptors.file(fd).write(from: data, count: max(0, count))
+    }
+  }
+
+  public func poll(_ fd: Int32) throws(Errno) -> Int32 {
+    try call { () throws(Errno) -> Int32 in try kernel.descriptors.file(fd).readiness }
+  }
+
+  public func duplicate(_ fd: Int32) throws(Errno) -> Int32 {
+    try call { () throws(Errno) -> Int32 in try kernel.descriptors.duplicate(fd) }
+  }
+
+  /// No file of this host has memory of its own to map.
+  public func map(
+    _ fd: Int32, offset: UInt64, length: Int
+  ) throws(Errno) -> UnsafeMutableRawPointer {
+    try call { () throws(Errno) -> UnsafeMutableRawPointer in
+      _ = try kernel.descriptors.file(fd)
+      throw .enodev
+    }
+  }
+
+  public func unmap(_ address: UnsafeMutableRawPointer, length: Int) {}
+}
+
+// MARK: Faults to order
+
+extension EmulatedHost {
+  /// The `nth` ioctl from now on with this request fails; 0 = any request.
+  public func fail(_ request: UInt32, nth: UInt32, _ error: Errno, done: UInt32) {
+    locked {
+      orders.add(FaultOrders.Order(request: request, wait: nth, error: error, done: done))
+    }
+  }
+
+  public func loseEvents(_ count: UInt32) { locked { kernel.eventsToLose = count } }
+
+  public var pinRequest: UInt32 { kernel.hypervisor.pinRequest }
+  public var unpinRequest: UInt32 { kernel.hypervisor.unpinRequest }
+}
+
+extension iommufd_request {
+  var number: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// Which kernel is emulated.
+public enum EmulatedKernelVersion: UInt32, Sendable {
+  /// Validates every field of invalidations.
+  case linux7_3 = 0
+  /// Validates opcodes alone.
+  case linux7_2 = 1
+  /// 7.3, with VMIDs that KVM and the SMMUs share.
+  case linked = 2
+
+  var validatesFields: Bool { self != .linux7_2 }
+  /// IOMMU_GET_HW_INFO tells of the erratum that TLBI and CFGI must be sent twice.
+  var tellsErrata: Bool { self != .linux7_2 }
+}
+
+/// What all files of the emulated kernel share. With the host's lock held.
+final class EmulatedKernelState {
+  let version: EmulatedKernelVersion
+  let descriptors = DescriptorTable()
+  let hypervisor: Hypervisor
+  let smmus: [PhysicalSMMU]
+  let devices: [EmulatedDevice]
+  var calls: UInt64 = 0
+  var invalidations: UInt64 = 0
+  var hwpts: UInt64 = 0
+  /// How many events of physical SMMUs are still to be lost.
+  var eventsToLose: UInt32 = 0
+  /// The open iommufds, for what is counted and checked over all of them.
+  private(set) var iommufds: [IommufdFile] = []
+  /// Objects that the end of an iommufd could not destroy: 0 if reference counts are right.
+  var leaked = 0
+
+  init(
+    _ version: EmulatedKernelVersion, _ hypervisor: Hypervisor, _ smmus: [PhysicalSMMU],
+    _ devices: [EmulatedDevice]
+  ) {
+    self.version = version
+    self.hypervisor = hypervisor
+    self.smmus = smmus
+    self.devices = devices
+    hypervisor.files = descriptors
+  }
+
+  func add(_ file: IommufdFile) { iommufds.append(file) }
+  func remove(_ file: IommufdFile) { iommufds.removeAll { $0 === file } }
+}

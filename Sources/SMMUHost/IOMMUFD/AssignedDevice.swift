@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+import SMMUModel
+import SMMUSpec
+
+/// A device of the host's that the guest has behind this vSMMU.
+struct AssignedDevice {
+  var stream: StreamID
+  /// The open VFIO character device.
+  let fd: Int32
+  let ownsFD: Bool
+  /// Its id in the iommufd.
+  let id: UInt32
+  var vdevice: UInt32
+  /// What it is attached to now; nil: not to what the guest asks for, because the kernel failed.
+  var current: AssignedStream?
+  /// The nested HWPT of its own, 0 = one of the shared.
+  var nested: UInt32 = 0
+}
+
+/// Attaching what a stream needs.
+extension HostSMMU {
+  public func index(of stream: StreamID) -> Int? { devices.firstIndex { $0.stream == stream } }
+
+  /// Makes a device's attachment what the guest asks for now; nothing is done if it is already. On
+  /// a failure the device aborts, or has what it had if not even that can be done.
+  @discardableResult
+  func follow(_ index: Int) -> Bool {
+    let wanted = smmu.assignment(of: devices[index].stream)
+    guard wanted != devices[index].current else { return true }
+    do throws(Errno) {
+      try attach(index, wanted)
+      return true
+    } catch {
+      fail(error, "attach what a stream's STE asks for", stream: devices[index].stream)
+    }
+    devices[index].current = nil
+    do throws(Errno) { try attach(index, .abort) } catch {
+      fail(error, "attach the abort HWPT in its place", stream: devices[index].stream)
+    }
+    // It is not what was asked for, so that the next look tries again.
+    devices[index].current = nil
+    return false
+  }
+
+  func attach(_ index: Int, _ wanted: AssignedStream) throws(Errno) {
+    guard let objects else { throw .enodev }
+    var nested: UInt32 = 0
+    let target: UInt32
+    switch wanted {
+    case .abort: target = objects.abort
+    case .bypass: target = objects.bypass
+    case .stage1(let word0, let word1):
+      // The guest was told that nothing stalls.
+      let stall = hostStalls ? StreamTableEntry.s1stalld.mask : 0
+      nested = try iommufd.allocateNested(devices[index].id, objects.viommu, word0, word1 | stall)
+      counters.nestedHWPTs &+= 1
+      target = nested
+    }
+    do throws(Errno) { try iommufd.attach(devices[index].fd, to: target) } catch {
+      if nested != 0 { give(back: nested, "nested HWPT") }
+      throw error
+    }
+    counters.attachments &+= 1
+    if devices[index].nested != 0 { give(back: devices[index].nested, "nested HWPT") }
+    devices[index].nested = nested
+    devices[index].current = wanted
+    if nested != 0 { mayHoldTranslations = true }
+  }
+
+  /// Takes a device away from the guest: no DMA of it passes any more.
+  func release(_ device: AssignedDevice) {
+    do throws(Errno) { try iommufd.detach(device.fd) } catch {
+      fail(error, "detach a device that goes away", stream: device.stream)
+    }
+    if device.nested != 0 { give(back: device.nested, "nested HWPT") }
+    if device.vdevice != 0 { give(back: device.vdevice, "vDEVICE") }
+    link?.remove(device.fd)
+    if device.ownsFD { try? iommufd.kernel.close(device.fd) }
+  }
+}

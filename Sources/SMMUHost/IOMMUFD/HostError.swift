@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+
+/// A refusal on the host side: an error number for the caller, and the sentence that explains it.
+public struct HostError: Error {
+  public let errno: Errno
+  public let sentence: Sentence
+
+  public init(_ errno: Errno, _ sentence: Sentence) {
+    self.errno = errno
+    self.sentence = sentence
+  }
+
+  public init(_ errno: Errno, _ text: StaticString) {
+    self.init(errno, Sentence(text))
+  }
+
+  /// What the kernel answered to an attempt to do something.
+  public init(_ errno: Errno, trying text: StaticString) {
+    var sentence = Sentence("the host kernel answered errno ")
+    sentence.append(UInt64(errno.code))
+    sentence.append(" to: ")
+    sentence.append(text)
+    self.init(errno, sentence)
+  }
+}
+
+/// Hears what the host's operator should know.
+public protocol HostListener: AnyObject {
+  func hostSays(_ sentence: Sentence)
+}

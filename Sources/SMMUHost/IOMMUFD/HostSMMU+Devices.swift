@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+import CKernel
+import SMMUModel
+import SMMUSpec
+
+/// Where a device comes from.
+public enum DeviceSource {
+  /// A path that is opened here.
+  case path(UnsafePointer<CChar>)
+  /// An open VFIO character device of the caller's.
+  case file(Int32)
+  /// The same, bound to this iommufd as that id.
+  case bound(Int32, id: UInt32)
+}
+
+/// Hot-plug and unplug.
+extension HostSMMU {
+  /// A device that is bound, before anything else knows of it.
+  private struct Candidate {
+    let fd: Int32
+    let ownsFD: Bool
+    let id: UInt32
+  }
+
+  /// Puts a device behind the vSMMU. `accept` is told what its host SMMU is and refuses what the
+  /// guest's ID registers cannot be. On an error nothing has changed.
+  public func attachDevice(
+    _ stream: StreamID, _ source: DeviceSource,
+    accept: (HostDevice) throws(HostError) -> Void
+  ) throws(HostError) {
+    guard index(of: stream) == nil else {
+      throw HostError(.eexist, "a device has this StreamID already")
+    }
+    let candidate = try bind(source)
+    do throws(HostError) {
+      // Before any STE may name the VMID.
+      try link?.pin()
+      try admit(stream, candidate, accept)
+    } catch {
+      link?.remove(candidate.fd)
+      unpinIfUnused()
+      if candidate.ownsFD { try? iommufd.kernel.close(candidate.fd) }
+      throw error
+    }
+  }
+
+  private func bind(_ source: DeviceSource) throws(HostError) -> Candidate {
+    let fd: Int32
+    var ownsFD = false
+    switch source {
+    case .bound(let open, let id): return Candidate(fd: open, ownsFD: false, id: id)
+    case .file(let open): fd = open
+    case .path(let path):
+      do throws(Errno) { fd = try iommufd.kernel.open(path) } catch {
+        throw HostError(error, trying: "open the VFIO character device")
+      }
+      ownsFD = true
+    }
+    do throws(HostError) {
+      try link?.add(fd)
+      return Candidate(fd: fd, ownsFD: ownsFD, id: try bind(fd))
+    } catch {
+      link?.remove(fd)
+      if ownsFD { try? iommufd.kernel.close(fd) }
+      throw error
+    }
+  }
+
+  private func bind(_ fd: Int32) throws(HostError) -> UInt32 {
+    do throws(Errno) { return try iommufd.bind(fd) } catch {
+      throw HostError(error, trying: "bind the device to the iommufd (VFIO_DEVICE_BIND_IOMMUFD)")
+    }
+  }
+
+  private func admit(
+    _ stream: StreamID, _ candidate: Candidate,
+    _ accept: (HostDevice) throws(HostError) -> Void
+  ) throws(HostError) {
+    let information: IOMMUFD.HardwareInformation
+    do throws(Errno) { information = try iommufd.hardwareInformation(candidate.id) } catch {
+      throw HostError(
+        error, trying: "tell of the device's SMMU (IOMMU_GET_HW_INFO); is it of another iommufd?")
+    }
+    guard information.isSMMUv3 else {
+      throw HostError(.einval, "the device is behind an IOMMU that is no Arm SMMUv3")
+    }
+    let isFirst = objects == nil
+    // All devices have the same physical SMMU, so these say the same each time.
+    repeatsInvalidations =
+      information.registers.flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
+    hostStalls = UInt64(information.registers.idr.0)[IDR0.stallModel.high, IDR0.stallModel.low] == 0
+    if isFirst { objects = try makeObjects(for: candidate.id) }
+    do throws(HostError) {
+      let vdevice = try makeVDevice(stream, candidate.id)
+      do throws(HostError) {
+        // Last but for the attachment: the ID registers change with it.
+        try accept(
+          HostDevice(
+            information.registers, capabilities: information.capabilities,
+            maxPASIDBits: Int(information.pasidBits)))
+        try insert(
+          AssignedDevice(
+            stream: stream, fd: candidate.fd, ownsFD: candidate.ownsFD, id: candidate.id,
+            vdevice: vdevice))
+      } catch {
+        give(back: vdevice, "vDEVICE of a refused device")
+        throw error
+      }
+    } catch {
+      if isFirst { destroyObjects() }
+      throw error
+    }
+    if isFirst { eventQueueChanged() }
+  }
+
+  private func makeVDevice(_ stream: StreamID, _ device: UInt32) throws(HostError) -> UInt32 {
+    do throws(Errno) {
+      return try iommufd.allocateVDevice(objects?.viommu ?? 0, device, stream: stream)
+    } catch {
+      if error == .einval {
+        throw HostError(
+          error, "the device is behind another physical SMMU than this vSMMU's first device")
+      }
+      throw HostError(error, trying: "make a vDEVICE for the StreamID")
+    }
+  }
+
+  private func insert(_ device: AssignedDevice) throws(HostError) {
+    let place = devices.firstIndex { $0.stream > device.stream } ?? devices.count
+    devices.insert(device, at: place)
+    let wanted = smmu.assignment(of: device.stream)
+    do throws(Errno) { try attach(place, wanted) } catch {
+      devices.remove(at: place)
+      throw HostError(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
+    }
+  }
+
+  /// Takes a device away. With the last one, what they shared goes too.
+  public func detachDevice(_ stream: StreamID) throws(HostError) {
+    let index = try require(stream)
+    release(devices.remove(at: index))
+    guard devices.isEmpty else { return }
+    destroyObjects()
+    unpinIfUnused()
+  }
+
+  private func unpinIfUnused() {
+    if pinsOnDemand && devices.isEmpty { link?.unpin() }
+  }
+
+  /// The guest has given the device another StreamID. The kernel learns a vSID when a vDEVICE is
+  /// made and when a device is attached, so it leaves the guest's stream for the time between.
+  public func renumberDevice(_ stream: StreamID, to other: StreamID) throws(HostError) {
+    let index = try require(stream)
+    if stream == other { return }
+    guard self.index(of: other) == nil else {
+      throw HostError(.eexist, "a device has this StreamID already")
+    }
+    // Commands in the batch name the old one.
+    guard flush() else { throw HostError(.eio, trying: "carry out the guest's invalidations") }
+    do throws(Errno) {
+      try attach(index, .abort)
+      try iommufd.destroy(devices[index].vdevice)
+      devices[index].vdevice = 0
+      devices[index].vdevice = try iommufd.allocateVDevice(
+        objects?.viommu ?? 0, devices[index].id, stream: other)
+    } catch {
+      restore(index)
+      throw HostError(error, trying: "make a vDEVICE for the new StreamID")
+    }
+    var device = devices.remove(at: index)
+    device.stream = other
+    // Attached to the abort HWPT it has no vSID; bypass and translation give it the new one.
+    device.current = nil
+    let place = devices.firstIndex { $0.stream > other } ?? devices.count
+    devices.insert(device, at: place)
+    follow(place)
+  }
+
+  /// Back to the old StreamID after a failure.
+  private func restore(_ index: Int) {
+    if devices[index].vdevice == 0 {
+      do throws(Errno) {
+        devices[index].vdevice = try iommufd.allocateVDevice(
+          objects?.viommu ?? 0, devices[index].id, stream: devices[index].stream)
+      } catch {
+        fail(error, "make the vDEVICE of the old StreamID again", stream: devices[index].stream)
+      }
+    }
+    devices[index].current = nil
+    follow(index)
+  }
+
+  /// Function-level reset. The kernel parks the device meanwhile and attaches what it had.
+  public func resetDevice(_ stream: StreamID) throws(HostError) {
+    let index = try require(stream)
+    do throws(Errno) { try iommufd.reset(devices[index].fd) } catch {
+      throw HostError(error, trying: "reset the device (VFIO_DEVICE_RESET)")
+    }
+    follow(index)
+  }
+
+  public func deviceFile(_ stream: StreamID) throws(HostError) -> Int32 {
+    devices[try require(stream)].fd
+  }
+
+  public var deviceCount: Int { devices.count }
+
+  private func require(_ stream: StreamID) throws(HostError) -> Int {
+    guard let index = index(of: stream) else {
+      throw HostError(.enoent, "no assigned device has this StreamID")
+    }
+    return index
+  }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+import SMMUModel
+import SMMUSpec
+
+/// What the guest's commands and registers ask of the host.
+extension HostSMMU: Hardware {
+  public func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool {
+    guard objects != nil, mayHoldTranslations,
+      let command = HostCommand.rebuild(words, opcode, smmu.features), concernsHardware(command)
+    else {
+      counters.withheld &+= 1
+      return true
+    }
+    return queue(command)
+  }
+
+  /// A CD is cached only where a stream translates; the kernel refuses streams that it does not
+  /// know.
+  private func concernsHardware(_ command: CommandWords) -> Bool {
+    let opcode = UInt8(truncatingIfNeeded: command.low)
+    guard opcode == Opcode.cfgiCD.rawValue || opcode == Opcode.cfgiCDAll.rawValue else {
+      return true
+    }
+    let stream = StreamID(truncatingIfNeeded: command[CommandWords.streamID])
+    guard let index = index(of: stream) else { return false }
+    return devices[index].nested != 0
+  }
+
+  private func queue(_ command: CommandWords) -> Bool {
+    if batch.isFull && !flush() { return false }
+    batch.append(command)
+    return true
+  }
+
+  public func configurationChanged(first: StreamID, last: StreamID) -> Bool {
+    var isDone = true
+    for index in devices.indices
+    where devices[index].stream >= first && devices[index].stream <= last {
+      let before = devices[index].nested
+      // What the guest asked for before belongs to the old configuration.
+      if smmu.assignment(of: devices[index].stream) != devices[index].current && !flush() {
+        return false
+      }
+      if !follow(index) { isDone = false }
+      // The same STE still means that its CDs may have changed with it (§4.3.1).
+      guard devices[index].nested == before, before != 0 else { continue }
+      if !queue(HostCommand.forgetContexts(of: devices[index].stream)) { isDone = false }
+    }
+    return isDone
+  }
+
+  public func synchronize() -> Bool { flush() }
+
+  public func bypassChanged() {
+    // A failure is told, and tried again with the next configuration command.
+    _ = flush()
+    for index in devices.indices { follow(index) }
+  }
+
+  public func eventQueueChanged() {
+    guard let objects else { return }
+    let queue = smmu.eventQueue
+    do throws(Errno) {
+      try events.follow(iommufd, objects.viommu, isOn: queue.isOn, log2Depth: queue.log2Size)
+    } catch {
+      fail(error, "allocate a queue for the guest's events")
+    }
+  }
+
+  /// Has the kernel carry out what is in the batch. On an error all of it is tried again next time.
+  func flush() -> Bool {
+    guard batch.count > 0, let objects else { return true }
+    do throws(Errno) {
+      // With the erratum, entries are gone only when the second call is done; ATC_INV, which must
+      // not be repeated, is never in a batch.
+      for _ in 0..<(repeatsInvalidations ? 2 : 1) {
+        counters.invalidateCalls &+= 1
+        try iommufd.invalidate(objects.viommu, batch.bytes, count: batch.count)
+      }
+      counters.forwarded &+= UInt64(batch.count)
+      batch.clear()
+      return true
+    } catch {
+      fail(error, "carry out a guest's invalidations")
+      return false
+    }
+  }
+}

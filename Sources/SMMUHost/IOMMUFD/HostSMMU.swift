@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+import CKernel
+import SMMUModel
+import SMMUSpec
+
+/// The half of a vSMMU that lives in the host's kernel: its address space, nest parent and vIOMMU,
+/// the HWPTs that all streams share, and the assigned devices. Serialised by the caller.
+///
+/// Objects are made in the order address space (`init`), then with the first device: nest parent,
+/// vIOMMU, abort and bypass HWPT. They are destroyed in the reverse order with the last one.
+public final class HostSMMU {
+  /// What is made with the first device.
+  struct Objects {
+    var parent: UInt32
+    var viommu: UInt32
+    var abort: UInt32
+    var bypass: UInt32
+  }
+
+  let iommufd: IOMMUFD
+  /// The model: it holds this object, and outlives it.
+  unowned(unsafe) let smmu: SMMU
+  unowned(unsafe) let listener: any HostListener
+  let addressSpace: UInt32
+  let ownsAddressSpace: Bool
+  var objects: Objects?
+  /// By StreamID, ascending.
+  var devices: [AssignedDevice] = []
+  var batch = InvalidationBatch()
+  var events = HostEvents()
+  public internal(set) var counters = HostCounters()
+  /// A stream was translated by hardware once: its TLB may hold something of this guest.
+  var mayHoldTranslations = false
+  /// The erratum that makes TLBI and CFGI necessary twice.
+  var repeatsInvalidations = false
+  /// The VM that the vSMMU belongs to, if the caller has told.
+  var link: VMLink?
+  /// The VMID is pinned with the first device, not when the VM is linked.
+  var pinsOnDemand = false
+  /// IDR0.STALL_MODEL of the host is 0: a stream stalls unless its STE says not to.
+  var hostStalls = false
+
+  /// `addressSpace` 0 = one of its own.
+  public static func make(
+    _ host: Host, _ smmu: SMMU, _ listener: any HostListener, addressSpace: UInt32
+  ) throws(HostError) -> HostSMMU {
+    let iommufd = IOMMUFD(kernel: host.kernel, fd: host.fd)
+    var id = addressSpace
+    if addressSpace == 0 {
+      do throws(Errno) { id = try iommufd.allocateAddressSpace() } catch {
+        throw HostError(error, trying: "allocate an address space")
+      }
+    }
+    return HostSMMU(iommufd, smmu, listener, id, ownsAddressSpace: addressSpace == 0)
+  }
+
+  private init(
+    _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener, _ addressSpace: UInt32,
+    ownsAddressSpace: Bool
+  ) {
+    self.iommufd = iommufd
+    self.smmu = smmu
+    self.listener = listener
+    self.addressSpace = addressSpace
+    self.ownsAddressSpace = ownsAddressSpace
+  }
+
+  deinit { batch.deallocate() }
+
+  /// Takes all devices away and gives all back to the kernel. Nothing may be called after it.
+  public func close() {
+    for device in devices { release(device) }
+    devices = []
+    destroyObjects()
+    events.close(iommufd)
+    link?.close()
+    link = nil
+    if ownsAddressSpace { give(back: addressSpace, "address space") }
+  }
+
+  // MARK: Guest memory
+
+  public func map(
+    _ address: UInt64, length: UInt64, host: UnsafeMutableRawPointer
+  ) throws(HostError) {
+    guard ownsAddressSpace else { return }
+    do throws(Errno) {
+      try iommufd.map(addressSpace, address, length: length, host: host)
+    } catch {
+      throw HostError(error, trying: "map guest memory into the address space")
+    }
+  }
+
+  public func unmap(_ address: UInt64, length: UInt64) throws(HostError) {
+    guard ownsAddressSpace else { return }
+    do throws(Errno) {
+      try iommufd.unmap(addressSpace, address, length: length)
+    } catch {
+      throw HostError(error, trying: "unmap guest memory from the address space")
+    }
+  }
+
+  /// Where a Linux host maps the doorbells of these devices' MSIs.
+  public func messageWindow() throws(HostError) -> (UInt64, UInt64) {
+    guard objects != nil else { throw HostError(.enodev, "no assigned device is attached") }
+    return (IOMMUFD_MSI_WINDOW_FIRST, IOMMUFD_MSI_WINDOW_LAST)
+  }
+
+  // MARK: What all devices share
+
+  func makeObjects(for device: UInt32) throws(HostError) -> Objects {
+    var step: StaticString = "allocate a nest parent (stage 2) for the vSMMU"
+    var made: [UInt32] = []
+    do throws(Errno) {
+      let parent = try iommufd.allocateNestParent(device, addressSpace)
+      made.append(parent)
+      step = "allocate a vIOMMU; it needs nesting, and CANWBS in the IORT or an SMMU with S2FWB"
+      let viommu = try iommufd.allocateVIOMMU(device, parent: parent)
+      made.append(viommu)
+      step = "allocate the HWPT for streams that abort"
+      let abort = try iommufd.allocateNested(device, viommu, 1, 0)
+      made.append(abort)
+      step = "allocate the HWPT for streams that bypass"
+      let bypass = try iommufd.allocateNested(device, viommu, 1 | 4 << 1, 0)
+      return Objects(parent: parent, viommu: viommu, abort: abort, bypass: bypass)
+    } catch {
+      for id in made.reversed() { give(back: id, "object of a refused device") }
+      throw HostError(error, trying: step)
+    }
+  }
+
+  func destroyObjects() {
+    guard let objects else { return }
+    // What was not sent yet would invalidate what is gone with the vIOMMU.
+    batch.clear()
+    events.disable(iommufd)
+    give(back: objects.bypass, "bypass HWPT")
+    give(back: objects.abort, "abort HWPT")
+    give(back: objects.viommu, "vIOMMU")
+    give(back: objects.parent, "nest parent")
+    self.objects = nil
+    mayHoldTranslations = false
+  }
+
+  /// Destroys an object; that fails only where the kernel and we disagree on who uses it.
+  func give(back id: UInt32, _ name: StaticString) {
+    do throws(Errno) { try iommufd.destroy(id) } catch {
+      var sentence = Sentence("the host kernel keeps a ")
+      sentence.append(name)
+      sentence.append(": errno ")
+      sentence.append(UInt64(error.code))
+      listener.hostSays(sentence)
+    }
+  }
+
+  /// A failure on behalf of the guest, which has no caller to tell.
+  func fail(_ errno: Errno, _ text: StaticString, stream: StreamID? = nil) {
+    counters.failures &+= 1
+    var sentence = Sentence("the host kernel answered errno ")
+    sentence.append(UInt64(errno.code))
+    sentence.append(" to: ")
+    sentence.append(text)
+    if let stream {
+      sentence.append(" (stream ")
+      sentence.append(UInt64(stream))
+      sentence.append(")")
+    }
+    listener.hostSays(sentence)
+  }
+}
+
+/// What the host side has done since it was made.
+public struct HostCounters: Sendable {
+  public var invalidateCalls: UInt64 = 0
+  public var forwarded: UInt64 = 0
+  public var withheld: UInt64 = 0
+  public var nestedHWPTs: UInt64 = 0
+  public var attachments: UInt64 = 0
+  public var events: UInt64 = 0
+  public var eventsLost: UInt64 = 0
+  public var failures: UInt64 = 0
+}

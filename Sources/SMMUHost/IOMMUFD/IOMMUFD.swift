@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+import CKernel
+
+/// The calls on an open /dev/iommu and on VFIO character devices, with Swift's types.
+struct IOMMUFD {
+  let kernel: any Kernel
+  let fd: Int32
+
+  private func call<T>(_ request: iommufd_request, _ argument: inout T) throws(Errno) {
+    try control(kernel, fd, request.rawValue, &argument)
+  }
+
+  private static func size<T>(of _: T.Type) -> UInt32 { UInt32(MemoryLayout<T>.size) }
+
+  // MARK: Objects
+
+  func destroy(_ id: UInt32) throws(Errno) {
+    var argument = iommufd_destroy(size: Self.size(of: iommufd_destroy.self), id: id)
+    try call(IOMMUFD_DESTROY, &argument)
+  }
+
+  func allocateAddressSpace() throws(Errno) -> UInt32 {
+    var argument = iommufd_ioas_alloc()
+    argument.size = Self.size(of: iommufd_ioas_alloc.self)
+    try call(IOMMUFD_IOAS_ALLOC, &argument)
+    return argument.out_ioas_id
+  }
+
+  func map(
+    _ ioas: UInt32, _ address: UInt64, length: UInt64, host: UnsafeMutableRawPointer
+  ) throws(Errno) {
+    var argument = iommufd_ioas_map()
+    argument.size = Self.size(of: iommufd_ioas_map.self)
+    argument.flags = IOMMUFD_MAP_FIXED_IOVA | IOMMUFD_MAP_WRITEABLE | IOMMUFD_MAP_READABLE
+    argument.ioas_id = ioas
+    argument.user_va = UInt64(UInt(bitPattern: host))
+    argument.length = length
+    argument.iova = address
+    try call(IOMMUFD_IOAS_MAP, &argument)
+  }
+
+  func unmap(_ ioas: UInt32, _ address: UInt64, length: UInt64) throws(Errno) {
+    var argument = iommufd_ioas_unmap()
+    argument.size = Self.size(of: iommufd_ioas_unmap.self)
+    argument.ioas_id = ioas
+    argument.iova = address
+    argument.length = length
+    try call(IOMMUFD_IOAS_UNMAP, &argument)
+  }
+
+  /// The stage 2 of a vSMMU, over an address space.
+  func allocateNestParent(_ device: UInt32, _ ioas: UInt32) throws(Errno) -> UInt32 {
+    var argument = iommufd_hwpt_alloc()
+    argument.size = Self.size(of: iommufd_hwpt_alloc.self)
+    argument.flags = IOMMUFD_HWPT_NEST_PARENT
+    argument.dev_id = device
+    argument.pt_id = ioas
+    try call(IOMMUFD_HWPT_ALLOC, &argument)
+    return argument.out_hwpt_id
+  }
+
+  func allocateVIOMMU(_ device: UInt32, parent: UInt32) throws(Errno) -> UInt32 {
+    var argument = iommufd_viommu_alloc()
+    argument.size = Self.size(of: iommufd_viommu_alloc.self)
+    argument.type = IOMMUFD_VIOMMU_TYPE_ARM_SMMUV3
+    argument.dev_id = device
+    argument.hwpt_id = parent
+    try call(IOMMUFD_VIOMMU_ALLOC, &argument)
+    return argument.out_viommu_id
+  }
+
+  func allocateVDevice(_ viommu: UInt32, _ device: UInt32, stream: UInt32) throws(Errno) -> UInt32 {
+    var argument = iommufd_vdevice_alloc()
+    argument.size = Self.size(of: iommufd_vdevice_alloc.self)
+    argument.viommu_id = viommu
+    argument.dev_id = device
+    argument.virt_id = UInt64(stream)
+    try call(IOMMUFD_VDEVICE_ALLOC, &argument)
+    return argument.out_vdevice_id
+  }
+
+  /// A nested HWPT from the first two words of an STE.
+  func allocateNested(
+    _ device: UInt32, _ viommu: UInt32, _ word0: UInt64, _ word1: UInt64
+  ) throws(Errno) -> UInt32 {
+    var ste = iommufd_hwpt_arm_smmuv3(ste: (word0.littleEndian, word1.littleEndian))
+    var argument = iommufd_hwpt_alloc()
+    argument.size = Self.size(of: iommufd_hwpt_alloc.self)
+    argument.dev_id = device
+    argument.pt_id = viommu
+    argument.data_type = IOMMUFD_HWPT_DATA_ARM_SMMUV3
+    argument.data_len = Self.size(of: iommufd_hwpt_arm_smmuv3.self)
+    var failure: Errno?
+    withUnsafeMutablePointer(to: &ste) { data in
+      argument.data_uptr = UInt64(UInt(bitPattern: data))
+      do throws(Errno) { try call(IOMMUFD_HWPT_ALLOC, &argument) } catch { failure = error }
+    }
+    if let failure { throw failure }
+    return argument.out_hwpt_id
+  }
+
+  func allocateEventQueue(
+    _ viommu: UInt32, depth: UInt32
+  ) throws(Errno) -> (id: UInt32, fd: Int32) {
+    var argument = iommufd_veventq_alloc()
+    argument.size = Self.size(of: iommufd_veventq_alloc.self)
+    argument.viommu_id = viommu
+    argument.type = IOMMUFD_VEVENTQ_TYPE_ARM_SMMUV3
+    argument.veventq_depth = depth
+    try call(IOMMUFD_VEVENTQ_ALLOC, &argument)
+    return (argument.out_veventq_id, argument.out_veventq_fd)
+  }
+
+  struct HardwareInformation {
+    var registers = iommufd_hw_info_arm_smmuv3()
+    var capabilities: UInt64 = 0
+    var pasidBits: UInt8 = 0
+    var isSMMUv3 = false
+  }
+
+  func hardwareInformation(_ device: UInt32) throws(Errno) -> HardwareInformation {
+    var found = HardwareInformation()
+    var argument = iommufd_hw_info()
+    argument.size = Self.size(of: iommufd_hw_info.self)
+    argument.dev_id = device
+    argument.data_len = Self.size(of: iommufd_hw_info_arm_smmuv3.self)
+    var failure: Errno?
+    withUnsafeMutablePointer(to: &found.registers) { data in
+      argument.data_uptr = UInt64(UInt(bitPattern: data))
+      do throws(Errno) { try call(IOMMUFD_GET_HW_INFO, &argument) } catch { failure = error }
+    }
+    if let failure { throw failure }
+    found.capabilities = argument.out_capabilities
+    found.pasidBits = argument.out_max_pasid_log2
+    found.isSMMUv3 = argument.data_type == IOMMUFD_HW_INFO_TYPE_ARM_SMMUV3
+    return found
+  }
+
+  /// Carries commands out and waits for them. What the kernel says of the number done is not
+  /// returned: on an error it may say more than was done.
+  func invalidate(
+    _ viommu: UInt32, _ commands: UnsafeMutableRawPointer, count: Int
+  ) throws(Errno) {
+    var argument = iommufd_hwpt_invalidate()
+    argument.size = Self.size(of: iommufd_hwpt_invalidate.self)
+    argument.hwpt_id = viommu
+    argument.data_uptr = UInt64(UInt(bitPattern: commands))
+    argument.data_type = IOMMUFD_INVALIDATE_ARM_SMMUV3
+    argument.entry_len = 16
+    argument.entry_num = UInt32(truncatingIfNeeded: count)
+    try call(IOMMUFD_HWPT_INVALIDATE, &argument)
+  }
+
+  // MARK: VFIO character devices
+
+  func bind(_ device: Int32) throws(Errno) -> UInt32 {
+    var argument = vfio_bind_iommufd()
+    argument.argsz = VFIO_BIND_LEAST
+    argument.iommufd = fd
+    try control(kernel, device, VFIO_REQUEST_BIND_IOMMUFD.rawValue, &argument)
+    return argument.out_devid
+  }
+
+  /// Attaches, or replaces what is attached in one step; on an error the old one stays.
+  func attach(_ device: Int32, to pageTable: UInt32) throws(Errno) {
+    var argument = vfio_attach_pt()
+    argument.argsz = VFIO_ATTACH_LEAST
+    argument.pt_id = pageTable
+    try control(kernel, device, VFIO_REQUEST_ATTACH_PT.rawValue, &argument)
+  }
+
+  func detach(_ device: Int32) throws(Errno) {
+    var argument = vfio_detach_pt()
+    argument.argsz = VFIO_DETACH_LEAST
+    try control(kernel, device, VFIO_REQUEST_DETACH_PT.rawValue, &argument)
+  }
+
+  func reset(_ device: Int32) throws(Errno) {
+    try kernel.control(device, VFIO_REQUEST_DEVICE_RESET.rawValue, nil)
+  }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+import CKernel
+
+/// The KVM VM that a vSMMU belongs to. It is held open, its VMID pinned, and devices are bound for
+/// it, until `close`.
+public final class VMLink {
+  /// Requests of the VM's that pin and unpin its VMID; 0 where the kernel has none.
+  public struct Requests {
+    public var pin: UInt32
+    public var unpin: UInt32
+
+    public init(pin: UInt32, unpin: UInt32) {
+      self.pin = pin
+      self.unpin = unpin
+    }
+  }
+
+  private let kernel: any Kernel
+  private let requests: Requests
+  /// A duplicate of the caller's.
+  private let vm: Int32
+  /// KVM's VFIO device; -1 where the VMM has it, and tells KVM of devices itself.
+  private var vfio: Int32 = -1
+  /// The pinned VMID, 0 = none.
+  public private(set) var vmid: UInt32 = 0
+
+  /// Checks that `fd` is a VM, and holds it.
+  public static func make(
+    _ kernel: any Kernel, _ fd: Int32, _ requests: Requests
+  ) throws(HostError) -> VMLink {
+    try check(kernel, fd)
+    let vm: Int32
+    do throws(Errno) { vm = try kernel.duplicate(fd) } catch {
+      throw HostError(error, trying: "duplicate the VM's file descriptor")
+    }
+    let link = VMLink(kernel, requests, vm)
+    do throws(HostError) {
+      try link.makeVFIO()
+    } catch {
+      link.close()
+      throw error
+    }
+    return link
+  }
+
+  private init(_ kernel: any Kernel, _ requests: Requests, _ vm: Int32) {
+    self.kernel = kernel
+    self.requests = requests
+    self.vm = vm
+  }
+
+  /// Only a VM of arm64 tells an IPA size, and only /dev/kvm, which does too, an API version.
+  private static func check(_ kernel: any Kernel, _ fd: Int32) throws(HostError) {
+    let extensionNumber = UnsafeMutableRawPointer(
+      bitPattern: UInt(KVM_EXTENSION_ARM_VM_IPA_SIZE))
+    let ipaBits: Int64
+    do throws(Errno) {
+      ipaBits = try kernel.control(
+        fd, KVM_REQUEST_CHECK_EXTENSION.number, extensionNumber)
+    } catch {
+      throw HostError(.einval, "vm_fd is no KVM VM: it knows no extensions")
+    }
+    guard ipaBits > 0 else {
+      throw HostError(.einval, "vm_fd is a KVM VM whose host is no arm64: it has no IPA size")
+    }
+    guard (try? kernel.control(fd, KVM_REQUEST_GET_API_VERSION.number, nil)) == nil else {
+      throw HostError(.einval, "vm_fd is /dev/kvm itself, not a KVM VM")
+    }
+  }
+
+  private func makeVFIO() throws(HostError) {
+    var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
+    do throws(Errno) {
+      try control(kernel, vm, KVM_REQUEST_CREATE_DEVICE.number, &argument)
+      vfio = Int32(truncatingIfNeeded: argument.fd)
+    } catch {
+      // A VM has one such device: it is the VMM's, which tells KVM of its devices by itself.
+      if error == .ebusy || error == .eexist { return }
+      throw HostError(error, trying: "make KVM's VFIO device (KVM_CREATE_DEVICE)")
+    }
+  }
+
+  // MARK: The VMID
+
+  public var canPin: Bool { requests.pin != 0 }
+
+  /// Pins the VM's VMID, once.
+  public func pin() throws(HostError) {
+    guard canPin, vmid == 0 else { return }
+    var number: UInt32 = 0
+    do throws(Errno) { try control(kernel, vm, requests.pin, &number) } catch {
+      if error == .enospc {
+        throw HostError(error, "no VMID is left to pin for this VM: other VMs have them all")
+      }
+      throw HostError(error, trying: "pin the VM's VMID")
+    }
+    // 0 is the number of no VM; in place of an error it would be another VM's memory.
+    guard number != 0 else {
+      throw HostError(.enospc, "the host kernel pinned VMID 0, which is that of no VM")
+    }
+    vmid = number
+  }
+
+  /// Gives the VMID back; no STE of this vSMMU's names it any more.
+  func unpin() {
+    if vmid != 0 { _ = try? kernel.control(vm, requests.unpin, nil) }
+    vmid = 0
+  }
+
+  // MARK: Devices
+
+  /// Tells KVM of a device, which has to know of it when it is bound.
+  func add(_ device: Int32) throws(HostError) {
+    do throws(Errno) { try tell(device, KVM_VFIO_FILE_ADD) } catch {
+      throw HostError(error, trying: "tell KVM of the device (KVM_DEV_VFIO_FILE_ADD)")
+    }
+  }
+
+  func remove(_ device: Int32) { try? tell(device, KVM_VFIO_FILE_DEL) }
+
+  private func tell(_ device: Int32, _ what: UInt32) throws(Errno) {
+    guard vfio >= 0 else { return }
+    let file = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+    defer { file.deallocate() }
+    file.initialize(to: device)
+    var argument = kvm_attribute(
+      flags: 0, group: KVM_VFIO_FILE, attr: UInt64(what), addr: UInt64(UInt(bitPattern: file)))
+    try control(kernel, vfio, KVM_REQUEST_SET_DEVICE_ATTR.number, &argument)
+  }
+
+  /// After the last device has gone, and with it the last STE that names the VMID.
+  public func close() {
+    unpin()
+    if vfio >= 0 { try? kernel.close(vfio) }
+    vfio = -1
+    try? kernel.close(vm)
+  }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// Section 10 of the header: the host and the devices that are assigned from it.
+import CSupport
+import CVSMMU
+import SMMUHost
+import SMMUModel
+import SMMUSpec
+
+@implementation @_cdecl("vsmmu_host_open")
+public func vsmmu_host_open(
+  _ config: UnsafePointer<vsmmu_host_config>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+  _ message: UnsafeMutablePointer<CChar>?, _ message_size: Int
+) -> Int32 {
+  do throws(Refusal) {
+    guard let out else { throw .invalid("out is NULL") }
+    var copy = vsmmu_host_config()
+    if config != nil { try copyIn(config, "config", least: 8, into: &copy) }
+    let handle = try HostHandle.open(copy)
+    out.pointee = OpaquePointer(Unmanaged.passRetained(handle).toOpaque())
+    Sentence().copy(to: message, message_size)
+    return 0
+  } catch {
+    error.sentence.copy(to: message, message_size)
+    return error.code
+  }
+}
+
+@implementation @_cdecl("vsmmu_host_close")
+public func vsmmu_host_close(_ host: OpaquePointer?) -> Int32 {
+  guard let host else { return 0 }
+  let handle = Unmanaged<HostHandle>.fromOpaque(UnsafeRawPointer(host))
+  guard !handle._withUnsafeGuaranteedRef({ $0.isUsed }) else { return -Errno.ebusy.code }
+  handle.release()
+  return 0
+}
+
+@implementation @_cdecl("vsmmu_device_attach")
+public func vsmmu_device_attach(
+  _ vsmmu: OpaquePointer?, _ device: UnsafePointer<vsmmu_device>?
+) -> Int32 {
+  serially(vsmmu) { (this) throws(Refusal) -> Void in
+    var copy = vsmmu_device()
+    try copyIn(device, "device", least: 12, into: &copy)
+    guard copy.flags & ~(VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND) == 0 else {
+      throw .invalid("device.flags has a bit set that this library does not know")
+    }
+    guard copy.reserved == 0 else { throw .invalid("device.reserved is not 0") }
+    let source: DeviceSource
+    switch copy.flags {
+    case 0:
+      guard let path = copy.path else { throw .invalid("device.path is NULL") }
+      source = .path(path)
+    case VSMMU_DEVICE_FD: source = .file(copy.fd)
+    case VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND: source = .bound(copy.fd, id: copy.devid)
+    default: throw .invalid("device.flags has VSMMU_DEVICE_BOUND without VSMMU_DEVICE_FD")
+    }
+    try this.attach(copy.stream, source)
+  }
+}
+
+/// Runs a call on the host side of a device.
+private func onHost(
+  _ vsmmu: OpaquePointer?, _ body: (HostSMMU) throws(HostError) -> Int32
+) -> Int32 {
+  Int32(
+    truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+      try hosted { () throws(HostError) -> Int64 in Int64(try body(try device.requireHost())) }
+    })
+}
+
+@implementation @_cdecl("vsmmu_device_detach")
+public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
+  onHost(vsmmu) { (side) throws(HostError) in
+    try side.detachDevice(stream)
+    return 0
+  }
+}
+
+@implementation @_cdecl("vsmmu_device_renumber")
+public func vsmmu_device_renumber(
+  _ vsmmu: OpaquePointer?, _ stream: UInt32, _ other: UInt32
+) -> Int32 {
+  onHost(vsmmu) { (side) throws(HostError) in
+    try side.renumberDevice(stream, to: other)
+    return 0
+  }
+}
+
+@implementation @_cdecl("vsmmu_device_reset")
+public func vsmmu_device_reset(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
+  onHost(vsmmu) { (side) throws(HostError) in
+    try side.resetDevice(stream)
+    return 0
+  }
+}
+
+@implementation @_cdecl("vsmmu_device_fd")
+public func vsmmu_device_fd(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
+  onHost(vsmmu) { (side) throws(HostError) in try side.deviceFile(stream) }
+}
+
+@implementation @_cdecl("vsmmu_freeze")
+public func vsmmu_freeze(_ vsmmu: OpaquePointer?) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in device.isFrozen = true }
+}
+
+@implementation @_cdecl("vsmmu_msi_window")
+public func vsmmu_msi_window(
+  _ vsmmu: OpaquePointer?, _ first: UnsafeMutablePointer<UInt64>?,
+  _ last: UnsafeMutablePointer<UInt64>?
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    guard let first, let last else { throw .invalid("first or last is NULL") }
+    let window = try hosted { () throws(HostError) in try device.requireHost().messageWindow() }
+    (first.pointee, last.pointee) = window
+  }
+}
+
+@implementation @_cdecl("vsmmu_get_host_counters")
+public func vsmmu_get_host_counters(
+  _ vsmmu: OpaquePointer?, _ counters: UnsafeMutablePointer<vsmmu_host_counters>?
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    var values = vsmmu_host_counters()
+    if let side = device.hostSide {
+      let found = side.counters
+      values.devices = UInt32(side.deviceCount)
+      values.invalidate_calls = found.invalidateCalls
+      values.forwarded = found.forwarded
+      values.withheld = found.withheld
+      values.hwpts = found.nestedHWPTs
+      values.attachments = found.attachments
+      values.events = found.events
+      values.events_lost = found.eventsLost
+      values.failures = found.failures
+    }
+    try copyOut(values, to: counters, "counters", least: 8)
+  }
+}
+
+@implementation @_cdecl("vsmmu_negotiation_report")
+public func vsmmu_negotiation_report(
+  _ vsmmu: OpaquePointer?, _ format: UInt32, _ text: UnsafeMutablePointer<CChar>?,
+  _ capacity: UInt64
+) -> Int64 {
+  serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+    guard text != nil || capacity == 0 else { throw .invalid("text is NULL") }
+    let report = device.negotiate(device.hosts)
+    let room = Int(min(capacity, UInt64(Int32.max)))
+    switch format {
+    case VSMMU_REPORT_TEXT: return Int64(report.writeText(to: text, capacity: room))
+    case VSMMU_REPORT_JSON: return Int64(report.writeJSON(to: text, capacity: room))
+    default: throw .invalid("format is no VSMMU_REPORT_*")
+    }
+  }
+}
+
+@implementation @_cdecl("vsmmu_link_vm")
+public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt32) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    guard flags & ~VSMMU_LINK_ON_DEMAND == 0 else {
+      throw .invalid("flags has a bit set that this library does not know")
+    }
+    try hosted { () throws(HostError) in
+      let side = try device.requireHost()
+      let config = device.hostHandle?.config ?? vsmmu_host_config()
+      try side.linkVM(
+        vm_fd, VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request),
+        onDemand: flags & VSMMU_LINK_ON_DEMAND != 0)
+    }
+  }
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* Section 10 of the header: assigned devices behind a host SMMU. */
+#include "hosted.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define IOVA UINT64_C(0x5000)
+
+/* Device 0 behind the vSMMU, translated by the guest's stage 1 from IOVA to DATA. */
+static bool open_translated(struct hosted *hosted)
+{
+	if (!hosted_open(hosted, NULL))
+		return false;
+	EQUAL(hosted_attach(hosted, 0), 0);
+	guest_start(&hosted->guest);
+	map(&hosted->guest, STAGE1, IOVA, DATA, PAGE1);
+	set_stage1(&hosted->guest, ASSIGNED, 5);
+	return true;
+}
+
+static void tlbi_page(struct guest *guest, uint64_t address)
+{
+	queue(guest, TLBI_NH_VA | UINT64_C(5) << 48, address | 1);
+}
+
+static void host_translates(void)
+{
+	static struct hosted hosted;
+	uint64_t value, event[4];
+
+	if (!open_translated(&hosted))
+		return;
+	store64(&hosted.guest, DATA, 0x1111);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	EQUAL(value, 0x1111);
+	EQUAL(device_write(&hosted, 0, IOVA + 8, 0x2222), VSMMU_RESULT_OK);
+	EQUAL(load64(&hosted.guest, DATA + 8), 0x2222);
+	/* The hardware's TLB has it until it is told. */
+	unmap(&hosted.guest, STAGE1, IOVA);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	tlbi_page(&hosted.guest, IOVA);
+	sync_all(&hosted.guest);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	/* The fault reaches the guest under its own StreamID. */
+	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 1);
+	EQUAL(take_event(&hosted.guest, event), 1);
+	EQUAL(event[0] & 0xff, F_TRANSLATION);
+	EQUAL(event[0] >> 32, ASSIGNED);
+	EQUAL(event[2], IOVA);
+	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 0);
+	EQUAL(host_counters(&hosted).events, 1);
+	hosted_close(&hosted);
+}
+
+/* What a stream is follows SMMUEN, GBPA and its STE at once. */
+static void host_follows_the_configuration(void)
+{
+	static struct hosted hosted;
+	const uint64_t abort[8] = { 1 };
+	uint64_t value;
+
+	if (!hosted_open(&hosted, NULL))
+		return;
+	store64(&hosted.guest, DATA, 7);
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	/* After reset: GBPA passes. */
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_OK);
+	EQUAL(value, 7);
+	write_register(&hosted.guest, GBPA, UINT64_C(1) << 31 | 1 << 20);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_ABORT);
+	write_register(&hosted.guest, GBPA, UINT64_C(1) << 31);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_OK);
+	guest_start(&hosted.guest);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_ABORT);
+	set_bypass(&hosted.guest, ASSIGNED);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_OK);
+	set_ste(&hosted.guest, ASSIGNED, abort);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_ABORT);
+	map(&hosted.guest, STAGE1, IOVA, DATA, PAGE1);
+	set_stage1(&hosted.guest, ASSIGNED, 5);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	EQUAL(value, 7);
+	/* Off again, and on. */
+	write_register(&hosted.guest, CR0, 0xc);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_OK);
+	write_register(&hosted.guest, CR0, 0xd);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	EQUAL(api.vsmmu_reset(hosted.guest.vsmmu), 0);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_OK);
+	hosted_close(&hosted);
+}
+
+/* An emulated device beside: the same guest tables, walked in software. */
+static void host_has_both_kinds(void)
+{
+	static struct hosted hosted;
+	uint64_t value;
+
+	if (!open_translated(&hosted))
+		return;
+	set_stage1(&hosted.guest, 3, 5);
+	EQUAL(translate(&hosted.guest, 3, IOVA, 0).address, DATA);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	unmap(&hosted.guest, STAGE1, IOVA);
+	tlbi_page(&hosted.guest, IOVA);
+	sync_all(&hosted.guest);
+	EQUAL(translate(&hosted.guest, 3, IOVA, 0).kind, VSMMU_RESULT_ABORT);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	hosted_close(&hosted);
+}
+
+static uint64_t unmap_pages(struct hosted *hosted, unsigned pages, unsigned per_sync)
+{
+	uint64_t before = emulated_counters(hosted).invalidations;
+
+	for (unsigned i = 0; i < pages; i++) {
+		tlbi_page(&hosted->guest, IOVA);
+		if (i % per_sync == per_sync - 1)
+			sync_all(&hosted->guest);
+	}
+	sync_all(&hosted->guest);
+	return emulated_counters(hosted).invalidations - before;
+}
+
+static void host_batches_invalidations(void)
+{
+	static struct hosted hosted;
+
+	if (!open_translated(&hosted))
+		return;
+	EQUAL(unmap_pages(&hosted, 10000, 1), 10000);
+	EQUAL(unmap_pages(&hosted, 10000, 64), 157);
+	EQUAL(host_counters(&hosted).forwarded, 20000);
+	hosted_close(&hosted);
+}
+
+/* Linux writes what is ignored, then what decides, then clears what is no longer used. */
+static void host_makes_one_hwpt_for_an_update(void)
+{
+	static struct hosted hosted;
+	uint64_t ste = STREAM_TABLE + ASSIGNED * 64, before;
+
+	if (!open_translated(&hosted))
+		return;
+	before = emulated_counters(&hosted).hwpts;
+	for (int i = 0; i < 3; i++) {
+		/* S1DSS, S1CDMax = 0: ignored; MEV and S2VMID are not the hardware's business. */
+		store64(&hosted.guest, ste + 8, (uint64_t)(i + 1) << 19 | 2);
+		store64(&hosted.guest, ste + 16, (uint64_t)i);
+		command(&hosted.guest, CFGI_STE | (uint64_t)ASSIGNED << 32, 1);
+		sync_all(&hosted.guest);
+	}
+	EQUAL(emulated_counters(&hosted).hwpts, before);
+	store64(&hosted.guest, ste + 8, 3 << 6);
+	for (int i = 0; i < 3; i++) {
+		command(&hosted.guest, CFGI_STE | (uint64_t)ASSIGNED << 32, 1);
+		sync_all(&hosted.guest);
+	}
+	EQUAL(emulated_counters(&hosted).hwpts, before + 1);
+	hosted_close(&hosted);
+}
+
+/* A CD that changes under the same STE: CFGI_CD and CFGI_STE reach the hardware. */
+static void host_forgets_contexts(void)
+{
+	static struct hosted hosted;
+	uint64_t cd = CONTEXT + ASSIGNED * 64, value;
+
+	if (!open_translated(&hosted))
+		return;
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	for (int all = 0; all < 2; all++) {
+		uint64_t disabled = UINT64_C(1) << 14, word = load64(&hosted.guest, cd);
+
+		/* EPD0: the lower half is off. */
+		store64(&hosted.guest, cd, word | disabled);
+		command(&hosted.guest, (all ? CFGI_STE : CFGI_CD) | (uint64_t)ASSIGNED << 32, 1);
+		sync_all(&hosted.guest);
+		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+		store64(&hosted.guest, cd, word);
+		command(&hosted.guest, CFGI_ALL, 31);
+		sync_all(&hosted.guest);
+		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	}
+	hosted_close(&hosted);
+}
+
+/* Commands that the kernel would refuse never reach it. */
+static void host_sees_no_guest_bits(void)
+{
+	static struct hosted hosted;
+	uint64_t failures;
+
+	if (!open_translated(&hosted))
+		return;
+	failures = host_counters(&hosted).failures;
+	for (uint64_t opcode = 0x10; opcode <= 0x13; opcode++)
+		for (int bit = 8; bit < 128; bit++) {
+			/* Skip the fields that make a command illegal here: TG without a range. */
+			if (bit == 74 || bit == 75)
+				continue;
+			queue(&hosted.guest, opcode | (bit < 64 ? UINT64_C(1) << bit : 0),
+			      bit < 64 ? 0 : UINT64_C(1) << (bit - 64));
+			sync_all(&hosted.guest);
+		}
+	for (int tg = 1; tg < 4; tg++)
+		for (int ttl = 1; ttl < 4; ttl++) {
+			queue(&hosted.guest, TLBI_NH_VA | 3 << 12 | 2 << 20,
+			      (uint64_t)tg << 10 | (uint64_t)ttl << 8);
+			sync_all(&hosted.guest);
+		}
+	/* A stream that is nobody's, and one that does not translate. */
+	command(&hosted.guest, CFGI_CD | UINT64_C(15) << 32, 1);
+	command(&hosted.guest, 0x06 | UINT64_C(14) << 32, 0);
+	sync_all(&hosted.guest);
+	EQUAL(read_register(&hosted.guest, GERROR), read_register(&hosted.guest, GERRORN));
+	EQUAL(host_counters(&hosted).failures, failures);
+	CHECK(host_counters(&hosted).withheld >= 2);
+	hosted_close(&hosted);
+}
+
+static void host_moves_devices(void)
+{
+	static struct hosted hosted;
+	uint64_t value, event[4];
+
+	if (!open_translated(&hosted))
+		return;
+	EQUAL(hosted_attach(&hosted, 1), 0);
+	EQUAL(device_read(&hosted, 1, IOVA, &value), VSMMU_RESULT_ABORT);
+	/* The guest numbers its buses anew. */
+	EQUAL(api.vsmmu_device_renumber(hosted.guest.vsmmu, ASSIGNED, 12), 0);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	set_stage1(&hosted.guest, 12, 5);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	EQUAL(device_read(&hosted, 0, IOVA + 0x100000, &value), VSMMU_RESULT_ABORT);
+	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 1);
+	EQUAL(take_event(&hosted.guest, event), 1);
+	EQUAL(event[0] >> 32, 12);
+	EQUAL(api.vsmmu_device_renumber(hosted.guest.vsmmu, 12, ASSIGNED + 1), -EEXIST);
+	EQUAL(api.vsmmu_device_renumber(hosted.guest.vsmmu, 99, 100), -ENOENT);
+	EQUAL(api.vsmmu_device_reset(hosted.guest.vsmmu, 12), 0);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	CHECK(api.vsmmu_device_fd(hosted.guest.vsmmu, 12) >= 0);
+	EQUAL(api.vsmmu_device_detach(hosted.guest.vsmmu, 12), 0);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_ABORT);
+	EQUAL(api.vsmmu_device_detach(hosted.guest.vsmmu, 12), -ENOENT);
+	EQUAL(api.vsmmu_device_fd(hosted.guest.vsmmu, 12), -ENOENT);
+	EQUAL(host_counters(&hosted).devices, 1);
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	EQUAL(api.vsmmu_device_detach(hosted.guest.vsmmu, ASSIGNED), 0);
+	EQUAL(api.vsmmu_device_detach(hosted.guest.vsmmu, ASSIGNED + 1), 0);
+	hosted_close(&hosted);
+}
+
+static void host_tells_events_by_a_file(void)
+{
+	static struct hosted hosted;
+	struct pollfd file = { .events = POLLIN };
+	uint64_t value, event[4];
+
+	if (!open_translated(&hosted))
+		return;
+	file.fd = api.vsmmu_event_fd(hosted.guest.vsmmu);
+	CHECK(file.fd >= 0);
+	EQUAL(poll(&file, 1, 0), 0);
+	device_read(&hosted, 0, 0x7000000, &value);
+	EQUAL(poll(&file, 1, 1000), 1);
+	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 1);
+	EQUAL(poll(&file, 1, 0), 0);
+	EQUAL(take_event(&hosted.guest, event), 1);
+	/* The library's own thread does the same. */
+	EQUAL(api.vsmmu_event_thread(hosted.guest.vsmmu, 1), 0);
+	EQUAL(api.vsmmu_event_thread(hosted.guest.vsmmu, 1), 0);
+	device_read(&hosted, 0, 0x7000000, &value);
+	for (int i = 0; i < 2000 && host_counters(&hosted).events < 2; i++)
+		poll(NULL, 0, 1);
+	EQUAL(take_event(&hosted.guest, event), 1);
+	EQUAL(event[2], 0x7000000);
+	EQUAL(api.vsmmu_event_thread(hosted.guest.vsmmu, 0), 0);
+	/* Events that the kernel lost are no overflow of the guest's queue. */
+	EQUAL(api.vsmmu_emulated_lose_events(hosted.emulated, 3), 0);
+	for (int i = 0; i < 4; i++)
+		device_read(&hosted, 0, 0x7000000, &value);
+	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 1);
+	EQUAL(host_counters(&hosted).events_lost, 3);
+	EQUAL(read_register(&hosted.guest, EVENTQ_PROD) >> 31, 0);
+	EQUAL(hosted.guest.blame, VSMMU_LOG_HOST);
+	CONTAINS(hosted.guest.log, "lost 3 events");
+	/* With the guest's queue off there is nowhere to put them. */
+	write_register(&hosted.guest, CR0, 0x9);
+	device_read(&hosted, 0, 0x7000000, &value);
+	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 0);
+	write_register(&hosted.guest, CR0, 0xd);
+	device_read(&hosted, 0, 0x7000000, &value);
+	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 1);
+	hosted_close(&hosted);
+}
+
+static void host_survives_migration(void)
+{
+	static struct hosted hosted;
+	static uint8_t state[4096];
+	int64_t size;
+	uint64_t value;
+
+	if (!open_translated(&hosted))
+		return;
+	size = api.vsmmu_save(hosted.guest.vsmmu, state, sizeof(state));
+	CHECK(size > 0);
+	EQUAL(api.vsmmu_reset(hosted.guest.vsmmu), 0);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	EQUAL(api.vsmmu_restore(hosted.guest.vsmmu, state, (uint64_t)size), 0);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	hosted_close(&hosted);
+}
+
+void host_section(void)
+{
+	RUN(host_translates);
+	RUN(host_follows_the_configuration);
+	RUN(host_has_both_kinds);
+	RUN(host_batches_invalidations);
+	RUN(host_makes_one_hwpt_for_an_update);
+	RUN(host_forgets_contexts);
+	RUN(host_sees_no_guest_bits);
+	RUN(host_moves_devices);
+	RUN(host_tells_events_by_a_file);
+	RUN(host_survives_migration);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Sections 10 and 11 of the header: VMs, their VMIDs, broadcast TLB maintenance, the report. */
+#include "hosted.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define IOVA UINT64_C(0x5000)
+#define IDR0_BTM (1u << 5)
+#define CREATE_VM 0xae01u
+
+static const vsmmu_emulated_config linked = {
+	.size = sizeof(linked), .kernel = VSMMU_EMULATED_LINKED,
+};
+
+static int create_vm(struct hosted *hosted)
+{
+	int kvm = api.vsmmu_emulated_open(hosted->emulated, "/dev/kvm");
+	int vm = (int)api.vsmmu_emulated_ioctl(hosted->emulated, kvm, CREATE_VM, NULL);
+
+	CHECK(vm >= 0);
+	EQUAL(api.vsmmu_emulated_close(hosted->emulated, kvm), 0);
+	return vm;
+}
+
+static void print_report(struct hosted *hosted, char *text, size_t size, uint32_t format)
+{
+	int64_t length = api.vsmmu_negotiation_report(hosted->guest.vsmmu, format, text, size);
+
+	CHECK(length > 0 && (size_t)length < size);
+	EQUAL(strlen(text), length);
+}
+
+static void link_gives_btm(void)
+{
+	static struct hosted hosted;
+	static char text[32768];
+	vsmmu_dvm_op op = {
+		.size = sizeof(op), .kind = VSMMU_DVM_VA, .asid = 5,
+		.address = IOVA, .last = IOVA + 4095,
+	};
+	uint64_t value;
+	int vm;
+
+	if (!hosted_open(&hosted, &linked))
+		return;
+	vm = create_vm(&hosted);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), 0);
+	EQUAL(emulated_counters(&hosted).pins, 1);
+	CHECK(api.vsmmu_emulated_vm_vmid(hosted.emulated, vm) > 0);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), -EEXIST);
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	print_report(&hosted, text, sizeof(text), VSMMU_REPORT_TEXT);
+	CONTAINS(text, "BTM");
+	if (!EQUAL(read_register(&hosted.guest, IDR0) & IDR0_BTM, IDR0_BTM))
+		printf("%s", text);
+	guest_start(&hosted.guest);
+	map(&hosted.guest, STAGE1, IOVA, DATA, PAGE1);
+	set_stage1(&hosted.guest, ASSIGNED, 5);
+	/* ASET = 0: the CPU and the device share the ASID. */
+	store64(&hosted.guest, CONTEXT + ASSIGNED * 64,
+		load64(&hosted.guest, CONTEXT + ASSIGNED * 64) & ~(UINT64_C(1) << 47));
+	EQUAL(api.vsmmu_emulated_stream_vmid(hosted.emulated, 0),
+	      api.vsmmu_emulated_vm_vmid(hosted.emulated, vm));
+	EQUAL(api.vsmmu_emulated_vcpu_load(hosted.emulated, vm, 1), 0);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	unmap(&hosted.guest, STAGE1, IOVA);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	/* The CPU alone tells: no command. */
+	EQUAL(api.vsmmu_emulated_tlbi(hosted.emulated, 1, &op), 0);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	EQUAL(api.vsmmu_emulated_vcpu_put(hosted.emulated, 1), 0);
+	/* The VM's descriptor is not what keeps it alive. */
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	map(&hosted.guest, STAGE1, IOVA, DATA, PAGE1);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	hosted_close(&hosted);
+}
+
+/* Released kernels link nothing: the guest has no BTM, and the report says why. */
+static void released_kernels_have_no_btm(void)
+{
+	static struct hosted hosted;
+	static char text[32768];
+	int vm;
+
+	if (!hosted_open(&hosted, NULL))
+		return;
+	EQUAL(api.vsmmu_emulated_pin_request(hosted.emulated), 0);
+	vm = create_vm(&hosted);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), 0);
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	EQUAL(read_register(&hosted.guest, IDR0) & IDR0_BTM, 0);
+	print_report(&hosted, text, sizeof(text), VSMMU_REPORT_TEXT);
+	CONTAINS(text, "pin");
+	EQUAL(emulated_counters(&hosted).pins, 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	hosted_close(&hosted);
+}
+
+static const char *sentence(struct hosted *hosted)
+{
+	static char text[256];
+
+	api.vsmmu_error_message(hosted->guest.vsmmu, text, sizeof(text));
+	return text;
+}
+
+static void link_refusals(void)
+{
+	static struct hosted hosted;
+	int kvm, vm;
+
+	if (!hosted_open(&hosted, &linked))
+		return;
+	kvm = api.vsmmu_emulated_open(hosted.emulated, "/dev/kvm");
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, kvm, 0), -EINVAL);
+	CONTAINS(sentence(&hosted), "KVM");
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, -1, 0), -EINVAL);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, 123456, 0), -EINVAL);
+	vm = create_vm(&hosted);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 2), -EINVAL);
+	CONTAINS(sentence(&hosted), "flags");
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), -EBUSY);
+	EQUAL(emulated_counters(&hosted).pins, 1);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, kvm), 0);
+	hosted_close(&hosted);
+}
+
+/* The last VMID is pinned: linking fails at once, or on demand the attachment does. */
+static void vmids_run_out(void)
+{
+	static struct hosted hosted;
+	const vsmmu_emulated_config config = {
+		.size = sizeof(config), .kernel = VSMMU_EMULATED_LINKED, .pin_limit = 1,
+	};
+	uint32_t pinned;
+	int first, vm;
+
+	if (!hosted_open(&hosted, &config))
+		return;
+	first = create_vm(&hosted);
+	EQUAL(api.vsmmu_emulated_ioctl(hosted.emulated, first,
+				       api.vsmmu_emulated_pin_request(hosted.emulated), &pinned), 0);
+	CHECK(pinned > 0);
+	vm = create_vm(&hosted);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), -ENOSPC);
+	CONTAINS(sentence(&hosted), "VMID");
+	EQUAL(emulated_counters(&hosted).pin_failures, 1);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, VSMMU_LINK_ON_DEMAND), 0);
+	EQUAL(hosted_attach(&hosted, 0), -ENOSPC);
+	CONTAINS(sentence(&hosted), "VMID");
+	EQUAL(api.vsmmu_emulated_ioctl(hosted.emulated, first,
+				       api.vsmmu_emulated_unpin_request(hosted.emulated), NULL), 0);
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	CHECK(api.vsmmu_emulated_stream_vmid(hosted.emulated, 0) > 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, first), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	hosted_close(&hosted);
+}
+
+/* Raw registers that show what must not be offered. */
+static void masks_what_is_not_listed(void)
+{
+	static struct hosted hosted;
+	static char text[32768];
+	vsmmu_emulated_smmu smmu = {
+		.size = sizeof(smmu), .extra_idr0 = 1 << 5 | 2 << 6 | 1 << 10, .extra_idr3 = 1 << 7,
+	};
+	const vsmmu_emulated_config config = {
+		.size = sizeof(config), .smmus = &smmu, .smmu_count = 1,
+	};
+
+	if (!hosted_open(&hosted, &config))
+		return;
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	/* BTM, HTTU, ATS; MPAM. */
+	EQUAL(read_register(&hosted.guest, IDR0) & (1 << 5 | 3 << 6 | 1 << 10), 0);
+	EQUAL(read_register(&hosted.guest, 0xc) & 1 << 7, 0);
+	/* Stage 2 is the host's. */
+	EQUAL(read_register(&hosted.guest, IDR0) & 3, 2);
+	print_report(&hosted, text, sizeof(text), VSMMU_REPORT_JSON);
+	CHECK(text[0] == '{');
+	CONTAINS(text, "\"HTTU\"");
+	print_report(&hosted, text, sizeof(text), VSMMU_REPORT_TEXT);
+	CONTAINS(text, "HTTU");
+	hosted_close(&hosted);
+}
+
+/* A VMM with emulated CPUs: it feeds their TLBIs. */
+static void dvm_reaches_the_software_tlb(void)
+{
+	static struct guest guest;
+	const vsmmu_config config = {
+		.size = sizeof(config), .profile = VSMMU_PROFILE_LINUX, .features = "BTM=1",
+	};
+	vsmmu_dvm_op op = {
+		.size = sizeof(op), .kind = VSMMU_DVM_ASID, .asid = 5,
+	};
+
+	if (!guest_open(&guest, &config))
+		return;
+	EQUAL(read_register(&guest, IDR0) & IDR0_BTM, IDR0_BTM);
+	guest_start(&guest);
+	map(&guest, STAGE1, IOVA, DATA, PAGE1);
+	set_stage1(&guest, 1, 5);
+	EQUAL(translate(&guest, 1, IOVA, 0).kind, VSMMU_RESULT_OK);
+	unmap(&guest, STAGE1, IOVA);
+	EQUAL(translate(&guest, 1, IOVA, 0).kind, VSMMU_RESULT_OK);
+	/* PTM keeps it out. */
+	write_register(&guest, CR0, 0xc);
+	write_register(&guest, CR2, 6);
+	write_register(&guest, CR0, 0xd);
+	EQUAL(api.vsmmu_dvm(guest.vsmmu, &op), 0);
+	EQUAL(translate(&guest, 1, IOVA, 0).kind, VSMMU_RESULT_OK);
+	write_register(&guest, CR0, 0xc);
+	write_register(&guest, CR2, 2);
+	write_register(&guest, CR0, 0xd);
+	EQUAL(api.vsmmu_dvm(guest.vsmmu, &op), 0);
+	EQUAL(translate(&guest, 1, IOVA, 0).kind, VSMMU_RESULT_ABORT);
+	op.kind = 8;
+	REFUSED(&guest, -EINVAL, "kind", api.vsmmu_dvm(guest.vsmmu, &op));
+	guest_close(&guest);
+}
+
+void link_section(void)
+{
+	RUN(link_gives_btm);
+	RUN(released_kernels_have_no_btm);
+	RUN(link_refusals);
+	RUN(vmids_run_out);
+	RUN(masks_what_is_not_listed);
+	RUN(dvm_reaches_the_software_tlb);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* The emulated kernel of a library, on a machine that looks like the one of the guest in which the
+ * rows run on Linux. */
+#ifndef REAL
+#include "contract.h"
+
+#include <vsmmuv3_emulated.h>
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FUNCTIONS(X) \
+	X(create) X(destroy) X(open) X(close) X(ioctl) X(read) X(write) X(poll) X(dup) \
+	X(dma_read) X(dma_write) X(check) X(get_counters)
+
+static struct {
+#define MEMBER(name) __typeof__(&vsmmu_emulated_##name) name;
+	FUNCTIONS(MEMBER)
+#undef MEMBER
+} api;
+
+static vsmmu_emulated_t *host;
+
+static int32_t emulated_open(const char *path)
+{
+	return api.open(host, path);
+}
+
+static int32_t emulated_close(int32_t fd)
+{
+	return api.close(host, fd);
+}
+
+static int64_t emulated_ioctl(int32_t fd, uint32_t request, void *argument)
+{
+	return api.ioctl(host, fd, request, argument);
+}
+
+static int64_t emulated_read(int32_t fd, void *data, uint64_t count)
+{
+	return api.read(host, fd, data, count);
+}
+
+static int64_t emulated_write(int32_t fd, const void *data, uint64_t count)
+{
+	return api.write(host, fd, data, count);
+}
+
+static int32_t emulated_poll(int32_t fd)
+{
+	return api.poll(host, fd);
+}
+
+static int32_t emulated_dup(int32_t fd)
+{
+	return api.dup(host, fd);
+}
+
+static const char *emulated_device(unsigned index)
+{
+	return text("/dev/vfio/devices/vfio%u", index);
+}
+
+static void emulated_dma(int32_t fd, uint64_t from, uint64_t to)
+{
+	vsmmu_access access = {.size = sizeof(access), .address = from};
+	vsmmu_result result = {.size = sizeof(result)};
+	/* A device whose read is aborted writes what it had. */
+	static uint32_t word;
+
+	(void)fd;
+	api.dma_read(host, 0, &access, &word, sizeof(word), &result);
+	access.address = to;
+	api.dma_write(host, 0, &access, &word, sizeof(word), &result);
+}
+
+static void emulated_pause(void)
+{
+}
+
+static bool load(const char *library)
+{
+	void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL), *symbol;
+
+	if (!handle) {
+		fprintf(stderr, "%s\n", dlerror());
+		return false;
+	}
+#define FIND(name) \
+	symbol = dlsym(handle, "vsmmu_emulated_" #name); \
+	if (!symbol) { \
+		fprintf(stderr, "%s has no vsmmu_emulated_" #name "\n", library); \
+		return false; \
+	} \
+	memcpy(&api.name, &symbol, sizeof(symbol));
+	FUNCTIONS(FIND)
+#undef FIND
+	return true;
+}
+
+bool system_open(int argc, char **argv)
+{
+	static const uint32_t lacks[] = {
+		[WHOLE] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_FWB,
+		[INCOHERENT] = VSMMU_EMULATED_NO_FWB,
+		[UNNESTED] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_NESTING,
+	};
+	const vsmmu_emulated_smmu smmu = {
+		.size = sizeof(smmu), .flags = lacks[machine],
+		.features = "BTM=0, OAS=4, SSIDSIZE=0, ATS=0",
+	};
+	const vsmmu_emulated_smmu smmus[2] = {smmu, smmu};
+	const vsmmu_emulated_device devices[3] = {
+		{.size = sizeof(devices[0]), .smmu = 0, .stream = 0x20},
+		{.size = sizeof(devices[0]), .smmu = 0, .stream = 0x08},
+		{.size = sizeof(devices[0]), .smmu = 1, .stream = 0x900},
+	};
+	const vsmmu_emulated_config config = {
+		.size = sizeof(config), .smmus = smmus, .smmu_count = 2, .devices = devices,
+		.device_count = 3,
+		.kernel = strcmp(argv[argc > 2 ? 2 : 0], "7.2") == 0 ?
+			  VSMMU_EMULATED_LINUX_7_2 : VSMMU_EMULATED_LINUX_7_3,
+	};
+	char message[200] = "";
+
+	if (argc < 3 || !load(argv[1])) {
+		fprintf(stderr, "usage: %s LIBRARY 7.2|7.3 [MACHINE]\n", argv[0]);
+		return false;
+	}
+	profile = config.kernel == VSMMU_EMULATED_LINUX_7_2 ? 2 : 3;
+	sys = (struct system){
+		emulated_open, emulated_close, emulated_ioctl, emulated_read, emulated_write,
+		emulated_poll, emulated_dup, emulated_device, emulated_dma, emulated_pause,
+	};
+	if (api.create(&config, &host, message, sizeof(message)) == 0)
+		return true;
+	fprintf(stderr, "no emulated host: %s\n", message);
+	return false;
+}
+
+/* All is closed, so nothing may be left. */
+bool system_close(void)
+{
+	vsmmu_emulated_counters left = {.size = sizeof(left)};
+	char message[200] = "";
+	int32_t violations = api.check(host, message, sizeof(message));
+	bool clean = api.get_counters(host, &left) == 0 && !left.objects && !left.files &&
+		     !left.mappings && violations == 0;
+
+	if (!clean)
+		fprintf(stderr, "FAIL left: %u objects, %u files, %u mappings; %d violations: %s\n",
+			left.objects, left.files, left.mappings, violations, message);
+	api.destroy(host);
+	return clean;
+}
+#endif

@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The contract with the kernel: the same calls on the emulated kernel, on what Linux answered when
+# its output was committed, and on Linux itself where a guest of it can be run here.
+. Tests/tools/check.sh
+
+data=Tests/Data/contract
+out=$BUILD/test/contract
+mkdir -p "$out"
+
+# program NAME COMPILER FLAG...
+program() {
+  name=$1
+  compiler=$2
+  shift 2
+  # What does not compile shall not run as it was.
+  rm -f "$out/$name"
+  "$compiler" -std=gnu11 -O1 -g -Wall -Wextra -Werror -IInclude -ISources/CKernel/include \
+    -o "$out/$name" Tests/Contract/*.c "$@"
+}
+
+# The rows of logs, without what is said about them.
+rows() {
+  grep -hv -e '^FAIL' -e '^boot:' -e ' passed, ' "$@"
+}
+
+# emulated VERSION: each machine on the emulated kernel.
+emulated() {
+  : > "$out/emulated-$1.txt"
+  for machine in whole incoherent unnested; do
+    counted "emulated $1 $machine" timeout -k 1 120 "$out/emulated" "$BUILD/libvsmmuv3.so.0" \
+      "$1" $machine
+    rows "$log" >> "$out/emulated-$1.txt"
+  done
+  same "the emulated $1 says what is committed" "$data/emulated-$1.txt" "$out/emulated-$1.txt"
+}
+
+# differences REAL EMULATED: the rows whose answers differ, as row, real, emulated.
+differences() {
+  awk -v OFS='\t' '
+    { row = substr($0, 1, 65); sub(/ +$/, "", row); gsub(/  +/, " ", row) }
+    { answer = substr($0, 67) }
+    NR == FNR { real[row] = answer; next }
+    { seen[row] = 1 }
+    !(row in real) { print row, "none", answer }
+    row in real && real[row] != answer { print row, real[row], answer }
+    END { for (row in real) if (!(row in seen)) print row, real[row], "none" }
+  ' "$1" "$2" | sort
+}
+
+# Every difference is in the table with its reason, and the table has no others.
+explained() {
+  differences "$data/linux-7.2.13.txt" "$data/emulated-7.2.txt" > "$out/differences"
+  tail -n +2 "$data/differences.tsv" | cut -f 1-3 | sort > "$out/explained"
+  diff -u "$out/explained" "$out/differences"
+}
+
+without_reason() {
+  awk -F '\t' 'NF != 4 || $4 == ""' "$data/differences.tsv"
+}
+
+# in_guest MACHINE VARIABLE=VALUE...: what the program says, without what the guest says of itself.
+in_guest() {
+  machine=$1
+  shift
+  env LOG="$out/linux-$machine.log" "$@" \
+    timeout -k 1 200 "$vm/run-in-guest.sh" "$out/linux" -- "$machine" 2> "$out/guest.log"
+}
+
+on_linux() {
+  counted "Linux $1" in_guest "$@"
+  rows "$log" >> "$out/linux.txt"
+}
+
+# A second SMMU, with a device of its own.
+second="-device pxb-pcie,id=pcie.8,bus_nr=8,bus=pcie.0 \
+  -device arm-smmuv3,primary-bus=pcie.8,id=smmu8,stage=nested \
+  -device pcie-root-port,bus=pcie.8,id=rp8,chassis=8 -device e1000e,bus=rp8,romfile="
+
+linux() {
+  ok "contract program for Linux on arm64" program linux aarch64-linux-gnu-gcc -static -DREAL
+  : > "$out/linux.txt"
+  on_linux whole DEVICES="edu nvme e1000e" QEMU_ARGS="$second"
+  on_linux incoherent DEVICES="edu nvme" CANWBS=0
+  on_linux unnested DEVICES="edu nvme" STAGE=1
+  same "Linux says what is committed" "$data/linux-7.2.13.txt" "$out/linux.txt"
+}
+
+# The directory with the guest, if it is set up.
+guest() {
+  [ -e "${VSMMUV3_VM_DIR:-$HOME/.cache/vsmmuv3-vm}/kernel/Image" ] || return
+  for directory in ${VSMMUV3_VM:-} ../shared/vm ../../shared/vm; do
+    [ ! -x "$directory/run-in-guest.sh" ] || { echo "$directory"; return; }
+  done
+}
+
+ok "contract program" program emulated "${CC:-cc}" -ldl
+emulated 7.2
+emulated 7.3
+ok "each difference from Linux 7.2.13 is explained" explained
+empty "each explanation is one" without_reason
+vm=$(guest)
+if [ -n "$vm" ]; then
+  linux
+else
+  skip "contract on Linux itself" "no guest is set up; the committed output is what is compared"
+fi
+finish
