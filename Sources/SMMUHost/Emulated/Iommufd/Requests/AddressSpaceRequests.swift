@@ -86,6 +86,7 @@ extension IommufdFile {
     guard copy.length != .max, copy.dst_iova != .max, copy.src_iova != .max else {
       throw .eoverflow
     }
+    guard flags.isReadable || flags.isWritable else { throw .einval }
     let source = try objects.ioas(copy.src_ioas_id)
     var pieces: [IOVAArea] = []
     try source.forEachPiece(copy.src_iova, copy.length) { pieces.append($0) }
