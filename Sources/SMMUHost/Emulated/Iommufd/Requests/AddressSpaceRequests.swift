@@ -118,7 +118,7 @@ extension IommufdFile {
     let request = try UserStruct(argument, iommufd_ioas_change_process()).value
     guard request.reserved == 0 else { throw .eopnotsupp }
     var hasOthers = false
-    objects.forEach { entry in
+    objects.each { entry in
       guard case .ioas(let ioas) = entry else { return }
       if ioas.areas.contains(where: { $0.file == nil }) { hasOthers = true }
     }
