@@ -38,15 +38,20 @@ static const struct request requests[] = {
 union argument {
 	uint32_t size;
 	uint8_t bytes[64];
+	struct iommufd_fault_alloc fault;
 };
 
 static int64_t sized(const struct lab *lab, const struct request *r, uint32_t size, int tail)
 {
 	union argument a = {.bytes = {0}};
+	int64_t result;
 
 	a.bytes[sizeof(a) - 1] = (uint8_t)tail;
 	a.size = size;
-	return call(lab, r->number, &a);
+	result = call(lab, r->number, &a);
+	if (result >= 0 && r->number == IOMMUFD_FAULT_QUEUE_ALLOC)
+		sys.close(a.fault.out_fault_fd);
+	return result;
 }
 
 static void sizes_of(const struct lab *lab, const struct request *r)

@@ -108,7 +108,7 @@ bool system_open(int argc, char **argv)
 	};
 	const vsmmu_emulated_smmu smmu = {
 		.size = sizeof(smmu), .flags = lacks[machine],
-		.features = "OAS=4, SSIDSIZE=0, ATS=0",
+		.features = "BTM=0, OAS=4, SSIDSIZE=0, ATS=0",
 	};
 	const vsmmu_emulated_smmu smmus[2] = {smmu, smmu};
 	const vsmmu_emulated_device devices[3] = {
