@@ -43,7 +43,6 @@ final class VFIODeviceFile: File {
     guard let binding else { return }
     self.binding = nil
     binding.device.unbind()
-    device.block()
     binding.device.vm?.letGo()
     kernel.descriptors.drop(binding.owner)
   }
