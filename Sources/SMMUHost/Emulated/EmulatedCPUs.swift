@@ -36,3 +36,15 @@ extension EmulatedHost {
     return vm
   }
 }
+
+// MARK: TLB maintenance
+
+extension EmulatedHost {
+  /// The guest on a CPU executes a broadcast TLBI. `scope` is told the VMID, which is the VM's. The
+  /// lock is held all the while: a TLBI waits for accesses in flight, which do not take it.
+  public func invalidate(on cpu: Int, _ scope: (VMID) -> TLBInvalidation) throws(Errno) {
+    try locked { () throws(Errno) -> Void in
+      try kernel.hypervisor.invalidate(on: cpu, scope)
+    }
+  }
+}

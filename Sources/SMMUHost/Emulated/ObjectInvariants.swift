@@ -37,7 +37,7 @@ extension EmulatedKernelState {
       while held.count <= id { held.append(0) }
       held[id] += 1
     }
-    iommufd.objects.forEach { entry in
+    iommufd.objects.each { entry in
       entry.object?.forEachHeld(hold)
       switch entry {
       case .device(let device):
@@ -51,7 +51,7 @@ extension EmulatedKernelState {
       default: break
       }
     }
-    iommufd.objects.forEach { entry in
+    iommufd.objects.each { entry in
       guard let object = entry.object else { return }
       let id = Int(object.id)
       guard object.users != (id < held.count ? held[id] : 0) else { return }

@@ -44,13 +44,15 @@ final class StreamVMIDs {
   }
 
   private func note(_ vmid: VMID, _ vm: VirtualMachine?, _ holder: VMIDHolder?) -> VMID {
-    for i in holdings.indices where holdings[i].vmid == vmid {
+    for i in holdings.indices where holdings[i].vmid == vmid && holdings[i].holder === holder {
       holdings[i].count += 1
       return vmid
     }
     holdings.append(Holding(vmid: vmid, vm: vm, holder: holder, count: 1))
     return vmid
   }
+
+  func isHeld(_ vmid: VMID) -> Bool { holdings.contains { $0.vmid == vmid } }
 
   /// The caller has made the SMMU forget it. What was never taken is left alone.
   func giveBack(_ vmid: VMID) {

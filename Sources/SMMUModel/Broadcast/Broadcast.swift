@@ -57,8 +57,8 @@ extension SMMU {
 
   private func isOwn(asid: ASID) -> Bool { features.asid16 || asid <= 0xff }
 
-  /// For checks: whether the TLB may still answer with a translation of the VMID.
-  public func holdsTranslations(of vmid: VMID) -> Bool { tlb.holds(vmid) }
+  /// For checks: the VMIDs with whose translations the TLB may still answer, some more than once.
+  public func eachCachedVMID(_ body: (VMID) -> Void) { tlb.eachVMID(body) }
 }
 
 extension AddressRange {

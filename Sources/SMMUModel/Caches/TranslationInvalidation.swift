@@ -140,15 +140,12 @@ extension TranslationCache {
     }
   }
 
-  /// For checks: whether an entry of the VMID may still be found.
-  func holds(_ vmid: VMID) -> Bool {
+  /// For checks: the VMID of each entry that may still be found.
+  func eachVMID(_ body: (VMID) -> Void) {
     for row in 0..<table.rows {
       let found = entry(row)
-      if found.page != 0 && found.tag.vmid == vmid && isAlive(found.tag, table.time(row)) {
-        return true
-      }
+      if found.page != 0 && isAlive(found.tag, table.time(row)) { body(found.tag.vmid) }
     }
-    return false
   }
 
   private func removeAll(

@@ -4,6 +4,7 @@ import CSupport
 import CVSMMU
 import SMMUHost
 import SMMUModel
+import SMMUSpec
 
 /// One DMA of an engine.
 private func dma(
@@ -101,6 +102,34 @@ public func vsmmu_emulated_vcpu_put(_ emulated: OpaquePointer?, _ cpu: UInt32) -
   onCPU(emulated) { (host) throws(Errno) -> Int32 in
     try host.putCPU(Int(cpu))
     return 0
+  }
+}
+
+@implementation @_cdecl("vsmmu_emulated_tlbi")
+public func vsmmu_emulated_tlbi(
+  _ emulated: OpaquePointer?, _ cpu: UInt32, _ op: UnsafePointer<vsmmu_dvm_op>?
+) -> Int32 {
+  refusable(emulated) { (host) throws(Refusal) -> Int32 in
+    var copy = vsmmu_dvm_op()
+    try copyIn(op, "op", least: 40, into: &copy)
+    // Checked here, whatever the VMID: that is the VM's.
+    copy.vmid = 0
+    copy.flags &= ~VSMMU_DVM_VMID8
+    _ = try TLBInvalidation(copy, hasVMIDs: true)
+    do throws(Errno) {
+      try host.invalidate(on: Int(cpu)) { vmid in
+        var copy = copy
+        copy.vmid = UInt32(vmid)
+        do throws(Refusal) {
+          return try TLBInvalidation(copy, hasVMIDs: true)
+        } catch {
+          return TLBInvalidation.nothing
+        }
+      }
+      return 0
+    } catch {
+      return -error.code
+    }
   }
 }
 

@@ -12,7 +12,7 @@ import Testing
   private let virtualID: UInt64 = 0x1234
 
   private func translating() -> (NestedBench, Int32) {
-    let bench = NestedBench(.linux7_3, virtualID: virtualID)
+    let bench = NestedBench(.linux73, virtualID: virtualID)
     bench.writeContext()
     bench.map(iova, to: page)
     let queue = bench.base.eventQueue(bench.viommu, depth: 2)

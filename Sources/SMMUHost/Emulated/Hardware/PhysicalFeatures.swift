@@ -22,6 +22,8 @@ struct PhysicalOptions {
   /// Bits that the raw registers show beside.
   var extraIDR0: UInt32 = 0
   var extraIDR3: UInt32 = 0
+  /// A power of two.
+  var tlbEntries = 4096
 
   init() {}
 

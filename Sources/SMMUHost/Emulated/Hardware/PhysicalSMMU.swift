@@ -31,6 +31,7 @@ final class PhysicalSMMU {
     let features = options.working
     var model = Options()
     model.commandBudget = .max / 2
+    model.tlbEntries = options.tlbEntries
     smmu = SMMU(features, model, machine: PhysicalMachine())
     vmids = StreamVMIDs(bits: features.vmid16 ? 16 : 8, canBroadcast: options.canBroadcast, kvm)
     table = StreamTable(features)
@@ -147,8 +148,8 @@ final class PhysicalSMMU {
   /// A CPU's TLBI, if the SMMU takes part: done, and no access uses what it removed.
   func broadcast(_ scope: TLBInvalidation) { registers.locked { smmu.broadcast(scope) } }
 
-  /// For checks: whether its TLB may still answer with a translation of the VMID.
-  func holdsTranslations(of vmid: VMID) -> Bool { smmu.holdsTranslations(of: vmid) }
+  /// For checks: the VMIDs with whose translations its TLB may still answer.
+  func eachCachedVMID(_ body: (VMID) -> Void) { smmu.eachCachedVMID(body) }
 
   /// Events that were recorded since the last call, oldest first. Without the host's lock.
   func takeEvents(_ each: (EventRecord) -> Void) {

@@ -47,6 +47,7 @@ final class KernelEventQueue: KernelObject {
 
   /// As many whole records as fit; 0 where there is none, without waiting.
   func read(into data: UnsafeMutableRawPointer, count: Int) throws(Errno) -> Int {
+    guard count >= Self.headerBytes else { throw .einval }
     var done = 0
     var taken = 0
     defer { events.removeFirst(taken) }
