@@ -28,6 +28,8 @@
  *     vsmmu_iort_nodes                                            serial
  *     vsmmu_translate, _access_begin, _access_end, _dma_*         any; no lock where the TLB hits
  *     vsmmu_create                                                any
+ *     sections 10 and 11: vsmmu_host_open any, the others         serial
+ *     vsmmu_device_attach, _link_vm before vsmmu_freeze           alone
  *     vsmmu_destroy                                               alone
  *     vsmmu_error_message, _api_version, _library_version         any
  *
