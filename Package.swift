@@ -9,6 +9,8 @@ let embedded = runtime == "embedded"
 let root = Context.packageDirectory
 
 var swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+// The host side makes system calls: small is better than fast there.
+var small: [SwiftSetting] = []
 var link: [LinkerSetting] = [
   .unsafeFlags(
     [
@@ -21,6 +23,7 @@ var link: [LinkerSetting] = [
 switch runtime {
 case "embedded":
   swift += [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])]
+  small = [.unsafeFlags(["-Osize"])]
   link += [.unsafeFlags(["-nostartfiles", "-enable-experimental-feature", "Embedded"])]
 case "static":
   link += [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
@@ -52,9 +55,10 @@ let package = Package(
     .target(name: "CKernel"),
     .target(
       name: "SMMUHost", dependencies: ["CKernel", "CSupport", "SMMUModel", "SMMUSpec"],
-      swiftSettings: swift),
+      swiftSettings: swift + small),
     .target(
-      name: "VSMMU", dependencies: ["CKernel", "CVSMMU", "CSupport", "SMMUHost", "SMMUModel", "SMMUSpec"],
+      name: "VSMMU",
+      dependencies: ["CKernel", "CVSMMU", "CSupport", "SMMUHost", "SMMUModel", "SMMUSpec"],
       exclude: ["vsmmuv3.map"], swiftSettings: swift, linkerSettings: link),
   ]
     + (embedded

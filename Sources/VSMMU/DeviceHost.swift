@@ -59,7 +59,7 @@ extension Device {
 
   func negotiate(_ hosts: [HostDevice]) -> NegotiationReport {
     Negotiation.decide(
-      asked: wanted, hosts: hosts, stage2Bits: 0,
+      asked: wanted, hosts: hosts, stage2Bits: hostSide?.stage2Bits ?? 0,
       broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
   }
 
@@ -67,7 +67,7 @@ extension Device {
   private func accept(_ device: HostDevice) throws(HostError) {
     if isFrozen {
       let violation = Negotiation.violation(
-        of: smmu.features, by: device,
+        of: smmu.features, by: device, stage2Bits: hostSide?.stage2Bits ?? 0,
         broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
       if let violation { throw HostError(.eopnotsupp, violation.sentence) }
     } else {

@@ -35,5 +35,6 @@ void thread_section(void);
 void host_section(void);
 void host_failure_section(void);
 void link_section(void);
+void emulated_section(void);
 
 #endif

@@ -207,6 +207,12 @@ static void frozen_registers_refuse_devices(void)
 	REFUSES(&hosted, -EOPNOTSUPP, "GRAN16K", hosted_attach(&hosted, 0));
 	EQUAL(read_register(&hosted.guest, IDR5), idr5);
 	hosted_close(&hosted);
+	/* The VMM says so, before the guest looks. */
+	if (!hosted_open(&hosted, &config))
+		return;
+	EQUAL(api.vsmmu_freeze(hosted.guest.vsmmu), 0);
+	REFUSES(&hosted, -EOPNOTSUPP, "GRAN16K", hosted_attach(&hosted, 0));
+	hosted_close(&hosted);
 	/* Before, they follow the host. */
 	if (!hosted_open(&hosted, &config))
 		return;

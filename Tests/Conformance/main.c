@@ -120,6 +120,7 @@ int main(int argc, char **argv)
 	host_section();
 	host_failure_section();
 	link_section();
+	emulated_section();
 	thread_section();
 	printf("%s: %lu checks\n", argv[1], checks);
 	printf("%d passed, %d failed\n", passed, failed);

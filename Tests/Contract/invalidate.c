@@ -137,6 +137,10 @@ void invalidate_rows(void)
 	argument_rows(&lab);
 	opcode_rows(&lab);
 	field_rows(&lab);
+	/* CERROR_ILL in the host's queue: the kernel waits for a SYNC that does not end. */
+	row_with("CFGI_CD, secure", invalidate_one(&lab, CFGI_CD | STREAM | HIGH(10), 1),
+		 since_7_3(EIO, ETIMEDOUT), "done=0/1");
+	row_with("the queue goes on", invalidate_one(&lab, TLBI_NH_ALL, 0), 0, "done=1/1");
 	row("DESTROY the vDEVICE", destroy(&lab, lab.vdevice), 0);
 	row_with("CFGI_CD then", invalidate_one(&lab, CFGI_CD | STREAM, 1), EIO, "done=0/1");
 	lab_close(&lab);

@@ -80,7 +80,8 @@ public struct BroadcastVerdict: Equatable, Sendable {
 
   public var isOffered: Bool { firstMissing == nil }
 
-  /// `asid16`: what the guest's SMMU is going to have.
+  /// `asid16`: what the guest's SMMU is going to have. Raw bits that the kernel's contract does not
+  /// name (BTM, VMID16) can only forbid here: that the hardware would do it promises nothing.
   init(asked: Features, asid16: Bool, _ hosts: [HostDevice], _ evidence: BroadcastEvidence) {
     var hasBTM = true
     var isSound = true

@@ -114,7 +114,7 @@ public enum NegotiationReason: UInt8, CaseIterable, Sendable {
     switch self {
     case .noHost: "as asked: no assigned device limits it"
     case .notAsked: "not asked for"
-    case .honoured: "as asked: the host has it"
+    case .honoured: "as asked: the host can do it"
     case .hostLimits: "the host has no more"
     case .assumed: "as asked: every host that nests has it"
     case .own: "as asked: the library does it, not the host"
@@ -129,7 +129,7 @@ public enum NegotiationReason: UInt8, CaseIterable, Sendable {
     case .stage2Unknown: "as asked: what the host's stage 2 takes is not known"
     case .implied: "not told by the kernel, but mandatory beside the host's RIL or BBML"
     case .notImplied: "not told by the kernel, nor implied by what is"
-    case .revision: "no newer than the features are"
+    case .revision: "no newer than what the host must have"
     case .deviceATS: "a device may use it"
     case .noDeviceATS: "no device may use it"
     case .broadcastOffered: "every condition holds"

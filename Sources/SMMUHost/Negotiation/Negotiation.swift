@@ -106,7 +106,7 @@ struct HostView {
     case .addressSize: chooseAddressSize(&row, &report)
     case .implied: row.limit(impliesHAD ? 1 : 0, .notImplied, kept: .implied)
     // HAD is mandatory from v3.1 on; FWB, which is of stage 2 and therefore 0, from v3.2 on.
-    case .revision: row.take(min(row.asked, impliesHAD ? 1 : 0), .revision, kept: .own)
+    case .revision: row.take(min(row.asked, impliesHAD ? 1 : 0), .revision)
     case .device: chooseATS(&row)
     // Decided when the other fields are.
     case .broadcast: row.limit(0, .broadcastWithheld)

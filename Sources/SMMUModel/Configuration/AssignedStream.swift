@@ -40,8 +40,8 @@ extension SMMU {
 }
 
 extension StreamTableEntry {
-  /// Without the fields that are not looked at (§5.2), so that drivers that write an STE in steps do
-  /// not change what it is. ATS is not offered: EATS is 0.
+  /// Without the fields that are not looked at (§5.2), so that a driver that writes an STE in steps
+  /// does not change what it is. ATS is not offered: EATS is 0.
   fileprivate func canonicalStage1(_ features: Features) -> AssignedStream {
     var kept = StreamTableEntry()
     func keep(_ fields: [Field]) { for field in fields { kept[field] = self[field] } }

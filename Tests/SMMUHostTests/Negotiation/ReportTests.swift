@@ -39,7 +39,7 @@ import Testing
     #expect(
       rows.contains(
         "IDR1.SSIDSIZE                     16        20      16  "
-          + "as asked: the host has it"))
+          + "as asked: the host can do it"))
   }
 
   @Test("BTM: the first missing condition, and each with yes or no")

@@ -7,8 +7,9 @@
 work=$BUILD/test/exports
 mkdir -p "$work"
 
-# A declaration without its comments and macros; members of structs are (*name)(...).
-cc -E -P Include/vsmmuv3.h | grep -o '\bvsmmu_[a-z0-9_]* *(' | tr -d ' (' | sort -u > "$work/header"
+# Declarations without their comments and macros; members of structs are (*name)(...). The header of
+# the emulated host includes the other one.
+cc -E -P Include/vsmmuv3_emulated.h | grep -o '\bvsmmu_[a-z0-9_]* *(' | tr -d ' (' | sort -u > "$work/header"
 sed -n 's/^ *\(vsmmu_[a-z0-9_]*\);$/\1/p' Sources/VSMMU/vsmmuv3.map | sort > "$work/map"
 # Capital letters are global.
 nm -D --defined-only "$BUILD/libvsmmuv3.so.0" | sed -n 's/^[^ ]* [B-Z] \([^@]*\).*/\1/p' | sort \
