@@ -154,4 +154,39 @@ import Testing
       }
     }
   }
+
+  @Test("The end of a generation of VMIDs empties the TLBs of those who take part, of no others")
+  func rollover() throws {
+    let bench = KVMBench(vmidBits: 8)
+    let memory = HostPages(bytes: 4096)
+    defer { memory.deallocate() }
+    let table = Stage2Table(outputBits: 48)
+    table.map(0, to: memory.address, length: 4096, readable: true, writable: true)
+    let units = [unit(bench), unit(bench, .noBTM)]
+    for smmu in units {
+      typealias S = StreamTableEntry
+      var ste = S()
+      (ste.words[2], ste.words[3]) = table.words
+      ste[S.v] = 1
+      ste[S.config] = 6
+      ste[S.s2vmid] = UInt64(try smmu.takeVMID(for: nil))
+      smmu.install(ste, for: 8)
+    }
+    func reads(_ smmu: PhysicalSMMU) -> Bool {
+      var word: UInt64 = 0
+      return smmu.dmaRead(Access(stream: 8, address: 0), into: &word, 8).kind == .ok
+    }
+    #expect(units.allSatisfy(reads))
+    // No TLBI follows.
+    table.unmap(0, length: 4096)
+    #expect(units.allSatisfy(reads))
+    while bench.kvm.vmids.rollovers == 0 {
+      let (fd, vm) = bench.makeVM()
+      try bench.kvm.load(vm, on: 0)
+      bench.files.close(fd)
+    }
+    #expect(!reads(units[0]))
+    #expect(reads(units[1]))
+    #expect(bench.kvm.check().count == 0)
+  }
 }
