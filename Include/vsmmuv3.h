@@ -28,6 +28,8 @@
  *     vsmmu_iort_nodes                                            serial
  *     vsmmu_translate, _access_begin, _access_end, _dma_*         any; no lock where the TLB hits
  *     vsmmu_create                                                any
+ *     sections 10 and 11: vsmmu_host_open any, the others         serial
+ *     vsmmu_device_attach, _link_vm before vsmmu_freeze           alone
  *     vsmmu_destroy                                               alone
  *     vsmmu_error_message, _api_version, _library_version         any
  *
@@ -234,7 +236,12 @@ int32_t vsmmu_run(vsmmu_t *vsmmu, uint32_t budget);
 int32_t vsmmu_ram_add(vsmmu_t *vsmmu, uint64_t address, uint64_t length,
 		      void *host);
 
-/* Takes a region back; returns when no access uses it. Error: -ENOENT. */
+/* The same for memory of a file (a memfd) from byte `offset` on, mapped at `host`: with a host SMMU
+ * (section 10) the kernel then pins the file's pages. */
+int32_t vsmmu_ram_add_file(vsmmu_t *vsmmu, uint64_t address, uint64_t length, void *host,
+			   int32_t fd, uint64_t offset);
+
+/* Takes a region back; returns when no access uses it. Error: -ENOENT, and the kernel's. */
 int32_t vsmmu_ram_remove(vsmmu_t *vsmmu, uint64_t address);
 
 /* Makes a StreamID known. Errors: -EEXIST, -ENOMEM (more than 65536 streams). A StreamID beyond

@@ -41,10 +41,16 @@ extension Device {
     guard !streams.contains(stream) else {
       throw Refusal(-Errno.eexist.code, Sentence("device.stream was given to vsmmu_stream_add"))
     }
-    try hosted { () throws(HostError) in
+    let (features, before) = (smmu.features, hosts)
+    do throws(HostError) {
       try requireHost().attachDevice(stream, source) { (device) throws(HostError) in
         try accept(device)
       }
+    } catch {
+      // The registers may have followed a device that then could not be attached.
+      if smmu.features != features { smmu.renegotiate(features) }
+      hosts = before
+      throw error.refusal
     }
   }
 
@@ -56,31 +62,39 @@ extension Device {
     try hosted { () throws(HostError) in try requireHost().renumberDevice(stream, to: other) }
   }
 
+  func detach(_ stream: StreamID) throws(Refusal) {
+    try hosted { () throws(HostError) in try requireHost().detachDevice(stream) }
+    // The next one may be of another host.
+    if hostSide?.deviceCount == 0 { hosts = [] }
+  }
+
   // MARK: ID registers
 
   /// What is asked for: to link a VM is to ask for broadcast TLB maintenance.
-  private var wanted: Features {
+  private func wanted(_ hosts: [HostDevice]) -> Features {
     var wanted = asked
-    if hostSide?.isLinked == true { wanted[.idr0, IDR0.btm] = 1 }
+    if hostSide?.isLinked == true && !hosts.isEmpty { wanted[.idr0, IDR0.btm] = 1 }
     return wanted
   }
 
   func negotiate(_ hosts: [HostDevice]) -> NegotiationReport {
-    Negotiation.decide(
-      asked: wanted, hosts: hosts, stage2Bits: 0,
+    var report = Negotiation.decide(
+      asked: wanted(hosts), hosts: hosts, stage2Bits: hostSide?.stage2Bits ?? 0,
       broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
+    report.isFrozen = isFrozen
+    return report
   }
 
   /// Makes the ID registers what this device's host can do too, or refuses it.
   private func accept(_ device: HostDevice) throws(HostError) {
     if isFrozen {
       let violation = Negotiation.violation(
-        of: smmu.features, by: device,
+        of: smmu.features, by: device, stage2Bits: hostSide?.stage2Bits ?? 0,
         broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
       if let violation { throw HostError(.eopnotsupp, violation.sentence) }
     } else {
       let report = negotiate(hosts + [device])
-      if let refusal = report.refusal { throw HostError(.eopnotsupp, refusal.sentence) }
+      if report.refusal != nil { throw HostError(.eopnotsupp, report.refusalSentence) }
       smmu.renegotiate(report.chosen)
     }
     hosts.append(device)

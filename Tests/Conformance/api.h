@@ -21,6 +21,7 @@
 	X(vsmmu_mmio_write) \
 	X(vsmmu_run) \
 	X(vsmmu_ram_add) \
+	X(vsmmu_ram_add_file) \
 	X(vsmmu_ram_remove) \
 	X(vsmmu_stream_add) \
 	X(vsmmu_stream_remove) \

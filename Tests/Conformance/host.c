@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Section 10 of the header: assigned devices behind a host SMMU. */
+#define _GNU_SOURCE
 #include "hosted.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define IOVA UINT64_C(0x5000)
 
@@ -318,8 +321,71 @@ static void host_survives_migration(void)
 	hosted_close(&hosted);
 }
 
+/* Memory of a file: the device and the VMM see the same pages. */
+static void host_maps_files(void)
+{
+	static struct hosted hosted;
+	const uint64_t address = UINT64_C(0x80000000);
+	uint64_t *memory, value;
+	int fd = memfd_create("guest", 0);
+
+	if (!CHECK(fd >= 0 && ftruncate(fd, 0x10000) == 0) || !hosted_open(&hosted, NULL))
+		return;
+	memory = mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0x4000);
+	CHECK(memory != MAP_FAILED);
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	EQUAL(api.vsmmu_ram_add_file(hosted.guest.vsmmu, address, 0x8000, memory, -1, 0x4000), -EBADF);
+	EQUAL(api.vsmmu_ram_add_file(hosted.guest.vsmmu, address, 0x8000, memory, fd, 0x4000), 0);
+	memory[9] = 0x99;
+	EQUAL(device_read(&hosted, 0, address + 72, &value), VSMMU_RESULT_OK);
+	EQUAL(value, 0x99);
+	EQUAL(device_write(&hosted, 0, address + 0x7ff8, 0x77), VSMMU_RESULT_OK);
+	EQUAL(memory[0xfff], 0x77);
+	EQUAL(api.vsmmu_ram_remove(hosted.guest.vsmmu, address), 0);
+	EQUAL(device_read(&hosted, 0, address, &value), VSMMU_RESULT_ABORT);
+	hosted_close(&hosted);
+	munmap(memory, 0x8000);
+	close(fd);
+}
+
+/* Two vSMMUs of one VM, with a device each: the second shares the first one's memory. */
+static void host_has_several_vsmmus(void)
+{
+	static struct hosted hosted;
+	const vsmmu_ops ops = { .size = sizeof(ops) };
+	vsmmu_config config = { .size = sizeof(config) };
+	vsmmu_device device = {
+		.size = sizeof(device), .stream = 1, .path = "/dev/vfio/devices/vfio1",
+	};
+	vsmmu_t *other = NULL;
+	char message[256];
+	uint64_t value;
+
+	if (!open_translated(&hosted))
+		return;
+	config.host = hosted.host;
+	EQUAL(api.vsmmu_create(&config, &ops, NULL, &other, message, sizeof(message)), 0);
+	EQUAL(api.vsmmu_ram_add(other, RAM, RAM_SIZE, hosted.guest.ram), 0);
+	EQUAL(emulated_counters(&hosted).mappings, 2);
+	EQUAL(api.vsmmu_device_attach(other, &device), 0);
+	store64(&hosted.guest, DATA, 0x1234);
+	EQUAL(device_read(&hosted, 1, DATA, &value), VSMMU_RESULT_OK);
+	EQUAL(value, 0x1234);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	/* Each is a machine of its own to the TLB. */
+	CHECK(api.vsmmu_emulated_stream_vmid(hosted.emulated, 0) !=
+	      api.vsmmu_emulated_stream_vmid(hosted.emulated, 1));
+	check_invariants(&hosted);
+	api.vsmmu_destroy(other);
+	EQUAL(device_read(&hosted, 1, DATA, &value), VSMMU_RESULT_ABORT);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	hosted_close(&hosted);
+}
+
 void host_section(void)
 {
+	RUN(host_maps_files);
+	RUN(host_has_several_vsmmus);
 	RUN(host_translates);
 	RUN(host_follows_the_configuration);
 	RUN(host_has_both_kinds);

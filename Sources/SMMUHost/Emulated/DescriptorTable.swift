@@ -80,8 +80,4 @@ final class DescriptorTable: FileTable {
     _ = vsmmu_system_close(file.eventfd)
     file.eventfd = -1
   }
-
-  func forEach(_ body: (File) -> Void) {
-    for descriptor in descriptors { body(descriptor.file) }
-  }
 }

@@ -34,7 +34,7 @@ public struct EmulatedConfiguration {
     }
   }
 
-  public var version = EmulatedKernelVersion.linux7_3
+  public var version = EmulatedKernelVersion.linux73
   public var units = [Unit()]
   public var engines = [Engine(unit: 0, stream: 8), Engine(unit: 0, stream: 16)]
   public var cpus = 4

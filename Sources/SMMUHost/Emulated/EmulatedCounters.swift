@@ -28,7 +28,7 @@ extension EmulatedKernelState {
     counters.hwpts = hwpts
     for iommufd in iommufds {
       counters.objects += iommufd.objects.count
-      iommufd.objects.forEach { entry in
+      iommufd.objects.each { entry in
         if case .ioas(let ioas) = entry { counters.mappings += ioas.areas.count }
       }
     }

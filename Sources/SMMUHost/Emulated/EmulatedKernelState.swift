@@ -4,15 +4,15 @@ import SMMUSpec
 /// Which kernel is emulated.
 public enum EmulatedKernelVersion: UInt32, Sendable {
   /// Validates every field of invalidations.
-  case linux7_3 = 0
+  case linux73 = 0
   /// Validates opcodes alone.
-  case linux7_2 = 1
+  case linux72 = 1
   /// 7.3, with VMIDs that KVM and the SMMUs share.
   case linked = 2
 
-  var validatesFields: Bool { self != .linux7_2 }
+  var validatesFields: Bool { self != .linux72 }
   /// IOMMU_GET_HW_INFO tells of the erratum that TLBI and CFGI must be sent twice.
-  var tellsErrata: Bool { self != .linux7_2 }
+  var tellsErrata: Bool { self != .linux72 }
 }
 
 /// What all files of the emulated kernel share. With the host's lock held.
@@ -25,8 +25,6 @@ final class EmulatedKernelState {
   var calls: UInt64 = 0
   var invalidations: UInt64 = 0
   var hwpts: UInt64 = 0
-  /// How many events of physical SMMUs are still to be lost.
-  var eventsToLose: UInt32 = 0
   /// The open iommufds, for what is counted and checked over all of them.
   private(set) var iommufds: [IommufdFile] = []
   /// Objects that the end of an iommufd could not destroy: 0 if reference counts are right.

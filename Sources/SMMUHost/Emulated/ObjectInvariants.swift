@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// What must hold of the objects at any time.
+/// Broken rules, counted.
 struct Violations {
   private(set) var count = 0
   /// About the first one.
@@ -14,7 +14,7 @@ struct Violations {
     sentence.append(id)
   }
 
-  /// Found by a check of its own.
+  /// What another check found.
   mutating func add(_ others: Int, _ first: Sentence) {
     if count == 0 && others > 0 { sentence = first }
     count += others
@@ -37,7 +37,7 @@ extension EmulatedKernelState {
       while held.count <= id { held.append(0) }
       held[id] += 1
     }
-    iommufd.objects.forEach { entry in
+    iommufd.objects.each { entry in
       entry.object?.forEachHeld(hold)
       switch entry {
       case .device(let device):
@@ -51,7 +51,7 @@ extension EmulatedKernelState {
       default: break
       }
     }
-    iommufd.objects.forEach { entry in
+    iommufd.objects.each { entry in
       guard let object = entry.object else { return }
       let id = Int(object.id)
       guard object.users != (id < held.count ? held[id] : 0) else { return }
@@ -71,11 +71,13 @@ extension EmulatedKernelState {
 }
 
 extension EmulatedHost {
-  /// The number of violations, and a sentence about the first.
+  /// The number of broken rules about objects and VMIDs, and a sentence about the first.
   public func check() -> (count: Int, sentence: Sentence) {
     locked {
       var violations = Violations()
       kernel.checkObjects(&violations)
+      let vmids = kernel.hypervisor.check()
+      violations.add(vmids.count, vmids.first)
       return (violations.count, violations.sentence)
     }
   }

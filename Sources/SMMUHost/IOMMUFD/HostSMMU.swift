@@ -17,6 +17,7 @@ public final class HostSMMU {
     var bypass: UInt32
   }
 
+  let host: Host
   let iommufd: IOMMUFD
   /// The model: it holds this object, and outlives it.
   unowned(unsafe) let smmu: SMMU
@@ -51,13 +52,14 @@ public final class HostSMMU {
         throw HostError(error, trying: "allocate an address space")
       }
     }
-    return HostSMMU(iommufd, smmu, listener, id, ownsAddressSpace: addressSpace == 0)
+    return HostSMMU(host, iommufd, smmu, listener, id, ownsAddressSpace: addressSpace == 0)
   }
 
   private init(
-    _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener, _ addressSpace: UInt32,
+    _ host: Host, _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener, _ addressSpace: UInt32,
     ownsAddressSpace: Bool
   ) {
+    self.host = host
     self.iommufd = iommufd
     self.smmu = smmu
     self.listener = listener
@@ -75,29 +77,8 @@ public final class HostSMMU {
     events.close(iommufd)
     link?.close()
     link = nil
+    host.removeAll(of: addressSpace)
     if ownsAddressSpace { give(back: addressSpace, "address space") }
-  }
-
-  // MARK: Guest memory
-
-  public func map(
-    _ address: UInt64, length: UInt64, host: UnsafeMutableRawPointer
-  ) throws(HostError) {
-    guard ownsAddressSpace else { return }
-    do throws(Errno) {
-      try iommufd.map(addressSpace, address, length: length, host: host)
-    } catch {
-      throw HostError(error, trying: "map guest memory into the address space")
-    }
-  }
-
-  public func unmap(_ address: UInt64, length: UInt64) throws(HostError) {
-    guard ownsAddressSpace else { return }
-    do throws(Errno) {
-      try iommufd.unmap(addressSpace, address, length: length)
-    } catch {
-      throw HostError(error, trying: "unmap guest memory from the address space")
-    }
   }
 
   /// Where a Linux host maps the doorbells of these devices' MSIs.

@@ -39,6 +39,52 @@ struct IOMMUFD {
     try call(IOMMUFD_IOAS_MAP, &argument)
   }
 
+  /// Maps memory of a file (a memfd), which needs no mapping of this process.
+  func map(
+    _ ioas: UInt32, _ address: UInt64, length: UInt64, file: Int32, offset: UInt64
+  ) throws(Errno) {
+    var argument = iommufd_ioas_map_file()
+    argument.size = Self.size(of: iommufd_ioas_map_file.self)
+    argument.flags = IOMMUFD_MAP_FIXED_IOVA | IOMMUFD_MAP_WRITEABLE | IOMMUFD_MAP_READABLE
+    argument.ioas_id = ioas
+    argument.fd = file
+    argument.start = offset
+    argument.length = length
+    argument.iova = address
+    try call(IOMMUFD_IOAS_MAP_FILE, &argument)
+  }
+
+  /// Maps what another address space has mapped, without pinning it again.
+  func copy(
+    _ ioas: UInt32, _ address: UInt64, length: UInt64, from source: UInt32, _ there: UInt64
+  ) throws(Errno) {
+    var argument = iommufd_ioas_copy()
+    argument.size = Self.size(of: iommufd_ioas_copy.self)
+    argument.flags = IOMMUFD_MAP_FIXED_IOVA | IOMMUFD_MAP_WRITEABLE | IOMMUFD_MAP_READABLE
+    argument.dst_ioas_id = ioas
+    argument.src_ioas_id = source
+    argument.length = length
+    argument.dst_iova = address
+    argument.src_iova = there
+    try call(IOMMUFD_IOAS_COPY, &argument)
+  }
+
+  /// The last address that an address space can map now.
+  func lastAddress(_ ioas: UInt32) throws(Errno) -> UInt64 {
+    // More ranges than this many reserved windows make is no machine's.
+    let ranges = UnsafeMutablePointer<iommufd_iova_range>.allocate(capacity: 64)
+    defer { ranges.deallocate() }
+    var argument = iommufd_ioas_iova_ranges()
+    argument.size = Self.size(of: iommufd_ioas_iova_ranges.self)
+    argument.ioas_id = ioas
+    argument.num_iovas = 64
+    argument.allowed_iovas = UInt64(UInt(bitPattern: ranges))
+    try call(IOMMUFD_IOAS_IOVA_RANGES, &argument)
+    var last: UInt64 = 0
+    for i in 0..<min(64, Int(argument.num_iovas)) { last = max(last, ranges[i].last) }
+    return last
+  }
+
   func unmap(_ ioas: UInt32, _ address: UInt64, length: UInt64) throws(Errno) {
     var argument = iommufd_ioas_unmap()
     argument.size = Self.size(of: iommufd_ioas_unmap.self)

@@ -10,6 +10,8 @@ struct NumberSet {
   mutating func insert(_ number: Int) { words[number >> 6] |= 1 << UInt64(number & 63) }
   mutating func remove(_ number: Int) { words[number >> 6] &= ~(1 << UInt64(number & 63)) }
 
+  var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+
   /// The first number from `start` on, and below `end`, that is not in the set.
   func firstAbsent(from start: Int, below end: Int) -> Int? {
     var number = start

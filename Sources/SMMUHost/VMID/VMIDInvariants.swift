@@ -68,12 +68,13 @@ extension Hypervisor {
 
   /// What STEs and the TLB name is held.
   private func checkUse(_ smmu: PhysicalSMMU, _ violations: inout VMIDViolations) {
-    smmu.eachEntry { ste in
-      guard ste.flag(StreamTableEntry.v), ste[StreamTableEntry.config] & 2 != 0 else { return }
-      let vmid = VMID(truncatingIfNeeded: ste[StreamTableEntry.s2vmid])
-      if ste[StreamTableEntry.config] & 4 != 0 && !smmu.vmids.isHeld(vmid) {
-        violations.add("an STE names the free VMID ", vmid)
-      }
+    typealias S = StreamTableEntry
+    // V, and a Config with stage 2.
+    let mask = S.v.mask | 6 << 1
+    smmu.eachEntry { slot in
+      guard slot[0] & mask == mask else { return }
+      let vmid = VMID(truncatingIfNeeded: slot[2] & S.s2vmid.mask)
+      if !smmu.vmids.isHeld(vmid) { violations.add("an STE names the free VMID ", vmid) }
     }
     smmu.eachCachedVMID { vmid in
       if !smmu.vmids.isHeld(vmid) { violations.add("the TLB holds the free VMID ", vmid) }

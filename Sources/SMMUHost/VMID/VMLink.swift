@@ -28,7 +28,7 @@ public final class VMLink {
   public static func make(
     _ kernel: any Kernel, _ fd: Int32, _ requests: Requests
   ) throws(HostError) -> VMLink {
-    try check(kernel, fd)
+    if let refusal = VMIdentity.of(kernel, fd).refusal { throw HostError(.einval, refusal) }
     let vm: Int32
     do throws(Errno) { vm = try kernel.duplicate(fd) } catch {
       throw HostError(error, trying: "duplicate the VM's file descriptor")
@@ -49,33 +49,15 @@ public final class VMLink {
     self.vm = vm
   }
 
-  /// Only a VM of arm64 tells an IPA size, and only /dev/kvm, which does too, an API version.
-  private static func check(_ kernel: any Kernel, _ fd: Int32) throws(HostError) {
-    let extensionNumber = UnsafeMutableRawPointer(
-      bitPattern: UInt(KVM_EXTENSION_ARM_VM_IPA_SIZE))
-    let ipaBits: Int64
-    do throws(Errno) {
-      ipaBits = try kernel.control(
-        fd, KVM_REQUEST_CHECK_EXTENSION.number, extensionNumber)
-    } catch {
-      throw HostError(.einval, "vm_fd is no KVM VM: it knows no extensions")
-    }
-    guard ipaBits > 0 else {
-      throw HostError(.einval, "vm_fd is a KVM VM whose host is no arm64: it has no IPA size")
-    }
-    guard (try? kernel.control(fd, KVM_REQUEST_GET_API_VERSION.number, nil)) == nil else {
-      throw HostError(.einval, "vm_fd is /dev/kvm itself, not a KVM VM")
-    }
-  }
-
   private func makeVFIO() throws(HostError) {
     var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
     do throws(Errno) {
       try control(kernel, vm, KVM_REQUEST_CREATE_DEVICE.number, &argument)
       vfio = Int32(truncatingIfNeeded: argument.fd)
     } catch {
-      // A VM has one such device: it is the VMM's, which tells KVM of its devices by itself.
-      if error == .ebusy || error == .eexist { return }
+      // A VM has one such device: it is the VMM's, which tells KVM of its devices by itself. And a
+      // KVM that has none of the kind wants to know of no devices.
+      if error == .ebusy || error == .eexist || error == .enodev { return }
       throw HostError(error, trying: "make KVM's VFIO device (KVM_CREATE_DEVICE)")
     }
   }

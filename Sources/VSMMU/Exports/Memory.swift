@@ -19,23 +19,43 @@ extension MemoryError {
   }
 }
 
+/// Registers memory here and, where there is a host, in its address space: both or none.
+private func add(
+  _ device: Device, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
+  _ map: (HostSMMU, UnsafeMutableRawPointer) throws(HostError) -> Void
+) throws(Refusal) {
+  guard let host else { throw .invalid("host is NULL") }
+  do throws(MemoryError) {
+    try device.smmu.addMemory(address, length: length, host: host)
+  } catch {
+    throw error.refusal
+  }
+  guard let side = device.hostSide else { return }
+  do throws(HostError) { try map(side, host) } catch {
+    try? device.smmu.removeMemory(address)
+    throw error.refusal
+  }
+}
+
 @implementation @_cdecl("vsmmu_ram_add")
 public func vsmmu_ram_add(
   _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    guard let host else { throw .invalid("host is NULL") }
-    do throws(MemoryError) {
-      try device.smmu.addMemory(address, length: length, host: host)
-    } catch {
-      throw error.refusal
+    try add(device, address, length, host) { (side, memory) throws(HostError) in
+      try side.map(address, length: length, host: memory)
     }
-    guard let side = device.hostSide else { return }
-    do throws(HostError) {
-      try side.map(address, length: length, host: host)
-    } catch {
-      try? device.smmu.removeMemory(address)
-      throw error.refusal
+  }
+}
+
+@implementation @_cdecl("vsmmu_ram_add_file")
+public func vsmmu_ram_add_file(
+  _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
+  _ fd: Int32, _ offset: UInt64
+) -> Int32 {
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    try add(device, address, length, host) { (side, memory) throws(HostError) in
+      try side.map(address, length: length, file: fd, offset: offset)
     }
   }
 }

@@ -3,6 +3,7 @@
 # The contract with the kernel: the same calls on the emulated kernel, on what Linux answered when
 # its output was committed, and on Linux itself where a guest of it can be run here.
 . Tests/tools/check.sh
+. Tests/tools/guest.sh
 
 data=Tests/Data/contract
 out=$BUILD/test/contract
@@ -19,9 +20,9 @@ program() {
     -o "$out/$name" Tests/Contract/*.c "$@"
 }
 
-# The rows of logs, without what is said about them.
+# The rows of a log, without what is said about them.
 rows() {
-  grep -hv -e '^FAIL' -e '^boot:' -e ' passed, ' "$@"
+  grep -v -e '^FAIL' -e ' passed, ' "$1"
 }
 
 # emulated VERSION: each machine on the emulated kernel.
@@ -39,19 +40,19 @@ emulated() {
 differences() {
   awk -v OFS='\t' '
     { row = substr($0, 1, 65); sub(/ +$/, "", row); gsub(/  +/, " ", row) }
-    { answer = substr($0, 67) }
+    { answer = substr($0, 67); gsub(/  +/, " ", answer) }
     NR == FNR { real[row] = answer; next }
     { seen[row] = 1 }
     !(row in real) { print row, "none", answer }
     row in real && real[row] != answer { print row, real[row], answer }
     END { for (row in real) if (!(row in seen)) print row, real[row], "none" }
-  ' "$1" "$2" | sort
+  ' "$1" "$2" | LC_ALL=C sort
 }
 
 # Every difference is in the table with its reason, and the table has no others.
 explained() {
   differences "$data/linux-7.2.13.txt" "$data/emulated-7.2.txt" > "$out/differences"
-  tail -n +2 "$data/differences.tsv" | cut -f 1-3 | sort > "$out/explained"
+  tail -n +2 "$data/differences.tsv" | cut -f 1-3 | LC_ALL=C sort > "$out/explained"
   diff -u "$out/explained" "$out/differences"
 }
 
@@ -59,16 +60,9 @@ without_reason() {
   awk -F '\t' 'NF != 4 || $4 == ""' "$data/differences.tsv"
 }
 
-# in_guest MACHINE VARIABLE=VALUE...: what the program says, without what the guest says of itself.
-in_guest() {
-  machine=$1
-  shift
-  env LOG="$out/linux-$machine.log" "$@" \
-    timeout -k 1 200 "$vm/run-in-guest.sh" "$out/linux" -- "$machine" 2> "$out/guest.log"
-}
-
+# on_linux MACHINE VARIABLE=VALUE...
 on_linux() {
-  counted "Linux $1" in_guest "$@"
+  counted "Linux $1" in_guest "$out/linux" "$@"
   rows "$log" >> "$out/linux.txt"
 }
 
@@ -86,21 +80,12 @@ linux() {
   same "Linux says what is committed" "$data/linux-7.2.13.txt" "$out/linux.txt"
 }
 
-# The directory with the guest, if it is set up.
-guest() {
-  [ -e "${VSMMUV3_VM_DIR:-$HOME/.cache/vsmmuv3-vm}/kernel/Image" ] || return
-  for directory in ${VSMMUV3_VM:-} ../shared/vm ../../shared/vm; do
-    [ ! -x "$directory/run-in-guest.sh" ] || { echo "$directory"; return; }
-  done
-}
-
 ok "contract program" program emulated "${CC:-cc}" -ldl
 emulated 7.2
 emulated 7.3
 ok "each difference from Linux 7.2.13 is explained" explained
 empty "each explanation is one" without_reason
-vm=$(guest)
-if [ -n "$vm" ]; then
+if [ -n "$(guest_directory)" ]; then
   linux
 else
   skip "contract on Linux itself" "no guest is set up; the committed output is what is compared"

@@ -122,7 +122,7 @@ final class PhysicalSMMU {
     return slot.value
   }
 
-  func eachEntry(_ body: (StreamTableEntry) -> Void) { table.each(body) }
+  func eachEntry(_ body: (StreamTableSlot) -> Void) { table.each(body) }
 
   // MARK: Commands and events
 

@@ -66,10 +66,10 @@ final class StreamTable {
   }
 
   /// Every STE there is.
-  func each(_ body: (StreamTableEntry) -> Void) {
+  func each(_ body: (StreamTableSlot) -> Void) {
     func visit(_ pages: HostPages) {
       for offset in stride(from: 0, to: pages.bytes, by: Int(StreamTableEntry.bytes)) {
-        body(StreamTableSlot(pages.address + UInt64(offset)).value)
+        body(StreamTableSlot(pages.address + UInt64(offset)))
       }
     }
     if !isTwoLevel { visit(root) }

@@ -77,6 +77,8 @@ extension KernelDevice {
   ) throws(Errno) -> (viommu: KernelVIOMMU, stream: StreamID)? {
     guard hwpt.paging.smmu === hardware.smmu else { throw .einval }
     guard case .nested(let nested) = hwpt else { return nil }
+    // Stage 2 with a VM's VMID is for that VM alone.
+    if owner.kernel.version == .linked && hwpt.paging.vm !== vm { throw .einval }
     if let vdevice, vdevice.viommu === nested.viommu {
       return (nested.viommu, StreamID(truncatingIfNeeded: vdevice.virtualID))
     }

@@ -51,11 +51,11 @@ final class ObjectTable {
 
   var count: Int {
     var count = 0
-    forEach { _ in count += 1 }
+    each { _ in count += 1 }
     return count
   }
 
-  func forEach(_ body: (ObjectEntry) -> Void) {
+  func each(_ body: (ObjectEntry) -> Void) {
     for entry in entries {
       if let entry, entry.object != nil { body(entry) }
     }

@@ -43,7 +43,6 @@ final class VFIODeviceFile: File {
     guard let binding else { return }
     self.binding = nil
     binding.device.unbind()
-    device.block()
     binding.device.vm?.letGo()
     kernel.descriptors.drop(binding.owner)
   }
@@ -58,6 +57,7 @@ final class VFIODeviceFile: File {
       request.pointee.flags & ~UInt32(VFIO_BIND_TOKEN) == 0, request.pointee.iommufd >= 0,
       binding == nil
     else { throw .einval }
+    if request.pointee.flags != 0 { try Self.refuse(token: request.pointee) }
     guard let owner = try kernel.descriptors.file(request.pointee.iommufd).iommufd else {
       throw .ebadfd
     }
@@ -70,6 +70,13 @@ final class VFIODeviceFile: File {
     device.bound = bound
     binding = Binding(device: bound, owner: owner)
     request.pointee.out_devid = bound.id
+  }
+
+  /// Tokens are for virtual functions, which no device here is.
+  private static func refuse(token request: vfio_bind_iommufd) throws(Errno) {
+    let size = UInt32(MemoryLayout<vfio_bind_iommufd>.size)
+    guard request.argsz >= size, request.token_uuid_ptr != 0 else { throw .efault }
+    throw .einval
   }
 
   // MARK: Information

@@ -15,6 +15,11 @@ struct IOVAArea {
 
   var length: UInt64 { last &- first &+ 1 }
 
+  /// Pages are pinned as soon as there is a table to put them in.
+  func pin() throws(Errno) {
+    guard address != 0 else { throw file == nil ? .efault : .einval }
+  }
+
   func isAligned(to alignment: UInt64) -> Bool {
     (first | address | length) & (alignment &- 1) == 0
   }
@@ -30,14 +35,16 @@ final class MappedFile {
     self.length = length
   }
 
+  /// Any open file will do, until its pages are needed: the address of one that has none is 0.
   static func map(_ fd: Int32, _ offset: UInt64, _ length: UInt64) throws(Errno) -> MappedFile {
     let address = vsmmu_system_mmap(fd, offset, length)
-    if address >= 0 { return MappedFile(UInt64(address), length) }
-    // Whatever mmap(2) has against a file that is open, the kernel calls it no memory file.
-    throw address == Int64(-Errno.ebadf.code) ? .ebadf : .einval
+    guard address != Int64(-Errno.ebadf.code) else { throw .ebadf }
+    return MappedFile(address < 0 ? 0 : UInt64(address), length)
   }
 
-  deinit { _ = vsmmu_system_munmap(address, length) }
+  deinit {
+    if address != 0 { _ = vsmmu_system_munmap(address, length) }
+  }
 }
 
 /// Addresses that must stay free, or that alone may be chosen.

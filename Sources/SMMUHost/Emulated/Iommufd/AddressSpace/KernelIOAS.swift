@@ -78,8 +78,7 @@ extension KernelIOAS {
       first: first, last: first &+ (length &- 1), address: address, isReadable: readable,
       isWritable: writable, file: file)
     guard area.isAligned(to: alignment) else { throw .einval }
-    // Pages are pinned as soon as there is a table to put them in.
-    guard address != 0 || tables.isEmpty else { throw .efault }
+    if !tables.isEmpty { try area.pin() }
     areas.insert(area, at: index(from: first))
     for table in tables { table.map(area) }
     return first
@@ -189,7 +188,7 @@ extension KernelIOAS {
   /// A new page table: it can hold all that is mapped, and reaches no further than `reach`.
   func add(_ table: PagingHWPT, reach: UInt64) throws(Errno) {
     for area in areas where !area.isAligned(to: 4096) { throw .eaddrinuse }
-    for area in areas where area.address == 0 { throw .efault }
+    for area in areas { try area.pin() }
     if reach != .max {
       try reserve(IOVARange(first: reach + 1, last: .max), for: table)
     }

@@ -13,7 +13,7 @@ final class PagingHWPT: KernelObject {
   /// Made by the kernel for a device that was attached to an IOAS: goes with its last attachment.
   let isAutomatic: Bool
   /// Whose VMID a nest parent takes, on kernels that link them.
-  private let vm: VirtualMachine?
+  let vm: VirtualMachine?
   private let table: Stage2Table
   private(set) var vmid: VMID?
   private let fault: KernelFaultQueue?

@@ -86,6 +86,7 @@ extension IommufdFile {
     guard copy.length != .max, copy.dst_iova != .max, copy.src_iova != .max else {
       throw .eoverflow
     }
+    guard flags.isReadable || flags.isWritable else { throw .einval }
     let source = try objects.ioas(copy.src_ioas_id)
     var pieces: [IOVAArea] = []
     try source.forEachPiece(copy.src_iova, copy.length) { pieces.append($0) }
@@ -117,7 +118,7 @@ extension IommufdFile {
     let request = try UserStruct(argument, iommufd_ioas_change_process()).value
     guard request.reserved == 0 else { throw .eopnotsupp }
     var hasOthers = false
-    objects.forEach { entry in
+    objects.each { entry in
       guard case .ioas(let ioas) = entry else { return }
       if ioas.areas.contains(where: { $0.file == nil }) { hasOthers = true }
     }

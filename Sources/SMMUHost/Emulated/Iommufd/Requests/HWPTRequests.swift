@@ -8,7 +8,7 @@ extension IommufdFile {
     var request = try UserStruct(
       argument, iommufd_hwpt_alloc(), least: Int(IOMMUFD_HWPT_ALLOC_LEAST))
     let alloc = request.value
-    guard alloc.reserved == 0, alloc.reserved2 == 0 else { throw .eopnotsupp }
+    guard alloc.reserved == 0 else { throw .eopnotsupp }
     guard (alloc.data_type == IOMMUFD_HWPT_DATA_NONE) == (alloc.data_len == 0) else {
       throw .einval
     }
@@ -49,7 +49,7 @@ extension IommufdFile {
       throw .eopnotsupp
     }
     let needed = MemoryLayout<iommufd_hwpt_arm_smmuv3>.size
-    guard alloc.data_type == IOMMUFD_HWPT_DATA_ARM_SMMUV3, Int(alloc.data_len) >= needed else {
+    guard alloc.data_type == IOMMUFD_HWPT_DATA_ARM_SMMUV3, Int(alloc.data_len) == needed else {
       throw .einval
     }
     var data = iommufd_hwpt_arm_smmuv3()

@@ -7,9 +7,7 @@ extension IommufdFile {
     var request = try UserStruct(
       argument, iommufd_viommu_alloc(), least: Int(IOMMUFD_VIOMMU_ALLOC_LEAST))
     let alloc = request.value
-    guard alloc.flags == 0, alloc.reserved == 0, alloc.type != IOMMUFD_VIOMMU_TYPE_DEFAULT else {
-      throw .eopnotsupp
-    }
+    guard alloc.flags == 0, alloc.type != IOMMUFD_VIOMMU_TYPE_DEFAULT else { throw .eopnotsupp }
     let smmu = try objects.device(alloc.dev_id).hardware.smmu
     guard alloc.type == IOMMUFD_VIOMMU_TYPE_ARM_SMMUV3, smmu.canHaveVIOMMU else {
       throw .eopnotsupp

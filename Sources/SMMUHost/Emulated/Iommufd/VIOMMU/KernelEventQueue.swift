@@ -31,8 +31,8 @@ final class KernelEventQueue: KernelObject {
 
   /// Every event takes a sequence number, kept or not. What is lost shows as a header of its own,
   /// but only at the end: once another event follows, the gap in the numbers tells.
-  func append(_ record: EventRecord, losing: Bool) {
-    if losing || events.count == depth {
+  func append(_ record: EventRecord) {
+    if events.count == depth {
       lost = next
     } else {
       lost = nil
@@ -47,6 +47,7 @@ final class KernelEventQueue: KernelObject {
 
   /// As many whole records as fit; 0 where there is none, without waiting.
   func read(into data: UnsafeMutableRawPointer, count: Int) throws(Errno) -> Int {
+    guard count >= Self.headerBytes else { throw .einval }
     var done = 0
     var taken = 0
     defer { events.removeFirst(taken) }

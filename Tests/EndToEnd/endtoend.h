@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VMM and its guest in one program: the VMM puts an assigned device behind a vSMMU, the guest
+ * programs the vSMMU, and the device does DMA. On Linux with a real SMMU driver (built with -DREAL,
+ * the device is QEMU's edu), or on the emulated host; the steps are the same.
+ */
+#ifndef ENDTOEND_H
+#define ENDTOEND_H
+
+#include <vsmmuv3.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* --- Where it runs (platform_linux.c, platform_emulated.c) ----------------------------------- */
+
+bool platform_open(vsmmu_host_t **host);
+/* Asks for nothing of ours to be left: objects, files, pinned memory. */
+bool platform_is_clean(void);
+void platform_close(void);
+
+/* The path of device 0, which does DMA, or 1. */
+const char *platform_device(unsigned index);
+/* Device 0, open as `fd`, reads 4 bytes at `from` and writes them at `to`. It does not tell of
+ * aborts. */
+void platform_dma(int32_t fd, uint64_t from, uint64_t to);
+/* Until an event that was caused has come. */
+void platform_settle(void);
+
+/* --- Steps (main.c) --------------------------------------------------------------------------- */
+
+/* One line. */
+bool step(bool right, const char *what);
+/* The same with what it was, where that is wrong. */
+bool equal(uint64_t got, uint64_t want, const char *what);
+
+/* --- The guest (guest.c) ---------------------------------------------------------------------- */
+
+#define PAGE UINT64_C(0x1000)
+#define RAM UINT64_C(0x40000000)
+#define RAM_SIZE UINT64_C(0x400000)
+
+#define STREAM_TABLE (RAM + 0x00000)
+#define COMMANDS (RAM + 0x10000)
+#define EVENTS (RAM + 0x20000)
+#define CONTEXT (RAM + 0x30000)
+#define TABLES (RAM + 0x40000)
+#define OTHER_TABLES (RAM + 0x80000)
+#define SOURCE (RAM + 0x100000)
+#define TARGET (RAM + 0x101000)
+#define OTHER (RAM + 0x102000)
+
+#define STREAM 8u
+#define ASID UINT64_C(7)
+
+enum {
+	IDR3 = 0x0c, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44,
+	STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88, CMDQ_BASE = 0x90, CMDQ_PROD = 0x98,
+	CMDQ_CONS = 0x9c, EVENTQ_BASE = 0xa0, EVENTQ_PROD = 0x100a8, EVENTQ_CONS = 0x100ac,
+	GERROR = 0x60, GERRORN = 0x64,
+};
+enum { SMMUEN = 1, EVENTQEN = 4, CMDQEN = 8 };
+
+enum {
+	CFGI_STE = 0x03, CFGI_ALL = 0x04, CFGI_CD = 0x05, TLBI_NH_ALL = 0x10,
+	TLBI_NH_ASID = 0x11, TLBI_NH_VA = 0x12, TLBI_NH_VAA = 0x13, TLBI_NSNH_ALL = 0x30,
+	SYNC = 0x46,
+};
+enum { C_BAD_CD = 0x0a, F_TRANSLATION = 0x10 };
+
+struct guest {
+	vsmmu_t *vsmmu;
+	uint8_t *ram;
+	uint32_t produced, consumed; /* commands written, events read */
+	uint64_t free_table;
+};
+
+uint64_t read_register(struct guest *guest, uint64_t offset);
+void write_register(struct guest *guest, uint64_t offset, uint64_t value);
+
+/* Queues and an empty stream table: on. */
+void guest_start(struct guest *guest);
+/* The state of a guest that knows nothing yet. */
+void guest_forget(struct guest *guest);
+
+void command(struct guest *guest, uint64_t low, uint64_t high);
+/* A SYNC, and the queue runs. True if all is consumed and GERROR tells of no error. */
+bool sync_commands(struct guest *guest);
+
+void set_ste(struct guest *guest, uint32_t stream, uint64_t word0, uint64_t word1);
+/* CONTEXT with these tables. */
+void set_context(struct guest *guest, uint64_t tables);
+/* Stage 1 by CONTEXT: writes the STE and tells the SMMU. */
+bool set_stage1(struct guest *guest, uint32_t stream);
+bool set_bypass(struct guest *guest, uint32_t stream);
+bool set_abort(struct guest *guest, uint32_t stream);
+
+void map(struct guest *guest, uint64_t tables, uint64_t iova, uint64_t to);
+void unmap(struct guest *guest, uint64_t tables, uint64_t iova);
+bool invalidate_page(struct guest *guest, uint64_t iova);
+
+volatile uint64_t *at(struct guest *guest, uint64_t address);
+
+/* The oldest event that the guest was given; false if there is none. */
+bool take_event(struct guest *guest, uint64_t event[4]);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The emulated host of the library. */
+#ifndef REAL
+#include "endtoend.h"
+
+#include <vsmmuv3_emulated.h>
+
+#include <stdio.h>
+
+static vsmmu_emulated_t *emulated;
+
+bool platform_open(vsmmu_host_t **host)
+{
+	vsmmu_host_config config = {.size = sizeof(config)};
+	char message[200] = "";
+
+	if (!emulated && vsmmu_emulated_create(NULL, &emulated, message, sizeof(message)) != 0) {
+		printf("     %s\n", message);
+		return false;
+	}
+	config.emulated = emulated;
+	if (vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
+		return true;
+	printf("     %s\n", message);
+	return false;
+}
+
+bool platform_is_clean(void)
+{
+	vsmmu_emulated_counters left = {.size = sizeof(left)};
+	char message[200] = "";
+	int32_t violations = vsmmu_emulated_check(emulated, message, sizeof(message));
+
+	if (violations != 0)
+		printf("     %s\n", message);
+	return vsmmu_emulated_get_counters(emulated, &left) == 0 && !left.objects && !left.files &&
+	       !left.mappings && violations == 0;
+}
+
+void platform_close(void)
+{
+	vsmmu_emulated_destroy(emulated);
+	emulated = NULL;
+}
+
+const char *platform_device(unsigned index)
+{
+	return index ? "/dev/vfio/devices/vfio1" : "/dev/vfio/devices/vfio0";
+}
+
+void platform_dma(int32_t fd, uint64_t from, uint64_t to)
+{
+	vsmmu_access access = {.size = sizeof(access), .address = from};
+	vsmmu_result result = {.size = sizeof(result)};
+	/* A device whose read is aborted writes what it had. */
+	static uint32_t word;
+
+	(void)fd;
+	vsmmu_emulated_dma_read(emulated, 0, &access, &word, sizeof(word), &result);
+	access.address = to;
+	vsmmu_emulated_dma_write(emulated, 0, &access, &word, sizeof(word), &result);
+}
+
+void platform_settle(void)
+{
+}
+#endif

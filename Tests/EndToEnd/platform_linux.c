@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Linux with a real SMMU driver. EDU and NVME hold the PCI addresses of VFIO devices. */
+#ifdef REAL
+#include "../Contract/edu.h"
+#include "endtoend.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static unsigned files_before;
+
+static unsigned entries(const char *path)
+{
+	DIR *directory = opendir(path);
+	unsigned count = 0;
+
+	while (directory && readdir(directory))
+		count++;
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+bool platform_open(vsmmu_host_t **host)
+{
+	vsmmu_host_config config = {.size = sizeof(config)};
+	char message[200] = "";
+
+	files_before = entries("/proc/self/fd");
+	if (vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
+		return true;
+	printf("     %s\n", message);
+	return false;
+}
+
+/* Memory that the kernel has pinned for the devices, in KiB. */
+static unsigned long pinned(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	unsigned long kib = 0;
+	char line[200];
+
+	while (status && fgets(line, sizeof(line), status))
+		sscanf(line, "VmPin: %lu", &kib);
+	if (status)
+		fclose(status);
+	return kib;
+}
+
+bool platform_is_clean(void)
+{
+	return pinned() == 0 && entries("/proc/self/fd") == files_before;
+}
+
+void platform_close(void)
+{
+}
+
+const char *platform_device(unsigned index)
+{
+	static char path[2][300];
+	const char *address = getenv(index ? "NVME" : "EDU");
+	char *it = path[index];
+	DIR *directory;
+
+	snprintf(it, sizeof(path[0]), "/sys/bus/pci/devices/%.100s/vfio-dev",
+		 address ? address : "none");
+	directory = opendir(it);
+	for (struct dirent *e; directory && (e = readdir(directory));)
+		if (strncmp(e->d_name, "vfio", 4) == 0)
+			snprintf(it, sizeof(path[0]), "/dev/vfio/devices/%.200s", e->d_name);
+	if (directory)
+		closedir(directory);
+	return it;
+}
+
+void platform_dma(int32_t fd, uint64_t from, uint64_t to)
+{
+	edu_copy(fd, from, to);
+}
+
+void platform_settle(void)
+{
+	usleep(100000);
+}
+#endif

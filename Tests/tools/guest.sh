@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# Sourced by the checks that run programs on a real kernel: Linux for arm64 with iommufd and an
+# SMMUv3, in QEMU. VSMMUV3_VM names the directory with its scripts.
+
+# Prints that directory, if the guest is set up.
+guest_directory() {
+  [ -e "${VSMMUV3_VM_DIR:-$HOME/.cache/vsmmuv3-vm}/kernel/Image" ] || return
+  command -v aarch64-linux-gnu-gcc > /dev/null || return
+  for directory in ${VSMMUV3_VM:-} ../shared/vm ../../shared/vm; do
+    [ ! -x "$directory/run-in-guest.sh" ] || { echo "$directory"; return; }
+  done
+}
+
+# in_guest PROGRAM WORD VARIABLE=VALUE...: runs PROGRAM WORD there and prints what it prints. What
+# the guest says of itself is in logs beside the program.
+in_guest() {
+  program=$1
+  word=$2
+  shift 2
+  env LOG="$PWD/$program-$word.console" "$@" \
+    timeout -k 1 300 "$(guest_directory)/run-in-guest.sh" "$program" -- "$word" \
+    2> "$program-$word.guest"
+}
