@@ -32,6 +32,8 @@ static void put(struct vm *vm, uint64_t low, uint64_t high)
 		drain_failures();
 		driver_settle(vm);
 	}
+	tell("VM %llu, command %#llx %#llx", (unsigned long long)vm->serial, (unsigned long long)low,
+	     (unsigned long long)high);
 	queue(&vm->guest, low, high);
 	vm->ends_with_sync = (low & 0xff) == SYNC;
 	/* With a CMD_SYNC, what failed when registers changed is tried again. */
@@ -163,6 +165,15 @@ void driver_settle(struct vm *vm)
 
 /* Tables. */
 
+static void tell_map(struct vm *vm, unsigned space, unsigned slot)
+{
+	const struct cell *cell = &vm->model.slots[space][slot];
+
+	tell("VM %llu, space %u, slot %u (%#llx): %#llx, stale %#llx", (unsigned long long)vm->serial,
+	     space, slot, (unsigned long long)slot_address(slot), (unsigned long long)cell->now,
+	     (unsigned long long)cell->stale);
+}
+
 static void become(struct cell *cell, uint64_t value, uint64_t never_cached)
 {
 	if (cell->now != value)
@@ -187,6 +198,7 @@ void driver_map(struct vm *vm)
 			map(&vm->guest, tables(space), slot_address(slot), to, PAGE1);
 			become(cell, WRITABLE(page), ABORTED);
 		}
+		tell_map(vm, space, slot);
 	}
 }
 
@@ -213,7 +225,9 @@ static void invalidate_range(struct vm *vm, unsigned space)
 		cover_slots(vm, space, 0, SLOTS - 1);
 		return;
 	}
-	/* Without a hint a range of one page is what older drivers sent. */
+	/* A range of one page without a hint is illegal (4.4.1.1). */
+	if (count == 1)
+		hint = 3;
 	put(vm, low, slot_address(4) | 1 << 10 | hint << 8 | (hint != 0));
 	cover_slots(vm, space, 4, 4 + count - 1);
 }
@@ -441,7 +455,6 @@ void driver_nonsense(struct vm *vm)
 		if (chance(50))
 			low &= UINT64_C(0xf000ffff0), low |= asid(0) << 48;
 		low = (low & ~UINT64_C(0xff)) | opcode;
-		tell("%#llx %#llx", (unsigned long long)low, (unsigned long long)high);
 		put(vm, low, high);
 	}
 	show(vm);

@@ -42,6 +42,7 @@ struct HostEvents {
     if isOn && fd >= 0 && depth == self.log2Depth { return }
     disable(iommufd)
     guard isOn else { return }
+    destroy(iommufd)
     let made = try iommufd.allocateEventQueue(viommu, depth: 1 << UInt32(depth))
     (queue, fd, self.log2Depth) = (made.id, made.fd, depth)
     sequence = 0
@@ -53,8 +54,19 @@ struct HostEvents {
     if epoll >= 0 { vsmmu_system_epoll_forget(epoll, fd) }
     // The open file holds the object.
     try? iommufd.kernel.close(fd)
-    try? iommufd.destroy(queue)
-    (queue, fd) = (0, -1)
+    fd = -1
+    destroy(iommufd)
+  }
+
+  /// One that the kernel keeps is tried again: a vIOMMU has no second one.
+  private mutating func destroy(_ iommufd: IOMMUFD) {
+    guard queue != 0 else { return }
+    do throws(Errno) {
+      try iommufd.destroy(queue)
+      queue = 0
+    } catch {
+      if error == .enoent { queue = 0 }
+    }
   }
 
   /// Reads what is there, once around the queue at most; `each` gets the records, the result is how

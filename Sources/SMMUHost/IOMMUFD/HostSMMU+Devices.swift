@@ -85,11 +85,15 @@ extension HostSMMU {
       throw HostError(.einval, "the device is behind an IOMMU that is no Arm SMMUv3")
     }
     let isFirst = objects == nil
-    // All devices have the same physical SMMU, so these say the same each time.
-    repeatsInvalidations =
-      information.registers.flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
-    hostStalls = UInt64(information.registers.idr.0)[IDR0.stallModel.high, IDR0.stallModel.low] == 0
-    if isFirst { objects = try makeObjects(for: candidate.id) }
+    if isFirst {
+      objects = try makeObjects(for: candidate.id)
+      // Of the physical SMMU, which all later devices must have too.
+      let stallModel = UInt64(information.registers.idr.0)[
+        IDR0.stallModel.high, IDR0.stallModel.low]
+      hostStalls = stallModel == 0
+      repeatsInvalidations =
+        information.registers.flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
+    }
     do throws(HostError) {
       let vdevice = try makeVDevice(stream, candidate.id)
       do throws(HostError) {
