@@ -71,6 +71,8 @@ extension HostSMMU {
   func release(_ device: AssignedDevice) {
     do throws(Errno) { try iommufd.detach(device.fd) } catch {
       fail(error, "detach a device that goes away", stream: device.stream)
+      // The caller's file stays open, and with it the attachment: to what lets no DMA pass.
+      if let objects { try? iommufd.attach(device.fd, to: objects.abort) }
     }
     if device.nested != 0 { give(back: device.nested, "nested HWPT") }
     if device.vdevice != 0 { give(back: device.vdevice, "vDEVICE") }
