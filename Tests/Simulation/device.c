@@ -110,6 +110,7 @@ void device_attach_step(struct vm *vm)
 			EOPNOTSUPP, ENOSPC, EBUSY);
 	tell("device %u as stream %u%s: %lld", device, stream, config.flags ? ", by file" : "",
 	     (long long)result);
+	*(result ? &totals.refusals : &totals.attachments) += 1;
 	if (result != 0) {
 		/* Only closing it ends that it is bound. */
 		if (config.flags)
@@ -162,7 +163,8 @@ void device_detach_step(struct vm *vm)
 		return;
 	}
 	device = vm->assigned[stream] - 1;
-	SUCCEEDS(api.vsmmu_device_detach(vm->guest.vsmmu, stream));
+	if (ANSWER(api.vsmmu_device_detach(vm->guest.vsmmu, stream), ENOENT) != 0)
+		return;
 	tell("device %u, stream %u", device, stream);
 	forget_device(vm, stream);
 	expect_gone(device);
@@ -207,6 +209,6 @@ void device_reset_step(struct vm *vm)
 	if (stream == STREAMS)
 		return;
 	effective_codes(vm, before);
-	SUCCEEDS(api.vsmmu_device_reset(vm->guest.vsmmu, stream));
+	(void)ANSWER(api.vsmmu_device_reset(vm->guest.vsmmu, stream), ENOENT);
 	note_lag(vm, failures, before);
 }

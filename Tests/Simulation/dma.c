@@ -75,6 +75,8 @@ static void check_read(struct vm *vm, unsigned stream, unsigned slot)
 	vsmmu_result result = transfer(vm, stream, slot_address(slot), &value, false);
 	unsigned page = value & 0xff;
 
+	totals.passes += result.kind == VSMMU_RESULT_OK;
+	totals.aborts += result.kind == VSMMU_RESULT_ABORT;
 	if (result.kind == VSMMU_RESULT_ABORT) {
 		if (!(may & ABORTED))
 			violation("VM %llu's %s stream %u aborts at slot %u, event %#x, may %#llx",
@@ -183,6 +185,7 @@ void take_events(struct vm *vm)
 	while (take_event(&vm->guest, event)) {
 		uint64_t stream = event[0] >> 32;
 
+		totals.events++;
 		if (stream >= STREAMS || (stream >= EMULATED && stream < FIRST_ASSIGNED))
 			violation("an event of stream %llu", (unsigned long long)stream);
 	}

@@ -34,6 +34,9 @@ static void put(struct vm *vm, uint64_t low, uint64_t high)
 	}
 	queue(&vm->guest, low, high);
 	vm->ends_with_sync = (low & 0xff) == SYNC;
+	/* With a CMD_SYNC, what failed when registers changed is tried again. */
+	for (unsigned stream = 0; vm->ends_with_sync && stream < STREAMS; stream++)
+		vm->model.streams[stream].healing = true;
 }
 
 /* Everything before the CMD_SYNC is done. */
@@ -76,14 +79,17 @@ static void look(struct vm *vm)
 			if ((consumer & QUEUE_MASK) != load64(&vm->guest, COMMANDS - 8))
 				violation("the queue stops at %#llx without an error",
 					  (unsigned long long)consumer);
-			if (vm->ends_with_sync)
+			if (vm->ends_with_sync) {
+				totals.syncs++;
 				done(vm);
+			}
 			return;
 		}
 		switch (consumer >> 24) {
 		case 1:
 			if (rounds > 300)
 				violation("CERROR_ILL again and again");
+			totals.illegal++;
 			consumer &= QUEUE_MASK >> 1;
 			store64(&vm->guest, COMMANDS + consumer * 16, SYNC);
 			store64(&vm->guest, COMMANDS + consumer * 16 + 8, 0);
@@ -93,6 +99,7 @@ static void look(struct vm *vm)
 			if (!failures_ordered() && !vm->stopped)
 				violation("the host failed, and nobody ordered it: %s",
 					  vm->guest.log);
+			totals.stops++;
 			tell("the queue is stopped");
 			vm->stopped = true;
 			return;
@@ -165,12 +172,12 @@ static void become(struct cell *cell, uint64_t value, uint64_t never_cached)
 
 void driver_map(struct vm *vm)
 {
-	for (unsigned n = 1 + below(4); n > 0; n--) {
+	for (unsigned n = 1 + below(8); n > 0; n--) {
 		unsigned space = below(SPACES), slot = below(SLOTS), page = below(PAGES);
 		struct cell *cell = &vm->model.slots[space][slot];
 		uint64_t to = DATA + page * UINT64_C(4096);
 
-		if (chance(30)) {
+		if (chance(25)) {
 			unmap(&vm->guest, tables(space), slot_address(slot));
 			become(cell, ABORTED, ABORTED);
 		} else if (chance(20)) {
@@ -249,9 +256,13 @@ void driver_invalidate(struct vm *vm)
 
 /* Structures. */
 
-static unsigned some_stream(void)
+static unsigned some_stream(struct vm *vm)
 {
-	unsigned stream = below(EMULATED + STREAMS - FIRST_ASSIGNED);
+	unsigned stream = below(STREAMS);
+
+	if (stream >= FIRST_ASSIGNED && vm->assigned[stream])
+		return stream;
+	stream = below(EMULATED + STREAMS - FIRST_ASSIGNED);
 
 	return stream < EMULATED ? stream : stream - EMULATED + FIRST_ASSIGNED;
 }
@@ -345,7 +356,7 @@ static void configure_in_steps(struct vm *vm, unsigned stream, codes ste, unsign
 
 void driver_configure(struct vm *vm)
 {
-	unsigned stream = some_stream(), space = below(SPACES);
+	unsigned stream = some_stream(vm), space = below(SPACES);
 	codes ste = chance(65) ? ANY_TRANSLATION : chance(50) ? BYPASSES : ABORTS;
 
 	if (!vm->model.started)
@@ -368,7 +379,7 @@ void driver_configure(struct vm *vm)
 
 void driver_context(struct vm *vm)
 {
-	unsigned stream = some_stream();
+	unsigned stream = some_stream(vm);
 
 	if (!vm->model.started)
 		return;
@@ -388,7 +399,7 @@ void driver_context(struct vm *vm)
 
 void driver_forget(struct vm *vm)
 {
-	unsigned stream = some_stream(), log2 = 1 + below(4);
+	unsigned stream = some_stream(vm), log2 = 1 + below(4);
 
 	if (!vm->model.started)
 		return;
@@ -452,6 +463,8 @@ void driver_start(struct vm *vm)
 	if (vm->model.started)
 		return;
 	effective_codes(vm, before);
+	for (unsigned i = 0; i < 6; i++)
+		driver_map(vm);
 	store64(&vm->guest, COMMANDS - 8, 0);
 	guest_start(&vm->guest);
 	vm->model.started = vm->model.on = true;
@@ -463,6 +476,8 @@ void driver_start(struct vm *vm)
 		show(vm);
 		driver_sync(vm);
 	}
+	for (unsigned i = 0; i < 4; i++)
+		driver_configure(vm);
 }
 
 void driver_registers(struct vm *vm)
@@ -523,6 +538,7 @@ void driver_broadcast(struct vm *vm)
 		first = slot;
 		last = slot + count - 1;
 	}
+	totals.broadcasts += vm->btm;
 	SUCCEEDS(api.vsmmu_emulated_tlbi(world.emulated, (uint32_t)vm->cpu, &op));
 	SUCCEEDS(api.vsmmu_dvm(vm->guest.vsmmu, &op));
 	if (op.kind < VSMMU_DVM_IPA)

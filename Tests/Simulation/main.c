@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 struct world world;
+struct totals totals;
 static jmp_buf end_of_run;
 
 /* Words. */
@@ -221,6 +222,7 @@ static void one_step(void)
 		create_step(NULL);
 	else
 		steps[i].run(vm);
+	totals.steps++;
 	check_host();
 }
 
@@ -244,6 +246,31 @@ static bool run(uint64_t seed, unsigned count)
 	world.what = "close";
 	world_close();
 	return true;
+}
+
+/* Returns whether each kind of thing happened at all, if there were runs enough. */
+static bool tell_totals(uint64_t runs)
+{
+	const struct { const char *name; uint64_t count; } all[] = {
+		{ "steps", totals.steps }, { "DMAs", totals.passes }, { "DMAs aborted", totals.aborts },
+		{ "CMD_SYNCs", totals.syncs }, { "CPU TLBIs", totals.broadcasts },
+		{ "failures ordered", totals.failures }, { "queues stopped", totals.stops },
+		{ "commands illegal", totals.illegal }, { "attachments", totals.attachments },
+		{ "refused", totals.refusals }, { "events", totals.events },
+		{ "lost", totals.lost }, { "restored", totals.restores },
+		{ "rollovers", totals.rollovers }, { "pins refused", totals.unpinnable },
+	};
+	bool complete = true;
+
+	printf(">");
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		printf("%s %llu %s", i ? "," : "", (unsigned long long)all[i].count, all[i].name);
+		complete = complete && (all[i].count > 0 || runs < 500);
+	}
+	printf("\n");
+	if (!complete)
+		printf("FAIL something never happened\n");
+	return complete;
 }
 
 int main(int argc, char **argv)
@@ -279,6 +306,8 @@ int main(int argc, char **argv)
 			       (unsigned long long)seed, (unsigned long long)(first + count - 1));
 		}
 	}
+	if (!tell_totals(passed + failed))
+		failed++;
 	printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
 	return failed != 0 || passed == 0;
 }

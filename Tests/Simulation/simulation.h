@@ -113,6 +113,13 @@ struct world {
 
 extern struct world world;
 
+/* What all runs together came to: a simulation that never gets there proves nothing. */
+struct totals {
+	uint64_t steps, passes, aborts, syncs, stops, illegal, attachments, refusals, broadcasts,
+		 events, lost, restores, rollovers, unpinnable, failures;
+};
+extern struct totals totals;
+
 /* main.c */
 _Noreturn void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));

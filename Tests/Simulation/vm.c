@@ -95,7 +95,11 @@ void vm_destroy(struct vm *vm)
 {
 	bool files_first = chance(30);
 
+	vsmmu_host_counters counters = { .size = sizeof(counters) };
+
 	tell("VM %llu", (unsigned long long)vm->serial);
+	SUCCEEDS(api.vsmmu_get_host_counters(vm->guest.vsmmu, &counters));
+	totals.lost += counters.events_lost;
 	if (files_first)
 		vm_close_fd(vm);
 	if (files_first && chance(50))
@@ -159,10 +163,33 @@ static void forget_the_past(struct model *model)
 	}
 }
 
+/* Where the host failed to empty its caches, they have what they had. */
+static void remember(struct vm *vm, uint64_t failures, const struct model *old)
+{
+	if (host_failures(vm) == failures)
+		return;
+	for (unsigned space = 0; space < SPACES; space++)
+		for (unsigned slot = 0; slot < SLOTS; slot++) {
+			const struct cell *was = &old->slots[space][slot];
+
+			vm->model.slots[space][slot].stale =
+				(was->now | was->stale | was->covered) & ~ABORTED;
+		}
+	for (unsigned stream = 0; stream < STREAMS; stream++) {
+		const struct cell *was = &old->streams[stream].codes;
+
+		vm->model.streams[stream].codes.stale =
+			(was->now | was->stale | was->covered) & ANY_TRANSLATION;
+		/* A CFGI_CD alone is not enough for what an STE may have been. */
+		vm->model.streams[stream].ste_dirty = true;
+	}
+}
+
 void vm_reset_step(struct vm *vm)
 {
 	codes before[STREAMS];
 	uint64_t failures = host_failures(vm);
+	struct model old = vm->model;
 
 	effective_codes(vm, before);
 	SUCCEEDS(api.vsmmu_reset(vm->guest.vsmmu));
@@ -170,6 +197,7 @@ void vm_reset_step(struct vm *vm)
 	vm->model.started = vm->model.on = false;
 	vm->model.gbpa_aborts = vm->reset_aborts != 0;
 	vm->stopped = false;
+	remember(vm, failures, &old);
 	note_lag(vm, failures, before);
 	dma_all(vm);
 	if (chance(80))
@@ -198,15 +226,18 @@ void vm_restore_step(struct vm *vm)
 {
 	codes before[STREAMS];
 	uint64_t failures = host_failures(vm);
+	struct model old = vm->model;
 
 	if (!vm->saved.valid)
 		return;
 	effective_codes(vm, before);
 	memcpy(vm->guest.ram, vm->saved.ram, RAM_SIZE);
 	SUCCEEDS(api.vsmmu_restore(vm->guest.vsmmu, vm->saved.state, vm->saved.size));
+	totals.restores++;
 	vm->model = vm->saved.model;
 	forget_the_past(&vm->model);
 	vm->stopped = false;
+	remember(vm, failures, &old);
 	note_lag(vm, failures, before);
 	dma_all(vm);
 }

@@ -15,20 +15,23 @@ static const uint32_t smmu_flags[] = {
 	VSMMU_EMULATED_NO_FWB, VSMMU_EMULATED_NO_NESTING,
 };
 static const char *const smmu_features[] = {
-	NULL, NULL, NULL, NULL, "RIL=0", "SSIDSIZE=0", "GRAN16K=0 GRAN64K=0", "ASID16=0", "BTM=0",
+	NULL, NULL, NULL, NULL, NULL, NULL, "RIL=0", "SSIDSIZE=0", "GRAN16K=0 GRAN64K=0", "ASID16=0", "BTM=0",
 };
 #define ONE_OF(array) ((array)[below(sizeof(array) / sizeof((array)[0]))])
 
 static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		      vsmmu_emulated_device *devices)
 {
-	static const uint32_t cpus[] = { 1, 4, 4, 128, 254, 300 };
-	unsigned smmu_count = 1 + below(2);
+	static const uint32_t cpus[] = { 1, 4, 4, 4, 64, 128, 128, 254, 300 };
+	unsigned smmu_count = 1 + below(2), kernel = chance(60) ? VSMMU_EMULATED_LINKED : below(2);
 
 	memset(smmus, 0, 2 * sizeof(*smmus));
 	for (unsigned i = 0; i < smmu_count; i++) {
 		smmus[i].size = sizeof(smmus[i]);
-		smmus[i].flags = ONE_OF(smmu_flags);
+		smmus[i].flags = chance(60) ? 0 : ONE_OF(smmu_flags);
+		/* A kernel that does not tell of the erratum cannot be served. */
+		if (kernel == VSMMU_EMULATED_LINUX_7_2)
+			smmus[i].flags &= ~VSMMU_EMULATED_REPEAT;
 		smmus[i].features = ONE_OF(smmu_features);
 		smmus[i].extra_idr0 = chance(30) ? 2u << 6 | 1u << 10 : 0;
 	}
@@ -41,7 +44,7 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 	}
 	*config = (vsmmu_emulated_config) {
 		.size = sizeof(*config),
-		.kernel = chance(60) ? VSMMU_EMULATED_LINKED : below(2),
+		.kernel = kernel,
 		.smmus = smmus, .devices = devices,
 		.smmu_count = smmu_count, .device_count = world.device_count,
 		.cpus = ONE_OF(cpus), .vmid_bits = chance(70) ? 8 : 16,
@@ -119,6 +122,8 @@ void world_close(void)
 	if (left.objects || left.files || left.mappings || left.pins)
 		violation("%u objects, %u files, %u mappings, %u pins are left", left.objects,
 			  left.files, left.mappings, left.pins);
+	totals.rollovers += left.rollovers;
+	totals.unpinnable += left.pin_failures;
 	api.vsmmu_emulated_destroy(world.emulated);
 }
 
@@ -137,6 +142,7 @@ void order_failure(void)
 
 	if (world.order_count == ORDERS)
 		drain_failures();
+	totals.failures++;
 	SUCCEEDS(api.vsmmu_emulated_fail(world.emulated, request, nth, failure_errors[error], done));
 	tell("request %#x, call %u: errno %d, %u done", request, nth, failure_errors[error], done);
 	world.orders[world.order_count].request = request;

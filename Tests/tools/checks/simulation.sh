@@ -22,10 +22,9 @@ half() {
   echo "$?" > "$out-$1.status"
 }
 
-# The last word of a half, and what it did, for the reader of the log.
+# What a half came to.
 told() {
-  sed -n '/^> /p' "$out-$1.txt" | tail -n 3
-  grep -v '^> ' "$out-$1.txt"
+  grep -v '^> seeds' "$out-$1.txt"
   return "$(cat "$out-$1.status")"
 }
 
@@ -34,8 +33,8 @@ half first "$seed" $((runs / 2)) &
 first=$!
 half second $((seed + runs / 2)) $((runs - runs / 2)) &
 second=$!
-tail -n +1 -f --pid=$first "$out-first.txt" 2> /dev/null | grep --line-buffered '^> ' &
 wait $first $second
 counted "seeds from $seed" told first
 counted "seeds from $((seed + runs / 2))" told second
+grep -h '^> [0-9]' "$out-first.txt" "$out-second.txt"
 finish
