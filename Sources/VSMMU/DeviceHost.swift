@@ -54,18 +54,18 @@ extension Device {
     }
   }
 
+  func detach(_ stream: StreamID) throws(Refusal) {
+    try hosted { () throws(HostError) in try requireHost().detachDevice(stream) }
+    // The next one may be of another host.
+    if hostSide?.deviceCount == 0 { hosts = [] }
+  }
+
   func renumber(_ stream: StreamID, to other: StreamID) throws(Refusal) {
     guard !streams.contains(other) else {
       throw Refusal(
         -Errno.eexist.code, Sentence("the other StreamID was given to vsmmu_stream_add"))
     }
     try hosted { () throws(HostError) in try requireHost().renumberDevice(stream, to: other) }
-  }
-
-  func detach(_ stream: StreamID) throws(Refusal) {
-    try hosted { () throws(HostError) in try requireHost().detachDevice(stream) }
-    // The next one may be of another host.
-    if hostSide?.deviceCount == 0 { hosts = [] }
   }
 
   // MARK: ID registers
