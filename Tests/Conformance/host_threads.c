@@ -359,7 +359,7 @@ static void threads_of_cpus(void)
 	start(&workers[2], &hosted, guest, 2, plugged_device);
 	start(&workers[3], &hosted, NULL, 0, other_vms);
 	for (int round = 1; round < ROUNDS || !are_busy(workers, 4) ||
-	     emulated_counters(&hosted).rollovers < 2; round++) {
+	     emulated_counters(&hosted).rollovers < 1; round++) {
 		move_page(guest, round);
 		broadcast(&hosted, round);
 		store64(guest, place(round + 1), POISON);

@@ -13,6 +13,9 @@ struct HostEvents {
   /// The number that the next record should have.
   private var sequence: UInt32 = 0
 
+  /// The kernel has a queue for it.
+  var isOn: Bool { fd >= 0 }
+
   /// The kernel takes no more.
   private static var most: Int { 19 }
   private static var bufferBytes: Int { 4096 }

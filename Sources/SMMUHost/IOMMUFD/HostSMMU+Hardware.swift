@@ -55,6 +55,7 @@ extension HostSMMU: Hardware {
     for index in devices.indices where devices[index].current == nil {
       if !follow(index) { isDone = false }
     }
+    if smmu.eventQueue.isOn && !events.isOn { eventQueueChanged() }
     return flush() && isDone
   }
 
