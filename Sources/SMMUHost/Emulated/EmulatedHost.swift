@@ -6,8 +6,8 @@ import SMMUSpec
 /// A host in this process: the system calls of Linux on arm64 with iommufd, VFIO and KVM, over
 /// physical SMMUs and devices that are emulated. Any thread may call.
 ///
-/// One lock is around all of the kernel. DMA does not take it: it is as concurrent with system calls
-/// as the hardware is.
+/// One lock is around all of the kernel. DMA does not take it: it is as concurrent with system
+/// calls as the hardware is.
 public final class EmulatedHost {
   let kernel: EmulatedKernelState
   private let mutex: Mutex
@@ -76,9 +76,10 @@ extension EmulatedHost: Kernel {
   private func partly(
     _ file: File, _ argument: UnsafeMutableRawPointer, _ done: UInt32
   ) throws(Errno) {
-    let request = argument.assumingMemoryBound(to: iommufd_hwpt_invalidate.self)
-    request.pointee.entry_num = min(done, request.pointee.entry_num)
-    guard request.pointee.entry_num > 0 else { return }
+    let place = 24  // entry_num
+    let asked = argument.loadUnaligned(fromByteOffset: place, as: UInt32.self)
+    argument.storeBytes(of: min(done, asked), toByteOffset: place, as: UInt32.self)
+    guard done > 0, asked > 0 else { return }
     _ = try file.control(IOMMUFD_HWPT_INVALIDATE.number, argument)
   }
 
