@@ -97,33 +97,3 @@ import Testing
     #expect(bench.base.host.check().count == 0)
   }
 }
-
-@Suite struct FaultOrderTests {
-  @Test("The nth ioctl of a kind fails once, and carries nothing out")
-  func nth() {
-    let bench = EmulatedBench(.linux73)
-    bench.host.fail(IOMMUFD_IOAS_ALLOC.number, nth: 2, .enomem, done: 0)
-    bench.host.fail(0, nth: 4, .eio, done: 0)
-    var request = iommufd_ioas_alloc()
-    #expect(bench.iommu(IOMMUFD_IOAS_ALLOC, &request) == 0)
-    #expect(bench.iommu(IOMMUFD_IOAS_ALLOC, &request) == -12)
-    #expect(bench.iommu(IOMMUFD_IOAS_ALLOC, &request) == 0)
-    #expect(bench.iommu(IOMMUFD_IOAS_ALLOC, &request) == -5)
-    #expect(bench.iommu(IOMMUFD_IOAS_ALLOC, &request) == 0)
-    #expect(bench.host.counters.objects == 3)
-  }
-
-  @Test("An invalidation that is to fail carries some entries out, and says how many")
-  func partly() {
-    let bench = NestedBench(.linux73, virtualID: 8)
-    bench.base.host.fail(IOMMUFD_HWPT_INVALIDATE.number, nth: 1, .etimedout, done: 2)
-    let before = bench.base.host.counters.commands
-    let commands = Array(repeating: CommandWords(0x10, 0), count: 5)
-    #expect(bench.base.invalidate(bench.viommu, commands) == (-110, 2))
-    // Two of them and the CMD_SYNC.
-    #expect(bench.base.host.counters.commands == before + 3)
-    #expect(bench.base.invalidate(bench.viommu, commands) == (0, 5))
-    bench.base.host.fail(IOMMUFD_HWPT_INVALIDATE.number, nth: 1, .eio, done: 0)
-    #expect(bench.base.invalidate(bench.viommu, commands) == (-5, 0))
-  }
-}
