@@ -60,6 +60,14 @@ extension Device {
     if hostSide?.deviceCount == 0 { hosts = [] }
   }
 
+  func renumber(_ stream: StreamID, to other: StreamID) throws(Refusal) {
+    guard !streams.contains(other) else {
+      throw Refusal(
+        -Errno.eexist.code, Sentence("the other StreamID was given to vsmmu_stream_add"))
+    }
+    try hosted { () throws(HostError) in try requireHost().renumberDevice(stream, to: other) }
+  }
+
   // MARK: ID registers
 
   /// What is asked for: to link a VM is to ask for broadcast TLB maintenance.

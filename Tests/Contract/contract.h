@@ -34,6 +34,9 @@ struct system {
 	void (*dma)(int32_t fd, uint64_t from, uint64_t to);
 	/* An event may take its time. */
 	void (*pause)(void);
+	/* The SMMU raises CERROR_ILL for reserved encodings of ranges, IHI 0070 G.b 4.4.1.1; QEMU's
+	 * does not. */
+	bool refuses_reserved_ranges;
 };
 
 extern struct system sys;

@@ -108,7 +108,7 @@ bool system_open(int argc, char **argv)
 	};
 	const vsmmu_emulated_smmu smmu = {
 		.size = sizeof(smmu), .flags = lacks[machine],
-		.features = "BTM=0, OAS=4, SSIDSIZE=0, ATS=0",
+		.features = "OAS=4, SSIDSIZE=0, ATS=0",
 	};
 	const vsmmu_emulated_smmu smmus[2] = {smmu, smmu};
 	const vsmmu_emulated_device devices[3] = {
@@ -132,6 +132,7 @@ bool system_open(int argc, char **argv)
 	sys = (struct system){
 		emulated_open, emulated_close, emulated_ioctl, emulated_read, emulated_write,
 		emulated_poll, emulated_dup, emulated_device, emulated_dma, emulated_pause,
+		true,
 	};
 	if (api.create(&config, &host, message, sizeof(message)) == 0)
 		return true;

@@ -87,7 +87,7 @@ bool system_open(int argc, char **argv)
 	(void)argc, (void)argv;
 	sys = (struct system){
 		linux_open, linux_close, linux_ioctl, linux_read, linux_write, linux_poll,
-		linux_dup, linux_device, edu_copy, linux_pause,
+		linux_dup, linux_device, edu_copy, linux_pause, false,
 	};
 	if (uname(&name))
 		return false;

@@ -124,7 +124,7 @@ bool set_abort(struct guest *guest, uint32_t stream)
 	return sync_commands(guest);
 }
 
-/* --- Translation tables: 4 KiB granule, four levels -------------------------------------------- */
+/* --- Translation tables: 4 KiB granule, four levels ------------------------------------------ */
 
 static volatile uint64_t *leaf(struct guest *guest, uint64_t table, uint64_t iova)
 {

@@ -105,7 +105,7 @@ static bool build(void)
 		     "vsmmu_ram_add");
 }
 
-/* --- What streams are --------------------------------------------------------------------------- */
+/* --- What streams are ------------------------------------------------------------------------- */
 
 static void before_the_driver(void)
 {
@@ -276,7 +276,7 @@ static void illegal_command(void)
 	events_for(event);
 }
 
-/* --- What it costs ------------------------------------------------------------------------------ */
+/* --- What it costs ---------------------------------------------------------------------------- */
 
 static void counts(void)
 {
@@ -301,7 +301,7 @@ static void counts(void)
 	equal(counters().failures, 0, "the kernel never failed on the guest's behalf");
 }
 
-/* --- Devices ------------------------------------------------------------------------------------ */
+/* --- Devices ---------------------------------------------------------------------------------- */
 
 static void second_device(void)
 {

@@ -77,9 +77,8 @@ public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> In
 public func vsmmu_device_renumber(
   _ vsmmu: OpaquePointer?, _ stream: UInt32, _ other: UInt32
 ) -> Int32 {
-  onHost(vsmmu) { (side) throws(HostError) in
-    try side.renumberDevice(stream, to: other)
-    return 0
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    try device.renumber(stream, to: other)
   }
 }
 

@@ -101,6 +101,7 @@ final class EmulatedBench {
 extension EmulatedBench {
   /// Opens and binds a device; its file and id.
   func device(_ index: Int = 0) -> (fd: Int32, id: UInt32) {
+    // An id of 0 if it could not be bound.
     let fd = open("/dev/vfio/devices/vfio\(index)")
     var bind = vfio_bind_iommufd()
     bind.iommufd = iommu

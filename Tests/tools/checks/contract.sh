@@ -40,7 +40,7 @@ emulated() {
 differences() {
   awk -v OFS='\t' '
     { row = substr($0, 1, 65); sub(/ +$/, "", row); gsub(/  +/, " ", row) }
-    { answer = substr($0, 67) }
+    { answer = substr($0, 67); gsub(/  +/, " ", answer) }
     NR == FNR { real[row] = answer; next }
     { seen[row] = 1 }
     !(row in real) { print row, "none", answer }
