@@ -28,6 +28,8 @@
  *     vsmmu_iort_nodes                                            serial
  *     vsmmu_translate, _access_begin, _access_end, _dma_*         any; no lock where the TLB hits
  *     vsmmu_create                                                any
+ *     sections 10 and 11: vsmmu_host_open any, the others         serial
+ *     vsmmu_device_attach, _link_vm before vsmmu_freeze           alone
  *     vsmmu_destroy                                               alone
  *     vsmmu_error_message, _api_version, _library_version         any
  *
@@ -454,9 +456,10 @@ typedef struct vsmmu_device {
  * names both sides), -EEXIST (the StreamID), -EOPNOTSUPP (no nesting here; ID registers), and the
  * kernel's. On an error nothing has changed. */
 int32_t vsmmu_device_attach(vsmmu_t *vsmmu, const vsmmu_device *device);
-/* Takes it away: no DMA of it passes any more. Error: -ENOENT. */
+/* Takes it away: no DMA of it passes any more. Errors: -ENOENT, and the kernel's. */
 int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint32_t stream);
-/* The guest gave the device another StreamID (a PCI bus number). Errors: -ENOENT, -EEXIST. */
+/* The guest gave the device another StreamID (a PCI bus number). Errors: -ENOENT, -EEXIST, and the
+ * kernel's. */
 int32_t vsmmu_device_renumber(vsmmu_t *vsmmu, uint32_t stream, uint32_t other);
 /* Resets it (VFIO_DEVICE_RESET) and attaches it again. Error: -ENOENT, and the kernel's. */
 int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint32_t stream);

@@ -135,7 +135,8 @@ int32_t vsmmu_emulated_stream_vmid(vsmmu_emulated_t *emulated, uint32_t device);
  * Further calls are not affected. request 0 = any ioctl. */
 int32_t vsmmu_emulated_fail(vsmmu_emulated_t *emulated, uint32_t request, uint32_t nth,
 			    int32_t error, uint32_t done);
-/* The next `count` events of the physical SMMUs are lost on their way to a vEVENTQ. */
+/* The next `count` events that are read from a vEVENTQ are lost before the reader. Both return
+ * -ENOMEM if 16 orders are waiting. */
 int32_t vsmmu_emulated_lose_events(vsmmu_emulated_t *emulated, uint32_t count);
 
 typedef struct vsmmu_emulated_counters {

@@ -28,7 +28,7 @@ public final class SMMU: @unchecked Sendable {
   let machine: any Machine
   /// What works beside the model; set while nothing else runs.
   public var hardware: (any Hardware)?
-  private(set) var registers: RegisterFile
+  let registers: RegisterFile
   let memory: GuestMemory
   let configurations: ConfigurationCache
   let tlb: TranslationCache
@@ -74,20 +74,13 @@ public final class SMMU: @unchecked Sendable {
     accesses.drain(machine)
     registers.reset()
     forgetEverything()
-    hardwareFollows()
-  }
-
-  /// All that hardware depends on may have changed.
-  func hardwareFollows() {
-    hardware?.eventQueueChanged()
-    hardware?.bypassChanged()
+    hardware?.everythingChanged()
   }
 
   /// Takes other features, in the reset state. Alone: no other call may be running.
   public func renegotiate(_ features: Features) {
-    registers.deallocate()
-    registers = RegisterFile(features, resetAborts: options.resetAborts)
     self.features = features
+    registers.adopt(features, resetAborts: options.resetAborts)
     forgetEverything()
   }
 

@@ -41,26 +41,48 @@ extension Device {
     guard !streams.contains(stream) else {
       throw Refusal(-Errno.eexist.code, Sentence("device.stream was given to vsmmu_stream_add"))
     }
-    try hosted { () throws(HostError) in
+    let (features, before) = (smmu.features, hosts)
+    do throws(HostError) {
       try requireHost().attachDevice(stream, source) { (device) throws(HostError) in
         try accept(device)
       }
+    } catch {
+      // The registers may have followed a device that then could not be attached.
+      if smmu.features != features { smmu.renegotiate(features) }
+      hosts = before
+      throw error.refusal
     }
+  }
+
+  func detach(_ stream: StreamID) throws(Refusal) {
+    try hosted { () throws(HostError) in try requireHost().detachDevice(stream) }
+    // The next one may be of another host.
+    if hostSide?.deviceCount == 0 { hosts = [] }
+  }
+
+  func renumber(_ stream: StreamID, to other: StreamID) throws(Refusal) {
+    guard !streams.contains(other) else {
+      throw Refusal(
+        -Errno.eexist.code, Sentence("the other StreamID was given to vsmmu_stream_add"))
+    }
+    try hosted { () throws(HostError) in try requireHost().renumberDevice(stream, to: other) }
   }
 
   // MARK: ID registers
 
   /// What is asked for: to link a VM is to ask for broadcast TLB maintenance.
-  private var wanted: Features {
+  private func wanted(_ hosts: [HostDevice]) -> Features {
     var wanted = asked
-    if hostSide?.isLinked == true { wanted[.idr0, IDR0.btm] = 1 }
+    if hostSide?.isLinked == true && !hosts.isEmpty { wanted[.idr0, IDR0.btm] = 1 }
     return wanted
   }
 
   func negotiate(_ hosts: [HostDevice]) -> NegotiationReport {
-    Negotiation.decide(
-      asked: wanted, hosts: hosts, stage2Bits: hostSide?.stage2Bits ?? 0,
+    var report = Negotiation.decide(
+      asked: wanted(hosts), hosts: hosts, stage2Bits: hostSide?.stage2Bits ?? 0,
       broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
+    report.isFrozen = isFrozen
+    return report
   }
 
   /// Makes the ID registers what this device's host can do too, or refuses it.
@@ -72,7 +94,7 @@ extension Device {
       if let violation { throw HostError(.eopnotsupp, violation.sentence) }
     } else {
       let report = negotiate(hosts + [device])
-      if let refusal = report.refusal { throw HostError(.eopnotsupp, refusal.sentence) }
+      if report.refusal != nil { throw HostError(.eopnotsupp, report.refusalSentence) }
       smmu.renegotiate(report.chosen)
     }
     hosts.append(device)

@@ -225,6 +225,7 @@ static void frozen_registers_refuse_devices(void)
 static void attachment_fails_at_each_step(void)
 {
 	static struct hosted hosted;
+	static char report[2][32768];
 	static const uint32_t requests[] = {
 		REQUEST_BIND, REQUEST_HW_INFO, REQUEST_HWPT_ALLOC, REQUEST_VIOMMU, REQUEST_VDEVICE,
 		REQUEST_ATTACH,
@@ -235,7 +236,12 @@ static void attachment_fails_at_each_step(void)
 			if (!hosted_open(&hosted, NULL))
 				return;
 			EQUAL(api.vsmmu_emulated_fail(hosted.emulated, requests[i], nth, ENOMEM, 0), 0);
+			api.vsmmu_negotiation_report(hosted.guest.vsmmu, VSMMU_REPORT_JSON, report[0],
+						     sizeof(report[0]));
 			REFUSES(&hosted, -ENOMEM, "errno 12", hosted_attach(&hosted, 0));
+			api.vsmmu_negotiation_report(hosted.guest.vsmmu, VSMMU_REPORT_JSON, report[1],
+						     sizeof(report[1]));
+			CHECK(strcmp(report[0], report[1]) == 0);
 			EQUAL(hosted_attach(&hosted, 0), 0);
 			hosted_close(&hosted);
 		}

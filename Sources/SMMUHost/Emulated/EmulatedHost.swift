@@ -11,7 +11,6 @@ import SMMUSpec
 public final class EmulatedHost {
   let kernel: EmulatedKernelState
   private let mutex: Mutex
-  private var orders = FaultOrders()
 
   /// nil without memory. The configuration has no refusal.
   public static func make(_ configuration: EmulatedConfiguration) -> EmulatedHost? {
@@ -63,24 +62,8 @@ extension EmulatedHost: Kernel {
     _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     try call { () throws(Errno) -> Int64 in
-      let file = try kernel.descriptors.file(fd)
-      guard let order = orders.count(request) else { return try file.control(request, argument) }
-      if request == IOMMUFD_HWPT_INVALIDATE.number, let argument {
-        try partly(file, argument, order.done)
-      }
-      throw order.error
+      try kernel.descriptors.file(fd).control(request, argument)
     }
-  }
-
-  /// Carries out some entries of an invalidation, and says that it were these.
-  private func partly(
-    _ file: File, _ argument: UnsafeMutableRawPointer, _ done: UInt32
-  ) throws(Errno) {
-    let place = 24  // entry_num
-    let asked = argument.loadUnaligned(fromByteOffset: place, as: UInt32.self)
-    argument.storeBytes(of: min(done, asked), toByteOffset: place, as: UInt32.self)
-    guard done > 0, asked > 0 else { return }
-    _ = try file.control(IOMMUFD_HWPT_INVALIDATE.number, argument)
   }
 
   public func read(
@@ -120,18 +103,7 @@ extension EmulatedHost: Kernel {
   public func unmap(_ address: UnsafeMutableRawPointer, length: Int) {}
 }
 
-// MARK: Faults to order
-
 extension EmulatedHost {
-  /// The `nth` ioctl from now on with this request fails; 0 = any request.
-  public func fail(_ request: UInt32, nth: UInt32, _ error: Errno, done: UInt32) {
-    locked {
-      orders.add(FaultOrders.Order(request: request, wait: nth, error: error, done: done))
-    }
-  }
-
-  public func loseEvents(_ count: UInt32) { locked { kernel.eventsToLose = count } }
-
   public var pinRequest: UInt32 { kernel.hypervisor.pinRequest }
   public var unpinRequest: UInt32 { kernel.hypervisor.unpinRequest }
 }

@@ -25,8 +25,6 @@ final class EmulatedKernelState {
   var calls: UInt64 = 0
   var invalidations: UInt64 = 0
   var hwpts: UInt64 = 0
-  /// How many events of physical SMMUs are still to be lost.
-  var eventsToLose: UInt32 = 0
   /// The open iommufds, for what is counted and checked over all of them.
   private(set) var iommufds: [IommufdFile] = []
   /// Objects that the end of an iommufd could not destroy: 0 if reference counts are right.

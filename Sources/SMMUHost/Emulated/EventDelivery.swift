@@ -22,9 +22,7 @@ extension EmulatedKernelState {
     else { return }
     var record = record
     record[EventRecord.streamID] = UInt64(stream)
-    let isLost = eventsToLose > 0
-    if isLost { eventsToLose -= 1 }
-    queue.append(record, losing: isLost)
+    queue.append(record)
   }
 
   /// Faults that the guest's own tables cause. Those of stage 2, and of what the host configures,

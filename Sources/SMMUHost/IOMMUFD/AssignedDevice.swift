@@ -44,6 +44,11 @@ extension HostSMMU {
 
   func attach(_ index: Int, _ wanted: AssignedStream) throws(Errno) {
     guard let objects else { throw .enodev }
+    // A renumbering that failed may have taken it.
+    if devices[index].vdevice == 0 {
+      devices[index].vdevice = try iommufd.allocateVDevice(
+        objects.viommu, devices[index].id, stream: devices[index].stream)
+    }
     var nested: UInt32 = 0
     let target: UInt32
     switch wanted {
@@ -67,11 +72,17 @@ extension HostSMMU {
     if nested != 0 { mayHoldTranslations = true }
   }
 
-  /// Takes a device away from the guest: no DMA of it passes any more.
-  func release(_ device: AssignedDevice) {
+  /// No DMA of a device passes any more; throws if the kernel leaves no way to that.
+  func disconnect(_ device: AssignedDevice) throws(Errno) {
     do throws(Errno) { try iommufd.detach(device.fd) } catch {
-      fail(error, "detach a device that goes away", stream: device.stream)
+      // To close its file detaches it too, but one of the caller's stays open.
+      guard !device.ownsFD, let objects else { return }
+      do throws(Errno) { try iommufd.attach(device.fd, to: objects.abort) } catch _ { throw error }
     }
+  }
+
+  /// Gives back what a device has that is disconnected.
+  func release(_ device: AssignedDevice) {
     if device.nested != 0 { give(back: device.nested, "nested HWPT") }
     if device.vdevice != 0 { give(back: device.vdevice, "vDEVICE") }
     link?.remove(device.fd)

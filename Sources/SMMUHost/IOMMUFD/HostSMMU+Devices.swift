@@ -138,7 +138,11 @@ extension HostSMMU {
   /// Takes a device away. With the last one, what they shared goes too.
   public func detachDevice(_ stream: StreamID) throws(HostError) {
     let index = try require(stream)
+    do throws(Errno) { try disconnect(devices[index]) } catch {
+      throw HostError(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
+    }
     release(devices.remove(at: index))
+    batch.forget(stream)
     guard devices.isEmpty else { return }
     destroyObjects()
     unpinIfUnused()
@@ -156,10 +160,10 @@ extension HostSMMU {
     guard self.index(of: other) == nil else {
       throw HostError(.eexist, "a device has this StreamID already")
     }
-    // Commands in the batch name the old one.
-    guard flush() else { throw HostError(.eio, trying: "carry out the guest's invalidations") }
     do throws(Errno) {
       try attach(index, .abort)
+      // To attach it again makes the SMMU forget its contexts.
+      batch.forget(stream)
       try iommufd.destroy(devices[index].vdevice)
       devices[index].vdevice = 0
       devices[index].vdevice = try iommufd.allocateVDevice(
@@ -179,14 +183,6 @@ extension HostSMMU {
 
   /// Back to the old StreamID after a failure.
   private func restore(_ index: Int) {
-    if devices[index].vdevice == 0 {
-      do throws(Errno) {
-        devices[index].vdevice = try iommufd.allocateVDevice(
-          objects?.viommu ?? 0, devices[index].id, stream: devices[index].stream)
-      } catch {
-        fail(error, "make the vDEVICE of the old StreamID again", stream: devices[index].stream)
-      }
-    }
     devices[index].current = nil
     follow(index)
   }

@@ -49,12 +49,32 @@ extension HostSMMU: Hardware {
     return isDone
   }
 
-  public func synchronize() -> Bool { flush() }
+  public func synchronize() -> Bool {
+    var isDone = true
+    // Where the kernel failed when registers changed, there was no command to stop at.
+    for index in devices.indices where devices[index].current == nil {
+      if !follow(index) { isDone = false }
+    }
+    return flush() && isDone
+  }
 
   public func bypassChanged() {
-    // A failure is told, and tried again with the next configuration command.
+    // A failure is told, and tried again with the next configuration command or CMD_SYNC.
     _ = flush()
     for index in devices.indices { follow(index) }
+  }
+
+  public func everythingChanged() {
+    eventQueueChanged()
+    // What was asked before is part of what follows.
+    batch.clear()
+    for index in devices.indices { follow(index) }
+    guard mayHoldTranslations else { return }
+    _ = queue(HostCommand.forgetTranslations)
+    for device in devices where device.nested != 0 {
+      _ = queue(HostCommand.forgetContexts(of: device.stream))
+    }
+    _ = flush()
   }
 
   public func eventQueueChanged() {

@@ -71,7 +71,12 @@ public final class HostSMMU {
 
   /// Takes all devices away and gives all back to the kernel. Nothing may be called after it.
   public func close() {
-    for device in devices { release(device) }
+    for device in devices {
+      do throws(Errno) { try disconnect(device) } catch {
+        fail(error, "detach a device that goes away", stream: device.stream)
+      }
+      release(device)
+    }
     devices = []
     destroyObjects()
     events.close(iommufd)

@@ -15,6 +15,8 @@ public protocol Hardware: AnyObject {
   func synchronize() -> Bool
   /// CR0.SMMUEN or GBPA changed: what all streams become.
   func bypassChanged()
+  /// Reset or restored: caches begin cold, and the rest follows the registers that there are now.
+  func everythingChanged()
   /// CR0.EVENTQEN changed, or the queue's size with it.
   func eventQueueChanged()
 }

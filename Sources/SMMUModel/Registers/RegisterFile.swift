@@ -35,6 +35,14 @@ struct RegisterFile {
     index = .allocate(capacity: Self.words)
     index.initialize(repeating: Self.none, count: Self.words)
     for (i, row) in map.enumerated() {
+      for word in 0..<row.width / 4 { index[Int(row.offset) / 4 + word] = UInt8(i) }
+    }
+    adopt(features, resetAborts: resetAborts)
+  }
+
+  /// Makes the rows those of an SMMU with these features, and resets.
+  func adopt(_ features: Features, resetAborts: Bool) {
+    for (i, row) in RegisterMap.rows.enumerated() {
       let constant = RegisterMap.constant(row.register, features).map { UInt64($0) }
       let abort = row.register == .gbpa && resetAborts ? GBPA.abort.mask : 0
       let implemented = row.implemented(features)
@@ -43,7 +51,6 @@ struct RegisterFile {
           register: row.register, page: row.page, isWide: row.width == 8, access: row.access,
           reaction: row.reaction, implemented: implemented,
           reset: (constant ?? (row.reset | abort)) & implemented))
-      for word in 0..<row.width / 4 { index[Int(row.offset) / 4 + word] = UInt8(i) }
     }
     reset()
   }

@@ -6,34 +6,34 @@ import SMMUHost
 
 /// One system call: what it returns, or its errno as a negative number.
 private func call(
-  _ handle: OpaquePointer?, _ body: (EmulatedHost) throws(Errno) -> Int64
+  _ handle: OpaquePointer?, _ body: (FaultInjector) throws(Errno) -> Int64
 ) -> Int64 {
-  with(handle) { host in
-    do throws(Errno) { return try body(host) } catch { return -Int64(error.code) }
+  with(handle) { emulated in
+    do throws(Errno) { return try body(emulated.kernel) } catch { return -Int64(error.code) }
   }
 }
 
 private func call32(
-  _ handle: OpaquePointer?, _ body: (EmulatedHost) throws(Errno) -> Int32
+  _ handle: OpaquePointer?, _ body: (FaultInjector) throws(Errno) -> Int32
 ) -> Int32 {
   Int32(
-    truncatingIfNeeded: call(handle) { (host) throws(Errno) -> Int64 in Int64(try body(host)) })
+    truncatingIfNeeded: call(handle) { (kernel) throws(Errno) -> Int64 in Int64(try body(kernel)) })
 }
 
 @implementation @_cdecl("vsmmu_emulated_open")
 public func vsmmu_emulated_open(
   _ emulated: OpaquePointer?, _ path: UnsafePointer<CChar>?
 ) -> Int32 {
-  call32(emulated) { (host) throws(Errno) -> Int32 in
+  call32(emulated) { (kernel) throws(Errno) -> Int32 in
     guard let path else { throw .efault }
-    return try host.open(path)
+    return try kernel.open(path)
   }
 }
 
 @implementation @_cdecl("vsmmu_emulated_close")
 public func vsmmu_emulated_close(_ emulated: OpaquePointer?, _ fd: Int32) -> Int32 {
-  call32(emulated) { (host) throws(Errno) -> Int32 in
-    try host.close(fd)
+  call32(emulated) { (kernel) throws(Errno) -> Int32 in
+    try kernel.close(fd)
     return 0
   }
 }
@@ -42,16 +42,16 @@ public func vsmmu_emulated_close(_ emulated: OpaquePointer?, _ fd: Int32) -> Int
 public func vsmmu_emulated_ioctl(
   _ emulated: OpaquePointer?, _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
 ) -> Int64 {
-  call(emulated) { (host) throws(Errno) -> Int64 in try host.control(fd, request, argument) }
+  call(emulated) { (kernel) throws(Errno) -> Int64 in try kernel.control(fd, request, argument) }
 }
 
 @implementation @_cdecl("vsmmu_emulated_read")
 public func vsmmu_emulated_read(
   _ emulated: OpaquePointer?, _ fd: Int32, _ data: UnsafeMutableRawPointer?, _ count: UInt64
 ) -> Int64 {
-  call(emulated) { (host) throws(Errno) -> Int64 in
+  call(emulated) { (kernel) throws(Errno) -> Int64 in
     guard let data else { throw .efault }
-    return Int64(try host.read(fd, into: data, count: Int(clamping: count)))
+    return Int64(try kernel.read(fd, into: data, count: Int(clamping: count)))
   }
 }
 
@@ -59,30 +59,30 @@ public func vsmmu_emulated_read(
 public func vsmmu_emulated_write(
   _ emulated: OpaquePointer?, _ fd: Int32, _ data: UnsafeRawPointer?, _ count: UInt64
 ) -> Int64 {
-  call(emulated) { (host) throws(Errno) -> Int64 in
+  call(emulated) { (kernel) throws(Errno) -> Int64 in
     guard let data else { throw .efault }
-    return Int64(try host.write(fd, from: data, count: Int(clamping: count)))
+    return Int64(try kernel.write(fd, from: data, count: Int(clamping: count)))
   }
 }
 
 @implementation @_cdecl("vsmmu_emulated_poll")
 public func vsmmu_emulated_poll(_ emulated: OpaquePointer?, _ fd: Int32) -> Int32 {
-  call32(emulated) { (host) throws(Errno) -> Int32 in try host.poll(fd) }
+  call32(emulated) { (kernel) throws(Errno) -> Int32 in try kernel.poll(fd) }
 }
 
 @implementation @_cdecl("vsmmu_emulated_dup")
 public func vsmmu_emulated_dup(_ emulated: OpaquePointer?, _ fd: Int32) -> Int32 {
-  call32(emulated) { (host) throws(Errno) -> Int32 in try host.duplicate(fd) }
+  call32(emulated) { (kernel) throws(Errno) -> Int32 in try kernel.duplicate(fd) }
 }
 
 @implementation @_cdecl("vsmmu_emulated_pin_request")
 public func vsmmu_emulated_pin_request(_ emulated: OpaquePointer?) -> UInt32 {
   guard emulated != nil else { return 0 }
-  return UInt32(truncatingIfNeeded: with(emulated) { Int64($0.pinRequest) })
+  return UInt32(truncatingIfNeeded: with(emulated) { Int64($0.host.pinRequest) })
 }
 
 @implementation @_cdecl("vsmmu_emulated_unpin_request")
 public func vsmmu_emulated_unpin_request(_ emulated: OpaquePointer?) -> UInt32 {
   guard emulated != nil else { return 0 }
-  return UInt32(truncatingIfNeeded: with(emulated) { Int64($0.unpinRequest) })
+  return UInt32(truncatingIfNeeded: with(emulated) { Int64($0.host.unpinRequest) })
 }

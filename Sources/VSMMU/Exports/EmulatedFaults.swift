@@ -10,19 +10,23 @@ public func vsmmu_emulated_fail(
 ) -> Int32 {
   // Linux has no errno above 4095.
   guard nth > 0, (1...4095).contains(error) else { return vsmmu_support_einval }
-  return Int32(
-    truncatingIfNeeded: with(emulated) { host in
-      host.fail(request, nth: nth, Errno(code: error), done: done)
-      return 0
-    })
+  let effect: FaultRule.Effect =
+    done == 0
+    ? .error(Errno(code: error))
+    : .partial(done: done, reported: done, Errno(code: error))
+  return order(emulated, FaultRule(.control, request: request, nth: nth, effect))
 }
 
 @implementation @_cdecl("vsmmu_emulated_lose_events")
 public func vsmmu_emulated_lose_events(_ emulated: OpaquePointer?, _ count: UInt32) -> Int32 {
+  guard count > 0 else { return emulated == nil ? vsmmu_support_einval : 0 }
+  return order(emulated, FaultRule(.read, .loseEvents(count)))
+}
+
+private func order(_ emulated: OpaquePointer?, _ rule: FaultRule) -> Int32 {
   Int32(
-    truncatingIfNeeded: with(emulated) { host in
-      host.loseEvents(count)
-      return 0
+    truncatingIfNeeded: with(emulated) {
+      $0.kernel.add(rule) ? 0 : Int64(vsmmu_support_enomem)
     })
 }
 
@@ -31,10 +35,10 @@ public func vsmmu_emulated_get_counters(
   _ emulated: OpaquePointer?, _ counters: UnsafeMutablePointer<vsmmu_emulated_counters>?
 ) -> Int32 {
   Int32(
-    truncatingIfNeeded: with(emulated) { host in
+    truncatingIfNeeded: with(emulated) { emulated in
       do throws(Refusal) {
         try copyOut(
-          vsmmu_emulated_counters(host.counters), to: counters, "counters", least: 8)
+          vsmmu_emulated_counters(emulated.host.counters), to: counters, "counters", least: 8)
         return 0
       } catch {
         return Int64(error.code)
@@ -64,8 +68,8 @@ public func vsmmu_emulated_check(
   _ emulated: OpaquePointer?, _ message: UnsafeMutablePointer<CChar>?, _ message_size: Int
 ) -> Int32 {
   Int32(
-    clamping: with(emulated) { host in
-      let (count, sentence) = host.check()
+    clamping: with(emulated) { emulated in
+      let (count, sentence) = emulated.host.check()
       sentence.copy(to: message, message_size)
       return Int64(count)
     })

@@ -29,8 +29,12 @@ private func refusable(
   _ handle: OpaquePointer?, _ body: (EmulatedHost) throws(Refusal) -> Int32
 ) -> Int32 {
   Int32(
-    truncatingIfNeeded: with(handle) { host in
-      do throws(Refusal) { return Int64(try body(host)) } catch { return Int64(error.code) }
+    truncatingIfNeeded: with(handle) { emulated in
+      do throws(Refusal) {
+        return Int64(try body(emulated.host))
+      } catch {
+        return Int64(error.code)
+      }
     })
 }
 
@@ -82,8 +86,8 @@ private func onCPU(
   _ handle: OpaquePointer?, _ body: (EmulatedHost) throws(Errno) -> Int32
 ) -> Int32 {
   Int32(
-    truncatingIfNeeded: with(handle) { host in
-      do throws(Errno) { return Int64(try body(host)) } catch { return -Int64(error.code) }
+    truncatingIfNeeded: with(handle) { emulated in
+      do throws(Errno) { return Int64(try body(emulated.host)) } catch { return -Int64(error.code) }
     })
 }
 

@@ -14,10 +14,11 @@ public func vsmmu_emulated_create(
   do throws(Refusal) {
     guard let out else { throw .invalid("out is NULL") }
     let configuration = try EmulatedConfiguration(config)
-    guard let host = EmulatedHost.make(configuration) else {
-      throw Refusal(vsmmu_support_enomem, Sentence("no memory for an emulated host"))
-    }
-    out.pointee = OpaquePointer(Unmanaged.passRetained(host).toOpaque())
+    guard let host = EmulatedHost.make(configuration),
+      let injector = FaultInjector.make(before: host)
+    else { throw Refusal(vsmmu_support_enomem, Sentence("no memory for an emulated host")) }
+    let handle = EmulatedHandle(host, injector)
+    out.pointee = OpaquePointer(Unmanaged.passRetained(handle).toOpaque())
     Sentence().copy(to: message, message_size)
     return 0
   } catch {
@@ -29,16 +30,9 @@ public func vsmmu_emulated_create(
 @implementation @_cdecl("vsmmu_emulated_destroy")
 public func vsmmu_emulated_destroy(_ emulated: OpaquePointer?) {
   guard let emulated else { return }
-  let host = Unmanaged<EmulatedHost>.fromOpaque(UnsafeRawPointer(emulated))
-  host._withUnsafeGuaranteedRef { $0.shutDown() }
-  host.release()
-}
-
-/// Uses the host of a handle; -EINVAL for NULL.
-func with(_ handle: OpaquePointer?, _ body: (EmulatedHost) -> Int64) -> Int64 {
-  guard let handle else { return Int64(vsmmu_support_einval) }
-  return Unmanaged<EmulatedHost>.fromOpaque(UnsafeRawPointer(handle))
-    ._withUnsafeGuaranteedRef(body)
+  let handle = Unmanaged<EmulatedHandle>.fromOpaque(UnsafeRawPointer(emulated))
+  handle._withUnsafeGuaranteedRef { $0.host.shutDown() }
+  handle.release()
 }
 
 extension EmulatedConfiguration {

@@ -70,19 +70,15 @@ private func onHost(
 
 @implementation @_cdecl("vsmmu_device_detach")
 public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  onHost(vsmmu) { (side) throws(HostError) in
-    try side.detachDevice(stream)
-    return 0
-  }
+  serially(vsmmu) { (device) throws(Refusal) -> Void in try device.detach(stream) }
 }
 
 @implementation @_cdecl("vsmmu_device_renumber")
 public func vsmmu_device_renumber(
   _ vsmmu: OpaquePointer?, _ stream: UInt32, _ other: UInt32
 ) -> Int32 {
-  onHost(vsmmu) { (side) throws(HostError) in
-    try side.renumberDevice(stream, to: other)
-    return 0
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    try device.renumber(stream, to: other)
   }
 }
 

@@ -56,18 +56,6 @@ import Testing
     #expect(bench.events(fd).map { $0[1] } == [4])
   }
 
-  @Test("An event that is ordered to be lost leaves no header once another follows")
-  func orderedLoss() {
-    let (bench, fd) = translating()
-    bench.base.host.loseEvents(1)
-    #expect(bench.write(iova + 0x1000, 1) == .abort)
-    #expect(bench.events(fd) == [[1, 0]])
-    bench.base.host.loseEvents(1)
-    #expect(bench.write(iova + 0x1000, 1) == .abort)
-    #expect(bench.write(iova + 0x1000, 1) == .abort)
-    #expect(bench.events(fd).map { $0[1] } == [2])
-  }
-
   @Test("Faults of stage 2 are the host's own affair")
   func stage2Fault() {
     let (bench, fd) = translating()

@@ -31,8 +31,8 @@ final class KernelEventQueue: KernelObject {
 
   /// Every event takes a sequence number, kept or not. What is lost shows as a header of its own,
   /// but only at the end: once another event follows, the gap in the numbers tells.
-  func append(_ record: EventRecord, losing: Bool) {
-    if losing || events.count == depth {
+  func append(_ record: EventRecord) {
+    if events.count == depth {
       lost = next
     } else {
       lost = nil
