@@ -55,7 +55,7 @@ bool equal(uint64_t got, uint64_t want, const char *what);
 #define ASID UINT64_C(7)
 
 enum {
-	IDR3 = 0x0c, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44,
+	IDR0 = 0x00, IDR3 = 0x0c, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44,
 	STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88, CMDQ_BASE = 0x90, CMDQ_PROD = 0x98,
 	CMDQ_CONS = 0x9c, EVENTQ_BASE = 0xa0, EVENTQ_PROD = 0x100a8, EVENTQ_CONS = 0x100ac,
 	GERROR = 0x60, GERRORN = 0x64,

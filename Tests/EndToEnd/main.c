@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define IOVA_SOURCE UINT64_C(0x7000000000)
 #define IOVA_TARGET UINT64_C(0x7100000000)
@@ -301,6 +302,48 @@ static void counts(void)
 	equal(counters().failures, 0, "the kernel never failed on the guest's behalf");
 }
 
+/* --- What the guest and the VMM are told ------------------------------------------------------ */
+
+/* Before the guest's first register access. */
+static void negotiated(void)
+{
+	static char report[16384];
+	uint64_t first = 0, last = 0;
+	int64_t length = vsmmu_negotiation_report(guest.vsmmu, VSMMU_REPORT_TEXT, report,
+						  sizeof(report));
+
+	step(length > 0 && strstr(report, "BTM"), "the report speaks of BTM");
+	equal((uint64_t)vsmmu_msi_window(guest.vsmmu, &first, &last), 0, "vsmmu_msi_window");
+	step(first == 0x8000000 && last == 0x80fffff, "the window of Linux");
+}
+
+static void identified(void)
+{
+	uint64_t idr0 = read_register(&guest, IDR0);
+
+	equal(idr0 >> 1 & 1, 1, "IDR0.S1P");
+	equal(idr0 & 1, 0, "IDR0.S2P is 0: stage 2 is the host's");
+	equal(idr0 >> 5 & 1, 0, "IDR0.BTM is 0: no VM is linked");
+	equal(idr0 >> 6 & 3, 0, "IDR0.HTTU is 0: no kernel does it for a guest");
+}
+
+/* A thread of the library moves events instead of the VMM's loop. */
+static void event_thread(void)
+{
+	uint64_t event[4] = {0};
+	bool came = false;
+
+	events_for(event);
+	equal((uint64_t)vsmmu_event_thread(guest.vsmmu, 1), 0, "an event thread");
+	copies(IOVA_SOURCE, IOVA_HOLE, TARGET);
+	for (int i = 0; i < 200 && !came; i++) {
+		usleep(10000);
+		came = take_event(&guest, event);
+	}
+	step(came && event[2] == IOVA_HOLE, "moves an event");
+	equal((uint64_t)vsmmu_event_thread(guest.vsmmu, 0), 0, "no event thread");
+}
+
 /* --- Devices ---------------------------------------------------------------------------------- */
 
 static void second_device(void)
@@ -366,6 +409,8 @@ static void one_life(void)
 	if (!host || !build())
 		return;
 	equal((uint64_t)attach(0, STREAM), 0, "attach the device");
+	negotiated();
+	identified();
 	before_the_driver();
 	translation();
 	faults();
@@ -378,6 +423,7 @@ static void one_life(void)
 	second_device();
 	renumbered();
 	event_file();
+	event_thread();
 	unplugged();
 	equal((uint64_t)vsmmu_host_close(host), (uint64_t)-EBUSY, "close the host: a vSMMU uses it");
 	vsmmu_destroy(guest.vsmmu);
