@@ -254,6 +254,10 @@ static void streams(void)
 	equal(events_for(event), 0, "and no event");
 	step(set_stage1(&guest, STREAM), "STE of stage 1 again");
 	step(translates(), "DMA through stage 1");
+	write_register(&guest, CR0, CMDQEN | EVENTQEN);
+	step(copies(SOURCE, TARGET, TARGET), "SMMUEN 0: DMA by physical address");
+	write_register(&guest, CR0, CMDQEN | EVENTQEN | SMMUEN);
+	step(translates(), "SMMUEN 1: DMA through stage 1");
 }
 
 /* The queue stops at a command that is none, as without a host, and what is behind it waits. */
@@ -279,6 +283,28 @@ static void illegal_command(void)
 
 /* --- What it costs ---------------------------------------------------------------------------- */
 
+/* As Linux goes from bypass to stage 1: first what bypass does not use, then the word that counts,
+ * then what stage 1 does not use. */
+static void three_steps(void)
+{
+	volatile uint64_t *ste = at(&guest, STREAM_TABLE + 64 * STREAM);
+	const uint64_t attributes = 3 << 6 | 1 << 4 | 1 << 2, sharing = UINT64_C(1) << 44;
+	uint64_t hwpts;
+
+	set_bypass(&guest, STREAM);
+	hwpts = counters().hwpts;
+	set_ste(&guest, STREAM, ste[0], sharing | attributes);
+	sync_commands(&guest);
+	step(copies(SOURCE, TARGET, TARGET), "first step: bypass as before");
+	set_ste(&guest, STREAM, CONTEXT | 5 << 1 | 1, sharing | attributes);
+	sync_commands(&guest);
+	step(translates(), "second step: stage 1");
+	set_ste(&guest, STREAM, ste[0], attributes);
+	sync_commands(&guest);
+	step(translates(), "third step: the same");
+	equal(counters().hwpts - hwpts, 1, "one HWPT in all");
+}
+
 static void counts(void)
 {
 	uint64_t calls = counters().invalidate_calls, hwpts = counters().hwpts;
@@ -299,6 +325,7 @@ static void counts(void)
 	sync_commands(&guest);
 	equal(counters().hwpts - hwpts, 0, "an STE that says the same: no HWPT");
 	step(translates(), "DMA goes on");
+	three_steps();
 	equal(counters().failures, 0, "the kernel never failed on the guest's behalf");
 }
 
