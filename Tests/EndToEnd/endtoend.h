@@ -25,6 +25,9 @@ const char *platform_device(unsigned index);
 /* Device 0, open as `fd`, reads 4 bytes at `from` and writes them at `to`. It does not tell of
  * aborts. */
 void platform_dma(int32_t fd, uint64_t from, uint64_t to);
+/* A KVM VM, or negative where there is no KVM. */
+int32_t platform_vm(void);
+void platform_vm_close(int32_t vm);
 /* Until an event that was caused has come. */
 void platform_settle(void);
 

@@ -477,6 +477,39 @@ static void short_life(void)
 	step(platform_is_clean(), "nothing is left");
 }
 
+/* With a VM whose VMID the kernel cannot pin: all but BTM. */
+static void linked_life(void)
+{
+	int32_t vm;
+
+	if (!platform_open(&host))
+		return;
+	vm = platform_vm();
+	if (vm < 0) {
+		printf("     no KVM here\n");
+		vsmmu_host_close(host);
+		return;
+	}
+	if (!build())
+		return;
+	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vsmmu_event_fd(guest.vsmmu), 0),
+	      (uint64_t)-EINVAL, "link what is no VM");
+	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vm, 0), 0, "link a VM");
+	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vm, 0), (uint64_t)-EEXIST, "link it again");
+	platform_vm_close(vm);
+	equal((uint64_t)attach(0, STREAM), 0, "attach the device for that VM");
+	equal(read_register(&guest, IDR0) >> 5 & 1, 0, "IDR0.BTM is 0: no VMID can be pinned");
+	guest_start(&guest);
+	set_context(&guest, TABLES);
+	map(&guest, TABLES, IOVA_SOURCE, SOURCE);
+	map(&guest, TABLES, IOVA_TARGET, TARGET);
+	set_stage1(&guest, STREAM);
+	step(translates(), "DMA through stage 1");
+	vsmmu_destroy(guest.vsmmu);
+	equal((uint64_t)vsmmu_host_close(host), 0, "close the host");
+	step(platform_is_clean(), "nothing is left");
+}
+
 int main(void)
 {
 	guest.ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
@@ -486,6 +519,7 @@ int main(void)
 	one_life();
 	for (unsigned i = 0; i < 3; i++)
 		short_life();
+	linked_life();
 	platform_close();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0 || passed == 0;

@@ -38,7 +38,9 @@ if [ -n "$(guest_directory)" ]; then
   ok "library for arm64" library_for_arm64
   ok "end to end program for Linux on arm64" program linux aarch64-linux-gnu-gcc -static -DREAL \
     "$out/vsmmuv3.o" -lm
-  counted "end to end, Linux" in_guest "$out/linux" all DEVICES="edu nvme"
+  # With KVM in the guest.
+  counted "end to end, Linux" in_guest "$out/linux" all DEVICES="edu nvme" \
+    MACHINE=virtualization=on
 else
   skip "end to end on Linux itself" "no guest is set up"
 fi
