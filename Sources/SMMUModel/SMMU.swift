@@ -74,13 +74,7 @@ public final class SMMU: @unchecked Sendable {
     accesses.drain(machine)
     registers.reset()
     forgetEverything()
-    hardwareFollows()
-  }
-
-  /// All that hardware depends on may have changed.
-  func hardwareFollows() {
-    hardware?.eventQueueChanged()
-    hardware?.bypassChanged()
+    hardware?.everythingChanged()
   }
 
   /// Takes other features, in the reset state. Alone: no other call may be running.

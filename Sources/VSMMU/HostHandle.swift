@@ -44,6 +44,9 @@ extension HostHandle {
     guard (config.pin_request == 0) == (config.unpin_request == 0) else {
       throw .invalid("config.pin_request and config.unpin_request go together")
     }
+    for bits in [config.vmid_bits, config.asid_bits] where bits != 0 && bits != 8 && bits != 16 {
+      throw .invalid("config.vmid_bits or config.asid_bits is not 0, 8 or 16")
+    }
     guard let mutex = Mutex() else { throw Self.noMemory }
     do throws(Refusal) {
       let kernel = try kernel(config)

@@ -6,6 +6,7 @@
 #ifndef API_H
 #define API_H
 
+#include <stdbool.h>
 #include <vsmmuv3.h>
 #include <vsmmuv3_emulated.h>
 
@@ -80,5 +81,8 @@ struct api {
 };
 
 extern struct api api;
+
+/* Fills it from a library, by its file name. Linked, the name is for the report alone. */
+bool api_load(const char *name);
 
 #endif

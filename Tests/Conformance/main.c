@@ -6,12 +6,9 @@
 #include "api.h"
 #include "check.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-struct api api;
 
 static char **wanted;
 static int passed, failed;
@@ -69,42 +66,13 @@ void run_test(const char *name, void (*test)(void))
 	fflush(stdout);
 }
 
-#ifdef LINKED
-static bool load(const char *name)
-{
-	(void)name;
-#define API_LINK(function) api.function = &function;
-	API_FUNCTIONS(API_LINK)
-	return true;
-}
-#else
-static bool load(const char *name)
-{
-	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL), *symbol;
-
-	if (!library) {
-		fprintf(stderr, "%s\n", dlerror());
-		return false;
-	}
-#define API_FIND(function) \
-	symbol = dlsym(library, #function); \
-	if (!symbol) { \
-		fprintf(stderr, "%s has no " #function "\n", name); \
-		return false; \
-	} \
-	memcpy(&api.function, &symbol, sizeof(symbol));
-	API_FUNCTIONS(API_FIND)
-	return true;
-}
-#endif
-
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
 		fprintf(stderr, "usage: %s LIBRARY [TEST...]\n", argv[0]);
 		return 2;
 	}
-	if (!load(argv[1]))
+	if (!api_load(argv[1]))
 		return 1;
 	wanted = argv + 2;
 	version_section();

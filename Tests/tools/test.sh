@@ -9,7 +9,8 @@ logs=$BUILD/test
 mkdir -p "$logs"
 
 # The quick ones first. A check of two minutes tells that it is alive.
-all="build tidy header exports conformance contract endtoend examples readme swift ledger asan tsan valgrind fuzz"
+all="build tidy header exports conformance contract endtoend simulation examples readme swift ledger
+  asan tsan valgrind fuzz"
 
 passed=0
 failed=0

@@ -5,12 +5,13 @@ import SMMUSpec
 /// A device of the host's that the guest has behind this vSMMU.
 struct AssignedDevice {
   var stream: StreamID
-  /// The open VFIO character device.
+  /// The open VFIO character device; ours.
   let fd: Int32
-  let ownsFD: Bool
   /// Its id in the iommufd.
   let id: UInt32
   var vdevice: UInt32
+  /// It was bound for the VM that the vSMMU is linked with.
+  let isLinked: Bool
   /// What it is attached to now; nil: not to what the guest asks for, because the kernel failed.
   var current: AssignedStream?
   /// The nested HWPT of its own, 0 = one of the shared.
@@ -44,6 +45,11 @@ extension HostSMMU {
 
   func attach(_ index: Int, _ wanted: AssignedStream) throws(Errno) {
     guard let objects else { throw .enodev }
+    // A renumbering that failed may have taken it.
+    if devices[index].vdevice == 0 {
+      devices[index].vdevice = try iommufd.allocateVDevice(
+        objects.viommu, devices[index].id, stream: devices[index].stream)
+    }
     var nested: UInt32 = 0
     let target: UInt32
     switch wanted {
@@ -67,14 +73,19 @@ extension HostSMMU {
     if nested != 0 { mayHoldTranslations = true }
   }
 
-  /// Takes a device away from the guest: no DMA of it passes any more.
-  func release(_ device: AssignedDevice) {
+  /// No DMA of a device passes any more; throws if the kernel leaves no way to that.
+  func disconnect(_ device: AssignedDevice) throws(Errno) {
     do throws(Errno) { try iommufd.detach(device.fd) } catch {
-      fail(error, "detach a device that goes away", stream: device.stream)
+      // Once more: else the objects that it is attached to could not go.
+      try iommufd.detach(device.fd)
     }
+  }
+
+  /// Gives back what a device has that is disconnected.
+  func release(_ device: AssignedDevice) {
     if device.nested != 0 { give(back: device.nested, "nested HWPT") }
     if device.vdevice != 0 { give(back: device.vdevice, "vDEVICE") }
     link?.remove(device.fd)
-    if device.ownsFD { try? iommufd.kernel.close(device.fd) }
+    try? iommufd.kernel.close(device.fd)
   }
 }

@@ -45,6 +45,10 @@ enum HostCommand {
     command[CommandWords.ttl] = granule == 2 && hint == 1 ? 0 : hint
   }
 
+  static var forgetTranslations: CommandWords {
+    CommandWords(UInt64(Opcode.tlbiNSNHAll.rawValue), 0)
+  }
+
   static func forgetContexts(of stream: StreamID) -> CommandWords {
     var command = CommandWords(UInt64(Opcode.cfgiCDAll.rawValue), 0)
     command[CommandWords.streamID] = UInt64(stream)

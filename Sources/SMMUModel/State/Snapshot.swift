@@ -93,7 +93,7 @@ extension SMMU {
     registers[.cr0ack] = registers[.cr0]
     eventLock.unlock()
     forgetEverything()
-    hardwareFollows()
+    hardware?.everythingChanged()
     consumeCommands(options.commandBudget)
   }
 

@@ -99,14 +99,40 @@ final class EmulatedBench {
 // MARK: Shortcuts: what they make, or a negative errno
 
 extension EmulatedBench {
-  /// Opens and binds a device; its file and id.
-  func device(_ index: Int = 0) -> (fd: Int32, id: UInt32) {
-    // An id of 0 if it could not be bound.
+  /// Opens and binds a device; its file, and its id or 0. A VM is told of it in between.
+  func device(_ index: Int = 0, link: Int32? = nil) -> (fd: Int32, id: UInt32) {
     let fd = open("/dev/vfio/devices/vfio\(index)")
+    if let link { _ = add(fd, to: link) }
+    return (fd, bind(fd))
+  }
+
+  func bind(_ fd: Int32) -> UInt32 {
     var bind = vfio_bind_iommufd()
     bind.iommufd = iommu
-    _ = vfio(fd, VFIO_REQUEST_BIND_IOMMUFD, &bind)
-    return (fd, bind.out_devid)
+    return vfio(fd, VFIO_REQUEST_BIND_IOMMUFD, &bind) == 0 ? bind.out_devid : 0
+  }
+
+  /// A VM with a VFIO device of KVM's.
+  func machine() -> (vm: Int32, link: Int32) {
+    let kvm = open("/dev/kvm")
+    let vm = result { () throws(Errno) -> Int64 in
+      try host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil)
+    }
+    _ = close(kvm)
+    var device = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
+    let made = control(Int32(vm), KVM_REQUEST_CREATE_DEVICE.number, &device)
+    return (Int32(vm), made == 0 ? Int32(bitPattern: device.fd) : -1)
+  }
+
+  func add(_ fd: Int32, to link: Int32) -> Int64 {
+    var fd = fd
+    return withUnsafeMutableBytes(of: &fd) { bytes in
+      var attribute = kvm_attribute()
+      attribute.group = KVM_VFIO_FILE
+      attribute.attr = UInt64(KVM_VFIO_FILE_ADD)
+      attribute.addr = UInt64(UInt(bitPattern: bytes.baseAddress!))
+      return control(link, KVM_REQUEST_SET_DEVICE_ATTR.number, &attribute)
+    }
   }
 
   func ioas() -> UInt32 {

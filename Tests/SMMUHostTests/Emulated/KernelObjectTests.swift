@@ -41,7 +41,7 @@ import Testing
     var fault = iommufd_fault_alloc()
     #expect(bench.base.iommu(IOMMUFD_FAULT_QUEUE_ALLOC, &fault) == 0)
     #expect(bench.base.host.counters.objects == 8)
-    #expect(bench.base.host.counters.files == 4)
+    #expect(bench.base.host.counters.files == 6)
     // Bound devices and open queues hold the iommufd.
     #expect(bench.base.close(bench.base.iommu) == 0)
     #expect(bench.base.host.counters.objects == 8)
@@ -50,7 +50,7 @@ import Testing
     #expect(bench.base.host.counters.objects == 8)
     #expect(bench.base.close(bench.fd) == 0)
     #expect(bench.base.host.counters.objects == 0)
-    #expect(bench.base.host.counters.files == 0)
+    #expect(bench.base.host.counters.files == 2)
     #expect(bench.base.host.check().count == 0)
   }
 

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* What devices see, and whether they may. */
+#include "simulation.h"
+
+/* Each page begins with whose it is; the second word is for writes. */
+#define PATTERN(vm, page) (UINT64_C(0x5a) << 56 | (vm)->serial << 8 | (page))
+
+/* Some at the addresses of the pages themselves, the others spread over the tables. */
+uint64_t slot_address(unsigned slot)
+{
+	static const uint64_t far[] = {
+		0x5000, 0x6000, 0x7000, 0x8000, 0x200000000, 0x200201000, 0x700000000, 0x1000000000,
+	};
+
+	return slot < 4 ? DATA + slot * 4096 : far[slot - 4];
+}
+
+void fill_pages(struct vm *vm)
+{
+	for (unsigned page = 0; page < PAGES; page++)
+		store64(&vm->guest, DATA + page * 4096, PATTERN(vm, page));
+}
+
+static outcomes by_code(const struct vm *vm, unsigned code, unsigned slot)
+{
+	if (code == 0)
+		return ABORTED;
+	if (code == 1)
+		return slot < 4 ? WRITABLE(slot) : ABORTED;
+	return vm->model.slots[code - 2][slot].now | vm->model.slots[code - 2][slot].stale |
+	       vm->model.slots[code - 2][slot].covered;
+}
+
+static outcomes expected(struct vm *vm, unsigned stream, unsigned slot)
+{
+	codes now[STREAMS];
+	outcomes all = 0;
+
+	effective_codes(vm, now);
+	for (unsigned code = 0; code < 2 + SPACES; code++)
+		if (now[stream] & 1u << code)
+			all |= by_code(vm, code, slot);
+	return all;
+}
+
+static vsmmu_result transfer(struct vm *vm, unsigned stream, uint64_t address, uint64_t *value,
+			     bool is_write)
+{
+	vsmmu_access access = { .size = sizeof(access), .stream = stream, .address = address };
+	vsmmu_result result = { .size = sizeof(result) };
+	unsigned device = vm->assigned[stream] - 1;
+
+	if (vm->assigned[stream] && is_write)
+		SUCCEEDS(api.vsmmu_emulated_dma_write(world.emulated, device, &access, value, 8,
+						      &result));
+	else if (vm->assigned[stream])
+		SUCCEEDS(api.vsmmu_emulated_dma_read(world.emulated, device, &access, value, 8,
+						     &result));
+	else if (is_write)
+		SUCCEEDS(api.vsmmu_dma_write(vm->guest.vsmmu, &access, value, 8, &result));
+	else
+		SUCCEEDS(api.vsmmu_dma_read(vm->guest.vsmmu, &access, value, 8, &result));
+	return result;
+}
+
+static const char *kind_of(const struct vm *vm, unsigned stream)
+{
+	return vm->assigned[stream] ? "assigned" : "emulated";
+}
+
+static void check_read(struct vm *vm, unsigned stream, unsigned slot)
+{
+	outcomes may = expected(vm, stream, slot);
+	uint64_t value = 0;
+	vsmmu_result result = transfer(vm, stream, slot_address(slot), &value, false);
+	unsigned page = value & 0xff;
+
+	totals.passes += result.kind == VSMMU_RESULT_OK;
+	totals.aborts += result.kind == VSMMU_RESULT_ABORT;
+	if (result.kind == VSMMU_RESULT_ABORT) {
+		if (!(may & ABORTED))
+			violation("VM %llu's %s stream %u aborts at slot %u, event %#x, may %#llx",
+				  (unsigned long long)vm->serial, kind_of(vm, stream), stream, slot,
+				  result.event, (unsigned long long)may);
+		return;
+	}
+	if (result.kind != VSMMU_RESULT_OK)
+		violation("result kind %u", result.kind);
+	if (page >= PAGES || value != PATTERN(vm, page))
+		violation("VM %llu's %s stream %u reads %#llx, which is not its own",
+			  (unsigned long long)vm->serial, kind_of(vm, stream), stream,
+			  (unsigned long long)value);
+	if (!(may & (WRITABLE(page) | READ_ONLY(page))))
+		violation("VM %llu's %s stream %u reads page %u at slot %u, may %#llx",
+			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, page, slot,
+			  (unsigned long long)may);
+}
+
+/* The page that a write reached: PAGES = none. */
+static unsigned written(struct vm *owner, uint64_t value)
+{
+	unsigned found = PAGES;
+
+	for (unsigned i = 0; i < VMS; i++)
+		for (unsigned page = 0; world.vms[i].alive && page < PAGES; page++)
+			if (load64(&world.vms[i].guest, DATA + page * 4096 + 8) == value) {
+				if (&world.vms[i] != owner)
+					violation("VM %llu's device writes to another's memory",
+						  (unsigned long long)owner->serial);
+				found = page;
+			}
+	return found;
+}
+
+static void check_write(struct vm *vm, unsigned stream, unsigned slot)
+{
+	outcomes may = expected(vm, stream, slot), read_only = may & ~ABORTED & ~UINT64_C(0x1fffe);
+	uint64_t value = any() | 1;
+	vsmmu_result result = transfer(vm, stream, slot_address(slot) + 8, &value, true);
+	unsigned page = written(vm, value);
+
+	if (result.kind == VSMMU_RESULT_ABORT) {
+		if (!(may & ABORTED) && !read_only)
+			violation("VM %llu's %s stream %u cannot write at slot %u, event %#x, may %#llx",
+				  (unsigned long long)vm->serial, kind_of(vm, stream), stream, slot,
+				  result.event, (unsigned long long)may);
+		if (page != PAGES)
+			violation("a write that aborts is seen");
+	} else if (page == PAGES || !(may & WRITABLE(page))) {
+		violation("VM %llu's %s stream %u writes page %u at slot %u, may %#llx",
+			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, page, slot,
+			  (unsigned long long)may);
+	}
+}
+
+static bool has_device(const struct vm *vm, unsigned stream)
+{
+	return stream < EMULATED || vm->assigned[stream];
+}
+
+void dma_step(struct vm *vm)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned stream = below(STREAMS), slot = below(SLOTS);
+
+		if (!has_device(vm, stream))
+			continue;
+		if (chance(30))
+			check_write(vm, stream, slot);
+		else
+			check_read(vm, stream, slot);
+	}
+}
+
+void dma_all(struct vm *vm)
+{
+	for (unsigned stream = 0; stream < STREAMS; stream++)
+		for (unsigned slot = 0; has_device(vm, stream) && slot < SLOTS; slot++)
+			check_read(vm, stream, slot);
+	if (chance(30))
+		dma_step(vm);
+}
+
+void dma_expect_abort(struct vm *vm)
+{
+	for (unsigned stream = 0; stream < STREAMS; stream++)
+		for (unsigned slot = 0; slot < SLOTS && vm->assigned[stream]; slot++) {
+			uint64_t value = 0;
+
+			if (transfer(vm, stream, slot_address(slot), &value, false).kind !=
+			    VSMMU_RESULT_ABORT)
+				violation("stream %u reads %#llx where there is nothing", stream,
+					  (unsigned long long)value);
+		}
+}
+
+/* The guest is told of streams that it has. */
+void take_events(struct vm *vm)
+{
+	uint64_t event[4];
+
+	SUCCEEDS(api.vsmmu_event_run(vm->guest.vsmmu));
+	if (!vm->model.started)
+		return;
+	while (take_event(&vm->guest, event)) {
+		uint64_t stream = event[0] >> 32;
+
+		totals.events++;
+		if (stream >= STREAMS || (stream >= EMULATED && stream < FIRST_ASSIGNED))
+			violation("an event of stream %llu", (unsigned long long)stream);
+	}
+}

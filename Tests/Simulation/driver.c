@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest's driver: tables, commands, registers, and what they make true. */
+#include "simulation.h"
+
+#define QUEUE_MASK ((2u << COMMAND_BITS) - 1)
+#define GBPA_UPDATE (UINT64_C(1) << 31)
+#define GBPA_ABORT (1u << 20)
+#define MESSAGE (RAM + 0x80000)
+
+static uint64_t tables(unsigned space)
+{
+	return RAM + 0x200000 + space * UINT64_C(0x20000);
+}
+
+static uint64_t asid(unsigned space)
+{
+	return 5 + space * UINT64_C(7);
+}
+
+/* The queue. */
+
+static unsigned waiting(struct vm *vm)
+{
+	uint64_t consumer = read_register(&vm->guest, CMDQ_CONS);
+
+	return (unsigned)((load64(&vm->guest, COMMANDS - 8) - consumer) & QUEUE_MASK);
+}
+
+static void put(struct vm *vm, uint64_t low, uint64_t high)
+{
+	if (waiting(vm) > 200) {
+		drain_failures();
+		driver_settle(vm);
+	}
+	queue(&vm->guest, low, high);
+	vm->ends_with_sync = (low & 0xff) == SYNC;
+	/* With a CMD_SYNC, what failed when registers changed is tried again. */
+	for (unsigned stream = 0; vm->ends_with_sync && stream < STREAMS; stream++)
+		vm->model.streams[stream].healing = true;
+}
+
+/* Everything before the CMD_SYNC is done. */
+static void done(struct vm *vm)
+{
+	struct model *model = &vm->model;
+
+	for (unsigned space = 0; space < SPACES; space++)
+		for (unsigned slot = 0; slot < SLOTS; slot++)
+			model->slots[space][slot].covered = 0;
+	for (unsigned stream = 0; stream < STREAMS; stream++) {
+		struct stream *s = &model->streams[stream];
+
+		s->codes.covered = 0;
+		if (s->healing)
+			s->lag = 0;
+		s->healing = false;
+	}
+}
+
+static void acknowledge(struct vm *vm)
+{
+	write_register(&vm->guest, GERRORN, read_register(&vm->guest, GERROR));
+}
+
+/* What became of the commands. An illegal one is replaced by a CMD_SYNC, as Linux does; where the
+ * host failed, the queue stays stopped. */
+static void look(struct vm *vm)
+{
+	for (unsigned rounds = 0;; rounds++) {
+		uint64_t consumer, active;
+
+		for (unsigned calls = 0; api.vsmmu_run(vm->guest.vsmmu, 0) == 1; calls++)
+			if (calls > 100000)
+				violation("the command queue does not end");
+		consumer = read_register(&vm->guest, CMDQ_CONS);
+		active = read_register(&vm->guest, GERROR) ^ read_register(&vm->guest, GERRORN);
+		if (!(active & 1)) {
+			vm->stopped = false;
+			if ((consumer & QUEUE_MASK) != load64(&vm->guest, COMMANDS - 8))
+				violation("the queue stops at %#llx without an error",
+					  (unsigned long long)consumer);
+			if (vm->ends_with_sync) {
+				totals.syncs++;
+				done(vm);
+			}
+			return;
+		}
+		switch (consumer >> 24) {
+		case 1:
+			if (rounds > 300)
+				violation("CERROR_ILL again and again");
+			totals.illegal++;
+			consumer &= QUEUE_MASK >> 1;
+			store64(&vm->guest, COMMANDS + consumer * 16, SYNC);
+			store64(&vm->guest, COMMANDS + consumer * 16 + 8, 0);
+			acknowledge(vm);
+			break;
+		case 2:
+			if (!failures_ordered() && !vm->stopped)
+				violation("the host failed, and nobody ordered it: %s",
+					  vm->guest.log);
+			totals.stops++;
+			tell("the queue is stopped");
+			vm->stopped = true;
+			return;
+		default:
+			violation("CONS is %#llx", (unsigned long long)consumer);
+		}
+	}
+}
+
+static void show(struct vm *vm)
+{
+	publish(&vm->guest);
+	look(vm);
+}
+
+void driver_sync(struct vm *vm)
+{
+	if (!vm->model.started)
+		return;
+	if (chance(50))
+		put(vm, SYNC, 0);
+	else
+		put(vm, SYNC | 1 << 12 | UINT64_C(0x77) << 32, MESSAGE);
+	show(vm);
+	if (vm->stopped && chance(60)) {
+		acknowledge(vm);
+		look(vm);
+	}
+	dma_step(vm);
+}
+
+void driver_settle(struct vm *vm)
+{
+	for (unsigned times = 0; times < 3 && waiting(vm) > 0; times++) {
+		publish(&vm->guest);
+		if (vm->stopped)
+			acknowledge(vm);
+		look(vm);
+	}
+	if (waiting(vm) > 0)
+		violation("the queue stays stopped: %s", vm->guest.log);
+	if (chance(50))
+		return;
+	put(vm, CFGI_ALL, 31);
+	put(vm, TLBI_NSNH_ALL, 0);
+	for (unsigned stream = 0; stream < STREAMS; stream++) {
+		struct stream *s = &vm->model.streams[stream];
+
+		s->codes.stale = 0;
+		s->ste_dirty = false;
+		s->healing = true;
+	}
+	for (unsigned space = 0; space < SPACES; space++)
+		for (unsigned slot = 0; slot < SLOTS; slot++)
+			vm->model.slots[space][slot].stale = 0;
+	put(vm, SYNC, 0);
+	show(vm);
+	if (vm->stopped)
+		violation("the host fails, and nobody ordered it: %s", vm->guest.log);
+}
+
+/* Tables. */
+
+static void become(struct cell *cell, uint64_t value, uint64_t never_cached)
+{
+	if (cell->now != value)
+		cell->stale |= cell->now & ~never_cached;
+	cell->now = value;
+}
+
+void driver_map(struct vm *vm)
+{
+	for (unsigned n = 1 + below(8); n > 0; n--) {
+		unsigned space = below(SPACES), slot = below(SLOTS), page = below(PAGES);
+		struct cell *cell = &vm->model.slots[space][slot];
+		uint64_t to = DATA + page * UINT64_C(4096);
+
+		if (chance(25)) {
+			unmap(&vm->guest, tables(space), slot_address(slot));
+			become(cell, ABORTED, ABORTED);
+		} else if (chance(20)) {
+			map(&vm->guest, tables(space), slot_address(slot), to, PAGE1_READ_ONLY);
+			become(cell, READ_ONLY(page), ABORTED);
+		} else {
+			map(&vm->guest, tables(space), slot_address(slot), to, PAGE1);
+			become(cell, WRITABLE(page), ABORTED);
+		}
+	}
+}
+
+static void cover(struct cell *cell)
+{
+	cell->covered |= cell->stale;
+	cell->stale = 0;
+}
+
+static void cover_slots(struct vm *vm, unsigned space, unsigned first, unsigned last)
+{
+	for (unsigned slot = first; slot <= last; slot++)
+		cover(&vm->model.slots[space][slot]);
+}
+
+/* Slots 4 to 7 are neighbours. */
+static void invalidate_range(struct vm *vm, unsigned space)
+{
+	unsigned count = 1 + below(4), hint = chance(50) ? 3 : 0;
+	uint64_t low = TLBI_NH_VA | asid(space) << 48 | (uint64_t)(count - 1) << 12;
+
+	if (!(read_register(&vm->guest, 0xc) & 1 << 10)) {
+		put(vm, TLBI_NH_ASID | asid(space) << 48, 0);
+		cover_slots(vm, space, 0, SLOTS - 1);
+		return;
+	}
+	/* Without a hint a range of one page is what older drivers sent. */
+	put(vm, low, slot_address(4) | 1 << 10 | hint << 8 | (hint != 0));
+	cover_slots(vm, space, 4, 4 + count - 1);
+}
+
+void driver_invalidate(struct vm *vm)
+{
+	unsigned space = below(SPACES), slot = below(SLOTS);
+
+	if (!vm->model.started)
+		return;
+	switch (below(7)) {
+	case 0:
+		put(vm, chance(50) ? TLBI_NH_ALL : TLBI_NSNH_ALL, 0);
+		for (space = 0; space < SPACES; space++)
+			cover_slots(vm, space, 0, SLOTS - 1);
+		break;
+	case 1:
+		put(vm, TLBI_NH_ASID | asid(space) << 48, 0);
+		cover_slots(vm, space, 0, SLOTS - 1);
+		break;
+	case 2:
+		put(vm, TLBI_NH_VAA, slot_address(slot) | (chance(50) ? 1 : 0));
+		for (space = 0; space < SPACES; space++)
+			cover_slots(vm, space, slot, slot);
+		break;
+	case 3:
+		invalidate_range(vm, space);
+		break;
+	default:
+		for (unsigned n = chance(10) ? 80 : 1 + below(6); n > 0; n--) {
+			put(vm, TLBI_NH_VA | asid(space) << 48,
+			    slot_address(slot) | (chance(70) ? 1 : 0));
+			cover_slots(vm, space, slot, slot);
+			slot = below(SLOTS);
+		}
+	}
+	if (chance(60))
+		show(vm);
+}
+
+/* Structures. */
+
+static unsigned some_stream(struct vm *vm)
+{
+	unsigned stream = below(STREAMS);
+
+	if (stream >= FIRST_ASSIGNED && vm->assigned[stream])
+		return stream;
+	stream = below(EMULATED + STREAMS - FIRST_ASSIGNED);
+
+	return stream < EMULATED ? stream : stream - EMULATED + FIRST_ASSIGNED;
+}
+
+static codes code(const struct stream *s)
+{
+	return s->ste == ANY_TRANSLATION ? TRANSLATES(s->space) : s->ste;
+}
+
+static void write_cd(struct vm *vm, unsigned stream, unsigned space)
+{
+	uint64_t cd = CONTEXT + stream * 64;
+
+	store64(&vm->guest, cd + 8, tables(space));
+	store64(&vm->guest, cd + 24, 0xff);
+	store64(&vm->guest, cd, UINT64_C(25) | UINT64_C(1) << 30 | UINT64_C(1) << 31 |
+		UINT64_C(5) << 32 | UINT64_C(1) << 41 | UINT64_C(1) << 45 | UINT64_C(1) << 46 |
+		asid(space) << 48);
+}
+
+/* A context may be cached wherever its stream may still be translated. */
+static void change_context(struct vm *vm, unsigned stream, unsigned space)
+{
+	struct stream *s = &vm->model.streams[stream];
+
+	write_cd(vm, stream, space);
+	s->space = space;
+	if ((s->codes.now | s->codes.stale | s->codes.covered) & ANY_TRANSLATION)
+		s->codes.stale |= TRANSLATES(space);
+	if (s->lag & ANY_TRANSLATION)
+		s->lag |= TRANSLATES(space);
+	become(&s->codes, code(s), 0);
+}
+
+static void write_ste(struct vm *vm, unsigned stream, codes ste)
+{
+	struct stream *s = &vm->model.streams[stream];
+	uint64_t entry = STREAM_TABLE + stream * 64, low;
+	/* Attributes of the CD's fetch, some of which differ, and SHCFG. */
+	uint64_t high = (chance(30) ? UINT64_C(0xd4) : 0) | UINT64_C(1) << 44;
+
+	switch (ste) {
+	case ABORTS: low = chance(50) ? 0 : 1 | below(4) << 1; break;
+	case BYPASSES: low = 1 | 4 << 1; break;
+	default: low = 1 | 5 << 1 | (CONTEXT + stream * 64);
+	}
+	store64(&vm->guest, entry + 8, high);
+	store64(&vm->guest, entry, low);
+	s->ste = ste;
+	s->ste_dirty = true;
+	become(&s->codes, code(s), 0);
+}
+
+static void cover_stream(struct vm *vm, unsigned stream)
+{
+	struct stream *s = &vm->model.streams[stream];
+
+	cover(&s->codes);
+	s->ste_dirty = false;
+	s->healing = true;
+}
+
+static void forget_stream(struct vm *vm, unsigned stream)
+{
+	put(vm, CFGI_STE | (uint64_t)stream << 32, 1);
+	cover_stream(vm, stream);
+	if (chance(30))
+		put(vm, PREFETCH | (uint64_t)stream << 32, 0);
+}
+
+/* Three steps, each with its CMD_SYNC, between which the stream aborts. */
+static void configure_in_steps(struct vm *vm, unsigned stream, codes ste, unsigned space)
+{
+	uint64_t entry = STREAM_TABLE + stream * 64;
+	struct stream *s = &vm->model.streams[stream];
+
+	store64(&vm->guest, entry, load64(&vm->guest, entry) & ~UINT64_C(1));
+	s->ste = ABORTS;
+	s->ste_dirty = true;
+	become(&s->codes, ABORTS, 0);
+	forget_stream(vm, stream);
+	driver_sync(vm);
+	change_context(vm, stream, space);
+	store64(&vm->guest, entry + 8, UINT64_C(1) << 44);
+	forget_stream(vm, stream);
+	driver_sync(vm);
+	write_ste(vm, stream, ste);
+	forget_stream(vm, stream);
+	driver_sync(vm);
+}
+
+void driver_configure(struct vm *vm)
+{
+	unsigned stream = some_stream(vm), space = below(SPACES);
+	codes ste = chance(65) ? ANY_TRANSLATION : chance(50) ? BYPASSES : ABORTS;
+
+	if (!vm->model.started)
+		return;
+	tell("VM %llu, stream %u: %#x, space %u", (unsigned long long)vm->serial, stream, ste, space);
+	if (chance(40)) {
+		configure_in_steps(vm, stream, ste, space);
+		return;
+	}
+	if (ste == ANY_TRANSLATION)
+		change_context(vm, stream, space);
+	write_ste(vm, stream, ste);
+	if (chance(85))
+		forget_stream(vm, stream);
+	if (chance(60))
+		show(vm);
+	if (chance(50))
+		driver_sync(vm);
+}
+
+void driver_context(struct vm *vm)
+{
+	unsigned stream = some_stream(vm);
+
+	if (!vm->model.started)
+		return;
+	change_context(vm, stream, below(SPACES));
+	if (chance(70)) {
+		uint64_t opcode = chance(50) ? CFGI_CD : CFGI_CD_ALL;
+
+		put(vm, opcode | (uint64_t)stream << 32, opcode == CFGI_CD);
+		if (!vm->model.streams[stream].ste_dirty)
+			cover(&vm->model.streams[stream].codes);
+	}
+	if (chance(50))
+		show(vm);
+	if (chance(40))
+		driver_sync(vm);
+}
+
+void driver_forget(struct vm *vm)
+{
+	unsigned stream = some_stream(vm), log2 = 1 + below(4);
+
+	if (!vm->model.started)
+		return;
+	switch (below(3)) {
+	case 0:
+		put(vm, CFGI_ALL, 31);
+		for (stream = 0; stream < STREAMS; stream++)
+			cover_stream(vm, stream);
+		break;
+	case 1:
+		/* 2^log2 streams. */
+		stream &= ~((1u << log2) - 1);
+		put(vm, CFGI_ALL | (uint64_t)stream << 32, log2 - 1);
+		for (unsigned i = 0; i < 1u << log2 && stream + i < STREAMS; i++)
+			cover_stream(vm, stream + i);
+		break;
+	default:
+		forget_stream(vm, stream);
+	}
+	if (chance(60))
+		show(vm);
+}
+
+/* Anything but a CMD_SYNC, whose MSI could go anywhere. What is legal of it only forgets. */
+void driver_nonsense(struct vm *vm)
+{
+	if (!vm->model.started)
+		return;
+	for (unsigned n = 1 + below(4); n > 0; n--) {
+		static const uint8_t known[] = {
+			0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x18, 0x20, 0x21,
+			0x22, 0x28, 0x2a, 0x30, 0x40, 0x41, 0x44, 0x45,
+		};
+		uint64_t low = any() & any(), high = any() & any();
+		uint8_t opcode = chance(70) ? known[below(sizeof(known))] : (uint8_t)any();
+
+		if (opcode == SYNC)
+			continue;
+		if (chance(50))
+			low &= UINT64_C(0xf000ffff0), low |= asid(0) << 48;
+		low = (low & ~UINT64_C(0xff)) | opcode;
+		tell("%#llx %#llx", (unsigned long long)low, (unsigned long long)high);
+		put(vm, low, high);
+	}
+	show(vm);
+}
+
+/* Registers. */
+
+static void after_registers(struct vm *vm, uint64_t failures, const codes before[STREAMS])
+{
+	note_lag(vm, failures, before);
+	dma_step(vm);
+}
+
+void driver_start(struct vm *vm)
+{
+	uint64_t failures = host_failures(vm);
+	codes before[STREAMS];
+
+	if (vm->model.started)
+		return;
+	effective_codes(vm, before);
+	for (unsigned i = 0; i < 6; i++)
+		driver_map(vm);
+	store64(&vm->guest, COMMANDS - 8, 0);
+	guest_start(&vm->guest);
+	vm->model.started = vm->model.on = true;
+	vm->btm = read_register(&vm->guest, IDR0) & IDR0_BTM;
+	after_registers(vm, failures, before);
+	if (chance(50)) {
+		put(vm, CFGI_ALL, 31);
+		put(vm, TLBI_NSNH_ALL, 0);
+		show(vm);
+		driver_sync(vm);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		driver_configure(vm);
+}
+
+void driver_registers(struct vm *vm)
+{
+	uint64_t failures = host_failures(vm);
+	codes before[STREAMS];
+
+	if (!vm->model.started) {
+		driver_start(vm);
+		return;
+	}
+	effective_codes(vm, before);
+	switch (below(4)) {
+	case 0:
+		vm->model.gbpa_aborts = chance(50);
+		write_register(&vm->guest, GBPA, GBPA_UPDATE | 1 << 12 |
+			       (vm->model.gbpa_aborts ? GBPA_ABORT : 0));
+		break;
+	case 1:
+		vm->model.on = !vm->model.on;
+		write_register(&vm->guest, CR0, vm->model.on ? 0xd : 0xc);
+		break;
+	case 2:
+		/* The event queue off and on. */
+		write_register(&vm->guest, CR0, vm->model.on ? 0x9 : 0x8);
+		write_register(&vm->guest, CR0, vm->model.on ? 0xd : 0xc);
+		break;
+	default:
+		read_register(&vm->guest, below(0x40) * 4);
+	}
+	tell("on %d, GBPA aborts %d", vm->model.on, vm->model.gbpa_aborts);
+	after_registers(vm, failures, before);
+}
+
+/* A CPU's TLBI: at once, and without a command. */
+
+static void forget_slots(struct vm *vm, unsigned space, unsigned first, unsigned last)
+{
+	for (unsigned slot = first; vm->btm && slot <= last; slot++) {
+		struct cell *cell = &vm->model.slots[space][slot];
+
+		cell->stale = cell->covered = 0;
+	}
+}
+
+void driver_broadcast(struct vm *vm)
+{
+	unsigned space = below(SPACES), slot = below(SLOTS), first = 0, last = SLOTS - 1;
+	vsmmu_dvm_op op = { .size = sizeof(op), .kind = below(8), .asid = (uint32_t)asid(space) };
+	bool all_spaces = op.kind <= VSMMU_DVM_VMALL || op.kind == VSMMU_DVM_VAA;
+	unsigned count = chance(50) && slot >= 4 && slot < 7 ? 8 - slot : 1;
+
+	if (!vm->model.started || (vm->cpu < 0 && !vm_load(vm)))
+		return;
+	if (op.kind == VSMMU_DVM_VA || op.kind == VSMMU_DVM_VAA || op.kind == VSMMU_DVM_IPA) {
+		op.address = slot_address(slot);
+		op.last = op.address + count * 4096 - 1;
+		first = slot;
+		last = slot + count - 1;
+	}
+	totals.broadcasts += vm->btm;
+	SUCCEEDS(api.vsmmu_emulated_tlbi(world.emulated, (uint32_t)vm->cpu, &op));
+	SUCCEEDS(api.vsmmu_dvm(vm->guest.vsmmu, &op));
+	if (op.kind < VSMMU_DVM_IPA)
+		for (unsigned i = all_spaces ? 0 : space; i <= (all_spaces ? SPACES - 1 : space); i++)
+			forget_slots(vm, i, first, last);
+	dma_step(vm);
+}

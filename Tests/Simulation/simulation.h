@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run: an emulated host, some VMs with a vSMMU each, and random steps, all from one seed.
+ *
+ * What a device may see is kept beside the guest's tables as sets: what they say now, what they said
+ * before the last invalidation (stale), and what they said before an invalidation that no CMD_SYNC
+ * has followed yet (covered). After each step all invariants of the host hold, and a DMA sees a
+ * member of the sets: after a CMD_SYNC that is exactly what the tables say.
+ */
+#ifndef SIMULATION_H
+#define SIMULATION_H
+
+#include "../Conformance/guest.h"
+
+#define VMS 4u
+#define DEVICES 6u
+#define SPACES 3u  /* address spaces of a VM */
+#define PAGES 12u  /* pages that a VM has for DMA */
+#define SLOTS 12u  /* IOVAs of an address space that are mapped, and not */
+#define STREAMS 16u
+#define EMULATED 2u /* emulated devices of a VM: StreamIDs 0 and 1 */
+#define FIRST_ASSIGNED 8u
+
+/* More commands, IHI 0070 G.b 4.1.1, and IDR0.BTM. */
+enum { CFGI_CD_ALL = 0x06, PREFETCH = 0x01, IDR0_BTM = 1 << 5 };
+
+/* Requests that the simulation makes fail or makes itself. */
+enum {
+	IOMMU_DESTROY = 0x3b80, IOAS_ALLOC = 0x3b81, IOAS_MAP = 0x3b85, IOAS_UNMAP = 0x3b86,
+	HWPT_ALLOC = 0x3b89, GET_HW_INFO = 0x3b8a, HWPT_INVALIDATE = 0x3b8d, VIOMMU_ALLOC = 0x3b90,
+	VDEVICE_ALLOC = 0x3b91, VEVENTQ_ALLOC = 0x3b93, VFIO_RESET = 0x3b6f, VFIO_BIND = 0x3b76,
+	VFIO_ATTACH = 0x3b77, VFIO_DETACH = 0x3b78, KVM_CREATE_VM = 0xae01,
+};
+
+/* A set of what a DMA may meet: bit 0 an abort, bit 1 + p page p, bit 17 + p page p read-only. */
+typedef uint64_t outcomes;
+#define ABORTED UINT64_C(1)
+#define WRITABLE(page) (UINT64_C(2) << (page))
+#define READ_ONLY(page) (UINT64_C(0x20000) << (page))
+
+/* A set of what a stream may be: bit 0 aborts, bit 1 bypasses, bit 2 + k translates by space k. */
+typedef uint32_t codes;
+#define ABORTS 1u
+#define BYPASSES 2u
+#define TRANSLATES(space) (4u << (space))
+#define ANY_TRANSLATION (7u << 2)
+
+struct cell { uint64_t now, stale, covered; };
+
+struct stream {
+	struct cell codes;
+	codes ste;      /* what its STE says: ABORTS, BYPASSES or ANY_TRANSLATION */
+	unsigned space; /* what its CD says */
+	bool ste_dirty; /* its STE changed since the last CFGI_STE */
+	codes lag;      /* what a failing host may have left it at */
+	bool healing;   /* a CFGI_STE is on its way that ends this */
+};
+
+/* What the guest's memory and registers say. */
+struct model {
+	bool started, on, gbpa_aborts;
+	struct cell slots[SPACES][SLOTS];
+	struct stream streams[STREAMS];
+};
+
+enum link { UNLINKED, LINKED_UP_FRONT, LINKED_ON_DEMAND };
+
+struct vm {
+	bool alive;
+	uint64_t serial;
+	struct guest guest;
+	unsigned host;
+	int fd;           /* the KVM VM, -1 = closed or none */
+	enum link link;
+	int cpu;          /* that its vCPU is on, -1 = none */
+	bool btm;
+	uint32_t reset_aborts;
+	struct model model;
+	unsigned assigned[STREAMS]; /* device + 1 */
+	bool borrowed[STREAMS];     /* its file is ours */
+	int files[STREAMS];
+	bool stopped;     /* its command queue, by the host's failure */
+	unsigned queued;  /* commands since it was last empty */
+	bool ends_with_sync;
+	struct { bool valid; uint8_t state[4096]; uint64_t size; uint8_t *ram; struct model model; } saved;
+};
+
+#define CROWD 400u
+#define ORDERS 64u
+
+struct world {
+	uint64_t seed, random;
+	unsigned step;
+	const char *what;
+	bool verbose;
+	vsmmu_emulated_t *emulated;
+	vsmmu_emulated_config config;
+	vsmmu_host_t *hosts[2];
+	unsigned host_count, device_count;
+	int kvm;
+	unsigned owners[DEVICES]; /* VM + 1 */
+	struct vm vms[VMS];
+	uint64_t serials;
+	/* VMs of others, which have no devices. */
+	int crowd[CROWD];
+	unsigned crowd_count;
+	/* Failures that were ordered and may still come. */
+	struct { uint32_t request, nth; int32_t error; } orders[ORDERS];
+	unsigned order_count, order_calls;
+	uint32_t errors; /* ordered since they were last drained, by index of failure_errors */
+	int busy[1024];   /* by CPU: VM + 1 */
+};
+
+extern struct world world;
+
+/* What all runs together came to: a simulation that never gets there proves nothing. */
+struct totals {
+	uint64_t steps, passes, aborts, syncs, stops, illegal, attachments, refusals, broadcasts,
+		 events, lost, restores, rollovers, unpinnable, failures;
+};
+extern struct totals totals;
+
+/* main.c */
+_Noreturn void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+uint64_t any(void);
+unsigned below(unsigned limit);
+bool chance(unsigned percent);
+/* The call's result must be 0 or one of the errors (positive, ended by 0), or an ordered one. */
+int64_t answer(const char *call, int64_t result, ...);
+#define ANSWER(call, ...) answer(#call, (call), __VA_ARGS__, 0)
+#define SUCCEEDS(call) answer(#call, (call), 0)
+
+/* world.c */
+void world_open(void);
+void world_close(void);
+vsmmu_emulated_counters counters_now(void);
+void check_host(void);
+void order_failure(void);
+/* Ordered failures that did not come yet happen now, to nobody's harm. */
+void drain_failures(void);
+bool failures_ordered(void);
+bool is_ordered(int64_t error);
+void crowd_step(void);
+void crowd_leaves(void);
+int make_kvm_vm(void);
+
+/* vm.c */
+void vm_create(struct vm *vm);
+void vm_destroy(struct vm *vm);
+void vm_close_fd(struct vm *vm);
+bool vm_load(struct vm *vm);
+void vm_put(struct vm *vm);
+uint64_t host_failures(struct vm *vm);
+
+/* device.c */
+void device_attach_step(struct vm *vm);
+void device_detach_step(struct vm *vm);
+void device_renumber_step(struct vm *vm);
+void device_reset_step(struct vm *vm);
+void forget_device(struct vm *vm, unsigned stream);
+/* The host may have failed since `failures`: what assigned streams were before, they may still be. */
+void note_lag(struct vm *vm, uint64_t failures, const codes before[STREAMS]);
+void effective_codes(struct vm *vm, codes out[STREAMS]);
+
+/* driver.c */
+void driver_start(struct vm *vm);
+void driver_map(struct vm *vm);
+void driver_invalidate(struct vm *vm);
+void driver_configure(struct vm *vm);
+void driver_context(struct vm *vm);
+void driver_forget(struct vm *vm);
+void driver_nonsense(struct vm *vm);
+void driver_registers(struct vm *vm);
+void driver_sync(struct vm *vm);
+/* All failures end, and the queue is empty after the guest has acknowledged what there was. */
+void driver_settle(struct vm *vm);
+void driver_broadcast(struct vm *vm);
+void vm_reset_step(struct vm *vm);
+void vm_save_step(struct vm *vm);
+void vm_restore_step(struct vm *vm);
+void vm_memory_step(struct vm *vm);
+
+/* dma.c */
+uint64_t slot_address(unsigned slot);
+void dma_step(struct vm *vm);
+/* Every stream at every address. */
+void dma_all(struct vm *vm);
+void dma_expect_abort(struct vm *vm);
+void fill_pages(struct vm *vm);
+void take_events(struct vm *vm);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* The host, its failures, and the VMs of others. */
+#include "simulation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* None is what a request answers to the wrong kind of file, by which failures are drained. */
+static const int32_t failure_errors[] = { ENOMEM, EIO, ENOSPC, EBUSY, ETIMEDOUT, EPERM };
+#define FAILURE_ERRORS (sizeof(failure_errors) / sizeof(failure_errors[0]))
+
+static const uint32_t smmu_flags[] = {
+	0, 0, 0, VSMMU_EMULATED_CANWBS, VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_FWB,
+	VSMMU_EMULATED_REPEAT, VSMMU_EMULATED_REPEAT, VSMMU_EMULATED_NO_BTM, VSMMU_EMULATED_VMID8,
+	VSMMU_EMULATED_NO_FWB, VSMMU_EMULATED_NO_NESTING,
+};
+static const char *const smmu_features[] = {
+	NULL, NULL, NULL, NULL, NULL, NULL, "RIL=0", "SSIDSIZE=0", "GRAN16K=0 GRAN64K=0", "ASID16=0", "BTM=0",
+};
+#define ONE_OF(array) ((array)[below(sizeof(array) / sizeof((array)[0]))])
+
+static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
+		      vsmmu_emulated_device *devices)
+{
+	static const uint32_t cpus[] = { 1, 4, 4, 4, 64, 128, 128, 254, 300 };
+	unsigned smmu_count = 1 + below(2), kernel = chance(60) ? VSMMU_EMULATED_LINKED : below(2);
+
+	memset(smmus, 0, 2 * sizeof(*smmus));
+	for (unsigned i = 0; i < smmu_count; i++) {
+		smmus[i].size = sizeof(smmus[i]);
+		smmus[i].flags = chance(60) ? 0 : ONE_OF(smmu_flags);
+		/* A kernel that does not tell of the erratum cannot be served. */
+		if (kernel == VSMMU_EMULATED_LINUX_7_2)
+			smmus[i].flags &= ~VSMMU_EMULATED_REPEAT;
+		smmus[i].features = ONE_OF(smmu_features);
+		smmus[i].extra_idr0 = chance(30) ? 2u << 6 | 1u << 10 : 0;
+	}
+	world.device_count = 2 + below(DEVICES - 1);
+	memset(devices, 0, DEVICES * sizeof(*devices));
+	for (unsigned i = 0; i < world.device_count; i++) {
+		devices[i].size = sizeof(devices[i]);
+		devices[i].smmu = i % smmu_count;
+		devices[i].stream = 8 * (i + 1);
+	}
+	*config = (vsmmu_emulated_config) {
+		.size = sizeof(*config),
+		.kernel = kernel,
+		.smmus = smmus, .devices = devices,
+		.smmu_count = smmu_count, .device_count = world.device_count,
+		.cpus = ONE_OF(cpus), .vmid_bits = chance(70) ? 8 : 16,
+		.pin_limit = chance(30) ? 1 + below(4) : 0, .seed = (uint32_t)world.seed,
+	};
+}
+
+void world_open(void)
+{
+	vsmmu_emulated_smmu smmus[2];
+	vsmmu_emulated_device devices[DEVICES];
+	vsmmu_host_config host = { .size = sizeof(host) };
+	char message[256] = "";
+
+	configure(&world.config, smmus, devices);
+	tell("kernel %u, %u SMMUs (%#x %s, %#x %s), %u devices, %u CPUs, %u bits of VMID, %u pins",
+	     world.config.kernel, world.config.smmu_count, smmus[0].flags,
+	     smmus[0].features ? smmus[0].features : "", smmus[1].flags,
+	     smmus[1].features ? smmus[1].features : "", world.device_count, world.config.cpus,
+	     world.config.vmid_bits, world.config.pin_limit);
+	if (api.vsmmu_emulated_create(&world.config, &world.emulated, message, sizeof(message)) != 0)
+		violation("no host: %s", message);
+	host.emulated = world.emulated;
+	host.pin_request = api.vsmmu_emulated_pin_request(world.emulated);
+	host.unpin_request = api.vsmmu_emulated_unpin_request(world.emulated);
+	world.host_count = 1 + below(2);
+	for (unsigned i = 0; i < world.host_count; i++)
+		if (api.vsmmu_host_open(&host, &world.hosts[i], message, sizeof(message)) != 0)
+			violation("no iommufd: %s", message);
+	world.kvm = api.vsmmu_emulated_open(world.emulated, "/dev/kvm");
+	check_host();
+}
+
+vsmmu_emulated_counters counters_now(void)
+{
+	vsmmu_emulated_counters counters = { .size = sizeof(counters) };
+
+	SUCCEEDS(api.vsmmu_emulated_get_counters(world.emulated, &counters));
+	return counters;
+}
+
+void check_host(void)
+{
+	char message[256] = "";
+
+	if (api.vsmmu_emulated_check(world.emulated, message, sizeof(message)) != 0)
+		violation("invariant: %s", message);
+}
+
+/* Everything goes in random order, and nothing may be left. */
+void world_close(void)
+{
+	vsmmu_emulated_counters left;
+	unsigned first = below(VMS);
+
+	if (chance(80))
+		drain_failures();
+	for (unsigned i = 0; i < VMS; i++) {
+		struct vm *vm = &world.vms[(first + i) % VMS];
+
+		if (vm->alive && chance(50))
+			vm_close_fd(vm);
+		if (vm->alive)
+			vm_destroy(vm);
+		check_host();
+	}
+	crowd_leaves();
+	drain_failures();
+	for (unsigned i = 0; i < world.host_count; i++) {
+		SUCCEEDS(api.vsmmu_host_close(world.hosts[i]));
+		check_host();
+	}
+	SUCCEEDS(api.vsmmu_emulated_close(world.emulated, world.kvm));
+	left = counters_now();
+	if (left.objects || left.files || left.mappings || left.pins)
+		violation("%u objects, %u files, %u mappings, %u pins are left", left.objects,
+			  left.files, left.mappings, left.pins);
+	totals.rollovers += left.rollovers;
+	totals.unpinnable += left.pin_failures;
+	api.vsmmu_emulated_destroy(world.emulated);
+}
+
+/* Failures. */
+
+void order_failure(void)
+{
+	static const uint32_t requests[] = {
+		0, HWPT_INVALIDATE, HWPT_INVALIDATE, HWPT_INVALIDATE, HWPT_ALLOC, HWPT_ALLOC,
+		VFIO_ATTACH, VFIO_ATTACH, VFIO_ATTACH, VDEVICE_ALLOC, VIOMMU_ALLOC, VFIO_BIND,
+		GET_HW_INFO, IOAS_MAP, IOAS_UNMAP, IOAS_ALLOC, VEVENTQ_ALLOC, VFIO_RESET, VFIO_DETACH,
+		IOMMU_DESTROY,
+	};
+	uint32_t request = ONE_OF(requests), nth = 1 + (chance(30) ? below(6) : 0);
+	unsigned error = below(FAILURE_ERRORS), done = below(8);
+
+	if (world.order_count == ORDERS)
+		drain_failures();
+	totals.failures++;
+	SUCCEEDS(api.vsmmu_emulated_fail(world.emulated, request, nth, failure_errors[error], done));
+	tell("request %#x, call %u: errno %d, %u done", request, nth, failure_errors[error], done);
+	world.orders[world.order_count].request = request;
+	world.orders[world.order_count].nth = nth;
+	world.orders[world.order_count].error = failure_errors[error];
+	world.order_count++;
+	world.errors |= 1u << error;
+	world.order_calls += nth + 1;
+}
+
+void drain_failures(void)
+{
+	for (unsigned i = 0; i < world.order_count; i++)
+		for (unsigned n = 0; n < world.order_calls; n++)
+			api.vsmmu_emulated_ioctl(world.emulated, world.kvm, world.orders[i].request,
+						 NULL);
+	world.order_count = world.order_calls = world.errors = 0;
+}
+
+bool failures_ordered(void)
+{
+	return world.order_count > 0;
+}
+
+bool is_ordered(int64_t error)
+{
+	for (unsigned i = 0; i < FAILURE_ERRORS; i++)
+		if (failure_errors[i] == error && world.errors & 1u << i)
+			return true;
+	return false;
+}
+
+/* The VMs of others: they take VMIDs, and give them back. */
+
+int make_kvm_vm(void)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		int fd = (int)api.vsmmu_emulated_ioctl(world.emulated, world.kvm, KVM_CREATE_VM, NULL);
+
+		if (fd >= 0)
+			return fd;
+		drain_failures();
+	}
+	violation("no VM can be made");
+}
+
+static unsigned free_cpu(void)
+{
+	unsigned cpu = below(world.config.cpus);
+
+	for (unsigned i = 0; i < world.config.cpus; i++)
+		if (!world.busy[(cpu + i) % world.config.cpus])
+			return (cpu + i) % world.config.cpus;
+	return world.config.cpus;
+}
+
+static void run_crowd(unsigned from)
+{
+	for (unsigned i = from; i < world.crowd_count; i++) {
+		unsigned cpu = free_cpu();
+
+		if (cpu == world.config.cpus)
+			return;
+		/* EBUSY: every number is pinned or in use. */
+		if (ANSWER(api.vsmmu_emulated_vcpu_load(world.emulated, world.crowd[i], cpu),
+			   EBUSY) == 0)
+			SUCCEEDS(api.vsmmu_emulated_vcpu_put(world.emulated, cpu));
+	}
+}
+
+void crowd_leaves(void)
+{
+	while (world.crowd_count > 0)
+		SUCCEEDS(api.vsmmu_emulated_close(world.emulated, world.crowd[--world.crowd_count]));
+}
+
+void crowd_step(void)
+{
+	uint32_t pin = api.vsmmu_emulated_pin_request(world.emulated);
+	unsigned more = chance(30) ? 260 : 1 + below(20), from = world.crowd_count;
+
+	if (world.crowd_count + more > CROWD) {
+		crowd_leaves();
+		from = 0;
+	}
+	for (unsigned i = 0; i < more; i++)
+		world.crowd[world.crowd_count++] = make_kvm_vm();
+	tell("%u more VMs", more);
+	/* Some are pinned that never ran. */
+	for (unsigned i = from; pin && i < world.crowd_count; i++)
+		if (chance(world.config.pin_limit ? 2 : 10)) {
+			uint32_t vmid = 0;
+			int64_t result = ANSWER(api.vsmmu_emulated_ioctl(
+				world.emulated, world.crowd[i], pin, &vmid), ENOSPC);
+
+			if (result == 0 && vmid == 0)
+				violation("VMID 0 is pinned");
+		}
+	run_crowd(chance(50) ? 0 : from);
+}
