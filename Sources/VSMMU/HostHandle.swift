@@ -62,7 +62,11 @@ extension HostHandle {
   /// Linux or the emulated host, with a recorder before it if the caller listens.
   private static func kernel(_ config: vsmmu_host_config) throws(Refusal) -> any Kernel {
     let kernel: any Kernel =
-      if let emulated = config.emulated { EmulatedHandle.kernel(of: emulated) } else { LinuxKernel() }
+      if let emulated = config.emulated {
+        EmulatedHandle.kernel(of: emulated)
+      } else {
+        LinuxKernel()
+      }
     guard let call = config.call else { return kernel }
     let opaque = config.opaque
     let recorder = Recorder.make(before: kernel) { (line) in

@@ -35,6 +35,7 @@ void thread_section(void);
 void host_section(void);
 void host_failure_section(void);
 void link_section(void);
+void host_thread_section(void);
 void emulated_section(void);
 
 #endif

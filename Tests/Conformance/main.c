@@ -90,6 +90,7 @@ int main(int argc, char **argv)
 	link_section();
 	emulated_section();
 	thread_section();
+	host_thread_section();
 	printf("%s: %lu checks\n", argv[1], checks);
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed != 0 || passed == 0;

@@ -87,9 +87,32 @@ static void check_untouched(struct vm *vm, const struct footprint *before)
 			  before->objects, after.objects, before->files, after.files);
 }
 
+static const char *sentence(struct vm *vm)
+{
+	static char text[256];
+
+	api.vsmmu_error_message(vm->guest.vsmmu, text, sizeof(text));
+	return text;
+}
+
+/* Mostly one at the SMMU that the VM has devices of. */
+static unsigned likely_device(const struct vm *vm)
+{
+	unsigned device = below(world.device_count), other;
+
+	for (unsigned stream = 0; stream < STREAMS && chance(98); stream++)
+		if (vm->assigned[stream])
+			for (unsigned i = 0; i < world.device_count; i++) {
+				other = (device + i) % world.device_count;
+				if ((other ^ (vm->assigned[stream] - 1)) % world.config.smmu_count == 0)
+					return other;
+			}
+	return device;
+}
+
 void device_attach_step(struct vm *vm)
 {
-	unsigned device = below(world.device_count), stream = free_stream(vm);
+	unsigned device = likely_device(vm), stream = free_stream(vm);
 	char path[64];
 	vsmmu_device config = { .size = sizeof(config), .stream = stream, .path = path };
 	struct footprint before;
@@ -108,8 +131,8 @@ void device_attach_step(struct vm *vm)
 	/* Another VM's device, another SMMU, no nesting; ENOSPC: no VMID is left. */
 	result = ANSWER(api.vsmmu_device_attach(vm->guest.vsmmu, &config), EINVAL, EEXIST,
 			EOPNOTSUPP, ENOSPC, EBUSY);
-	tell("device %u as stream %u%s: %lld", device, stream, config.flags ? ", by file" : "",
-	     (long long)result);
+	tell("VM %llu, device %u as stream %u%s: %lld %s", (unsigned long long)vm->serial, device,
+	     stream, config.flags ? ", by file" : "", (long long)result, result ? sentence(vm) : "");
 	*(result ? &totals.refusals : &totals.attachments) += 1;
 	if (result != 0) {
 		/* Only closing it ends that it is bound. */

@@ -9,7 +9,7 @@
 uint64_t slot_address(unsigned slot)
 {
 	static const uint64_t far[] = {
-		0x5000, 0x6000, 0x7000, 0x8000, 0x200000000, 0x200201000, 0x700000000, 0x1000000000,
+		0x5000, 0x6000, 0x7000, 0x8000, 0x200000000, 0x200201000, 0x700103000, 0x1000000000,
 	};
 
 	return slot < 4 ? DATA + slot * 4096 : far[slot - 4];
@@ -189,4 +189,43 @@ void take_events(struct vm *vm)
 		if (stream >= STREAMS || (stream >= EMULATED && stream < FIRST_ASSIGNED))
 			violation("an event of stream %llu", (unsigned long long)stream);
 	}
+}
+
+/* A stream that is translated, at an address where there is nothing. */
+static bool find_fault(struct vm *vm, unsigned *stream, unsigned *slot)
+{
+	codes now[STREAMS];
+
+	effective_codes(vm, now);
+	for (*stream = FIRST_ASSIGNED; *stream < STREAMS; ++*stream)
+		for (*slot = 4; *slot < SLOTS; ++*slot)
+			if (vm->assigned[*stream] && now[*stream] & ANY_TRANSLATION &&
+			    !(now[*stream] & ~ANY_TRANSLATION) &&
+			    expected(vm, *stream, *slot) == ABORTED)
+				return true;
+	return false;
+}
+
+void expect_event(struct vm *vm)
+{
+	unsigned stream, slot, tries = 0;
+	uint64_t event[4], value;
+
+	if (!vm->model.on || !find_fault(vm, &stream, &slot))
+		return;
+	do {
+		/* Some are lost by order. */
+		if (++tries > 12)
+			violation("faults of stream %u become no events", stream);
+		take_events(vm);
+		if (transfer(vm, stream, slot_address(slot), &value, false).kind !=
+		    VSMMU_RESULT_ABORT)
+			violation("stream %u does not fault at slot %u", stream, slot);
+		SUCCEEDS(api.vsmmu_event_run(vm->guest.vsmmu));
+	} while (!take_event(&vm->guest, event));
+	if ((event[0] & 0xff) != F_TRANSLATION || event[0] >> 32 != stream ||
+	    event[2] != slot_address(slot))
+		violation("the event of stream %u at %#llx is %#llx %#llx", stream,
+			  (unsigned long long)slot_address(slot), (unsigned long long)event[0],
+			  (unsigned long long)event[2]);
 }

@@ -6,6 +6,7 @@
 #define GBPA_UPDATE (UINT64_C(1) << 31)
 #define GBPA_ABORT (1u << 20)
 #define MESSAGE (RAM + 0x80000)
+#define LEVEL1 (RAM + 0x90000)
 
 static uint64_t tables(unsigned space)
 {
@@ -32,6 +33,8 @@ static void put(struct vm *vm, uint64_t low, uint64_t high)
 		drain_failures();
 		driver_settle(vm);
 	}
+	tell("VM %llu, command %#llx %#llx", (unsigned long long)vm->serial, (unsigned long long)low,
+	     (unsigned long long)high);
 	queue(&vm->guest, low, high);
 	vm->ends_with_sync = (low & 0xff) == SYNC;
 	/* With a CMD_SYNC, what failed when registers changed is tried again. */
@@ -131,18 +134,8 @@ void driver_sync(struct vm *vm)
 	dma_step(vm);
 }
 
-void driver_settle(struct vm *vm)
+static void forget_all(struct vm *vm)
 {
-	for (unsigned times = 0; times < 3 && waiting(vm) > 0; times++) {
-		publish(&vm->guest);
-		if (vm->stopped)
-			acknowledge(vm);
-		look(vm);
-	}
-	if (waiting(vm) > 0)
-		violation("the queue stays stopped: %s", vm->guest.log);
-	if (chance(50))
-		return;
 	put(vm, CFGI_ALL, 31);
 	put(vm, TLBI_NSNH_ALL, 0);
 	for (unsigned stream = 0; stream < STREAMS; stream++) {
@@ -155,6 +148,20 @@ void driver_settle(struct vm *vm)
 	for (unsigned space = 0; space < SPACES; space++)
 		for (unsigned slot = 0; slot < SLOTS; slot++)
 			vm->model.slots[space][slot].stale = 0;
+}
+
+void driver_settle(struct vm *vm)
+{
+	for (unsigned times = 0; times < 3 && waiting(vm) > 0; times++) {
+		publish(&vm->guest);
+		if (vm->stopped)
+			acknowledge(vm);
+		look(vm);
+	}
+	if (waiting(vm) > 0)
+		violation("the queue stays stopped: %s", vm->guest.log);
+	if (chance(50))
+		forget_all(vm);
 	put(vm, SYNC, 0);
 	show(vm);
 	if (vm->stopped)
@@ -163,11 +170,43 @@ void driver_settle(struct vm *vm)
 
 /* Tables. */
 
+static void tell_map(struct vm *vm, unsigned space, unsigned slot)
+{
+	const struct cell *cell = &vm->model.slots[space][slot];
+
+	tell("VM %llu, space %u, slot %u (%#llx): %#llx, stale %#llx", (unsigned long long)vm->serial,
+	     space, slot, (unsigned long long)slot_address(slot), (unsigned long long)cell->now,
+	     (unsigned long long)cell->stale);
+}
+
 static void become(struct cell *cell, uint64_t value, uint64_t never_cached)
 {
 	if (cell->now != value)
 		cell->stale |= cell->now & ~never_cached;
 	cell->now = value;
+}
+
+/* 2 MiB instead of a table, or the table again. */
+static void toggle_block(struct vm *vm, unsigned space)
+{
+	struct cell *cell = &vm->model.slots[space][BLOCK_SLOT];
+	uint64_t address = slot_address(BLOCK_SLOT), entry, *table = &vm->model.tables[space];
+
+	entry = load64(&vm->guest, tables(space) + (address >> 30 & 0x1ff) * 8);
+	if (!(entry & 1))
+		return;
+	entry = (entry & UINT64_C(0xfffffffff000)) + (address >> 21 & 0x1ff) * 8;
+	if (*table) {
+		store64(&vm->guest, entry, *table);
+		*table = 0;
+		unmap(&vm->guest, tables(space), address);
+		become(cell, ABORTED, ABORTED);
+	} else if (load64(&vm->guest, entry) & 1) {
+		*table = load64(&vm->guest, entry);
+		store64(&vm->guest, entry, RAM | (PAGE1 & ~UINT64_C(2)));
+		become(cell, WRITABLE(BLOCK_PAGE), ABORTED);
+	}
+	tell_map(vm, space, BLOCK_SLOT);
 }
 
 void driver_map(struct vm *vm)
@@ -177,6 +216,10 @@ void driver_map(struct vm *vm)
 		struct cell *cell = &vm->model.slots[space][slot];
 		uint64_t to = DATA + page * UINT64_C(4096);
 
+		if (slot == BLOCK_SLOT && (vm->model.tables[space] || chance(40))) {
+			toggle_block(vm, space);
+			continue;
+		}
 		if (chance(25)) {
 			unmap(&vm->guest, tables(space), slot_address(slot));
 			become(cell, ABORTED, ABORTED);
@@ -187,6 +230,7 @@ void driver_map(struct vm *vm)
 			map(&vm->guest, tables(space), slot_address(slot), to, PAGE1);
 			become(cell, WRITABLE(page), ABORTED);
 		}
+		tell_map(vm, space, slot);
 	}
 }
 
@@ -213,7 +257,9 @@ static void invalidate_range(struct vm *vm, unsigned space)
 		cover_slots(vm, space, 0, SLOTS - 1);
 		return;
 	}
-	/* Without a hint a range of one page is what older drivers sent. */
+	/* A range of one page without a hint is illegal (4.4.1.1). */
+	if (count == 1)
+		hint = 3;
 	put(vm, low, slot_address(4) | 1 << 10 | hint << 8 | (hint != 0));
 	cover_slots(vm, space, 4, 4 + count - 1);
 }
@@ -235,7 +281,7 @@ void driver_invalidate(struct vm *vm)
 		cover_slots(vm, space, 0, SLOTS - 1);
 		break;
 	case 2:
-		put(vm, TLBI_NH_VAA, slot_address(slot) | (chance(50) ? 1 : 0));
+		put(vm, TLBI_NH_VAA, slot_address(slot) | (slot != BLOCK_SLOT && chance(50)));
 		for (space = 0; space < SPACES; space++)
 			cover_slots(vm, space, slot, slot);
 		break;
@@ -244,8 +290,9 @@ void driver_invalidate(struct vm *vm)
 		break;
 	default:
 		for (unsigned n = chance(10) ? 80 : 1 + below(6); n > 0; n--) {
+			/* Of a block a table may have become. */
 			put(vm, TLBI_NH_VA | asid(space) << 48,
-			    slot_address(slot) | (chance(70) ? 1 : 0));
+			    slot_address(slot) | (slot != BLOCK_SLOT && chance(70)));
 			cover_slots(vm, space, slot, slot);
 			slot = below(SLOTS);
 		}
@@ -441,7 +488,6 @@ void driver_nonsense(struct vm *vm)
 		if (chance(50))
 			low &= UINT64_C(0xf000ffff0), low |= asid(0) << 48;
 		low = (low & ~UINT64_C(0xff)) | opcode;
-		tell("%#llx %#llx", (unsigned long long)low, (unsigned long long)high);
 		put(vm, low, high);
 	}
 	show(vm);
@@ -453,6 +499,16 @@ static void after_registers(struct vm *vm, uint64_t failures, const codes before
 {
 	note_lag(vm, failures, before);
 	dma_step(vm);
+}
+
+/* The same STEs by a level 1 table of one entry: 16 of them, of StreamIDs with 6 bits. */
+static void use_two_levels(struct vm *vm)
+{
+	store64(&vm->guest, LEVEL1, STREAM_TABLE | 5);
+	write_register(&vm->guest, CR0, 0xc);
+	write_register64(&vm->guest, STRTAB_BASE, LEVEL1);
+	write_register(&vm->guest, STRTAB_BASE_CFG, 1 << 16 | 6 << 6 | 6);
+	write_register(&vm->guest, CR0, 0xd);
 }
 
 void driver_start(struct vm *vm)
@@ -467,6 +523,8 @@ void driver_start(struct vm *vm)
 		driver_map(vm);
 	store64(&vm->guest, COMMANDS - 8, 0);
 	guest_start(&vm->guest);
+	if (vm->two_level)
+		use_two_levels(vm);
 	vm->model.started = vm->model.on = true;
 	vm->btm = read_register(&vm->guest, IDR0) & IDR0_BTM;
 	after_registers(vm, failures, before);

@@ -185,6 +185,7 @@ static void settle_step(struct vm *vm)
 	drain_failures();
 	driver_settle(vm);
 	dma_all(vm);
+	expect_event(vm);
 }
 
 static const struct {
@@ -196,7 +197,7 @@ static const struct {
 	{ "sync", driver_sync, 40 }, { "dma", dma_step, 60 },
 	{ "configure", driver_configure, 20 }, { "context", driver_context, 10 },
 	{ "forget", driver_forget, 15 }, { "nonsense", driver_nonsense, 6 },
-	{ "registers", driver_registers, 6 }, { "broadcast", driver_broadcast, 20 },
+	{ "registers", driver_registers, 6 }, { "broadcast", driver_broadcast, 40 },
 	{ "settle", settle_step, 12 }, { "events", take_events, 6 },
 	{ "attach", device_attach_step, 16 }, { "detach", device_detach_step, 5 },
 	{ "renumber", device_renumber_step, 4 }, { "device reset", device_reset_step, 4 },

@@ -17,6 +17,8 @@
 #define SPACES 3u  /* address spaces of a VM */
 #define PAGES 12u  /* pages that a VM has for DMA */
 #define SLOTS 12u  /* IOVAs of an address space that are mapped, and not */
+#define BLOCK_SLOT 10u /* this one may lie in a block of 2 MiB, then it is BLOCK_PAGE */
+#define BLOCK_PAGE 3u
 #define STREAMS 16u
 #define EMULATED 2u /* emulated devices of a VM: StreamIDs 0 and 1 */
 #define FIRST_ASSIGNED 8u
@@ -60,6 +62,7 @@ struct stream {
 struct model {
 	bool started, on, gbpa_aborts;
 	struct cell slots[SPACES][SLOTS];
+	uint64_t tables[SPACES]; /* the table that a block is in place of, 0 = there is no block */
 	struct stream streams[STREAMS];
 };
 
@@ -82,6 +85,7 @@ struct vm {
 	bool stopped;     /* its command queue, by the host's failure */
 	unsigned queued;  /* commands since it was last empty */
 	bool ends_with_sync;
+	bool two_level;   /* its stream table */
 	struct { bool valid; uint8_t state[4096]; uint64_t size; uint8_t *ram; struct model model; } saved;
 };
 
@@ -98,6 +102,7 @@ struct world {
 	vsmmu_host_t *hosts[2];
 	unsigned host_count, device_count;
 	int kvm;
+	int iommufds[2]; /* of hosts that were given one, else -1 */
 	unsigned owners[DEVICES]; /* VM + 1 */
 	struct vm vms[VMS];
 	uint64_t serials;
@@ -189,5 +194,7 @@ void dma_all(struct vm *vm);
 void dma_expect_abort(struct vm *vm);
 void fill_pages(struct vm *vm);
 void take_events(struct vm *vm);
+/* A fault of an assigned device becomes an event of its stream. */
+void expect_event(struct vm *vm);
 
 #endif

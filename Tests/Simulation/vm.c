@@ -52,6 +52,7 @@ void vm_create(struct vm *vm)
 	vm->serial = ++world.serials;
 	vm->cpu = vm->fd = -1;
 	vm->host = below(world.host_count);
+	vm->two_level = chance(30);
 	vm->reset_aborts = chance(20) ? VSMMU_RESET_ABORTS : 0;
 	if (!open_guest(vm))
 		violation("no vSMMU");

@@ -22,7 +22,7 @@ static const char *const smmu_features[] = {
 static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		      vsmmu_emulated_device *devices)
 {
-	static const uint32_t cpus[] = { 1, 4, 4, 4, 64, 128, 128, 254, 300 };
+	static const uint32_t cpus[] = { 1, 4, 4, 4, 4, 64, 128, 128, 128, 128, 254, 300 };
 	unsigned smmu_count = 1 + below(2), kernel = chance(60) ? VSMMU_EMULATED_LINKED : below(2);
 
 	memset(smmus, 0, 2 * sizeof(*smmus));
@@ -71,9 +71,17 @@ void world_open(void)
 	host.pin_request = api.vsmmu_emulated_pin_request(world.emulated);
 	host.unpin_request = api.vsmmu_emulated_unpin_request(world.emulated);
 	world.host_count = 1 + below(2);
-	for (unsigned i = 0; i < world.host_count; i++)
+	for (unsigned i = 0; i < world.host_count; i++) {
+		world.iommufds[i] = -1;
+		host.flags = 0;
+		if (chance(40)) {
+			world.iommufds[i] = api.vsmmu_emulated_open(world.emulated, "/dev/iommu");
+			host.iommufd = world.iommufds[i];
+			host.flags = VSMMU_HOST_IOMMUFD;
+		}
 		if (api.vsmmu_host_open(&host, &world.hosts[i], message, sizeof(message)) != 0)
 			violation("no iommufd: %s", message);
+	}
 	world.kvm = api.vsmmu_emulated_open(world.emulated, "/dev/kvm");
 	check_host();
 }
@@ -115,6 +123,8 @@ void world_close(void)
 	drain_failures();
 	for (unsigned i = 0; i < world.host_count; i++) {
 		SUCCEEDS(api.vsmmu_host_close(world.hosts[i]));
+		if (world.iommufds[i] >= 0)
+			SUCCEEDS(api.vsmmu_emulated_close(world.emulated, world.iommufds[i]));
 		check_host();
 	}
 	SUCCEEDS(api.vsmmu_emulated_close(world.emulated, world.kvm));

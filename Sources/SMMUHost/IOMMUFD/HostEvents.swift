@@ -13,6 +13,9 @@ struct HostEvents {
   /// The number that the next record should have.
   private var sequence: UInt32 = 0
 
+  /// The kernel has a queue for it.
+  var isOn: Bool { fd >= 0 }
+
   /// The kernel takes no more.
   private static var most: Int { 19 }
   private static var bufferBytes: Int { 4096 }
@@ -46,6 +49,7 @@ struct HostEvents {
     if isOn && fd >= 0 && depth == self.log2Depth { return }
     disable(iommufd)
     guard isOn else { return }
+    destroy(iommufd)
     let made = try iommufd.allocateEventQueue(viommu, depth: 1 << UInt32(depth))
     (queue, fd, self.log2Depth) = (made.id, made.fd, depth)
     sequence = 0
@@ -56,15 +60,25 @@ struct HostEvents {
     throw Errno(code: -failure)
   }
 
-  var isOpen: Bool { fd >= 0 }
 
   mutating func disable(_ iommufd: IOMMUFD) {
     guard fd >= 0 else { return }
     if epoll >= 0 { vsmmu_system_epoll_forget(epoll, fd) }
     // The open file holds the object.
     try? iommufd.kernel.close(fd)
-    try? iommufd.destroy(queue)
-    (queue, fd) = (0, -1)
+    fd = -1
+    destroy(iommufd)
+  }
+
+  /// One that the kernel keeps is tried again: a vIOMMU has no second one.
+  private mutating func destroy(_ iommufd: IOMMUFD) {
+    guard queue != 0 else { return }
+    do throws(Errno) {
+      try iommufd.destroy(queue)
+      queue = 0
+    } catch {
+      if error == .enoent { queue = 0 }
+    }
   }
 
   /// Reads what is there, once around the queue at most; `each` gets the records, the result is how

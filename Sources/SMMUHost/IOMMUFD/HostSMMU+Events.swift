@@ -44,7 +44,7 @@ extension HostSMMU {
 
   /// A queue that could not be had when the guest turned its own on.
   func retryEventQueue() {
-    if objects != nil && smmu.eventQueue.isOn && !events.isOpen { eventQueueChanged() }
+    if objects != nil && smmu.eventQueue.isOn && !events.isOn { eventQueueChanged() }
   }
 
   private func tellLost(_ lost: UInt64) {

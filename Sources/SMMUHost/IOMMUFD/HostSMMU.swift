@@ -62,8 +62,8 @@ public final class HostSMMU {
   }
 
   private init(
-    _ host: Host, _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener, _ addressSpace: UInt32,
-    ownsAddressSpace: Bool
+    _ host: Host, _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener,
+    _ addressSpace: UInt32, ownsAddressSpace: Bool
   ) {
     self.host = host
     self.iommufd = iommufd

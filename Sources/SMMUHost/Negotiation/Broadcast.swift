@@ -69,7 +69,7 @@ public enum BroadcastCondition: UInt8, CaseIterable, Sendable {
     case .linked: "no KVM VM is linked"
     case .bound: "a device was bound without KVM being told of it before"
     case .pinned: "the VM's VMID is not pinned"
-    case .hardwareAlone: "an emulated device is translated in software, which KVM's CPUs do not reach"
+    case .hardwareAlone: "KVM's CPUs do not reach software, which translates an emulated device"
     case .vmidWidth: "KVM's VMIDs are wider than those of the host's SMMU"
     case .asidWidth: "the CPU's ASIDs are wider than those of the guest's SMMU"
     }
