@@ -9,11 +9,14 @@ import SMMUSpec
 /// included, and shortcuts for the usual way from /dev/iommu to a nested page table.
 final class EmulatedBench {
   let host: EmulatedHost
+  /// Stands before the host, for the faults that a test orders.
+  let calls: FaultInjector
   private(set) var iommu: Int32 = -1
   private var pages: [UnsafeMutableRawPointer] = []
 
   init(_ configuration: EmulatedConfiguration = EmulatedConfiguration()) {
     host = EmulatedHost.make(configuration)!
+    calls = FaultInjector.make(before: host)!
     iommu = open("/dev/iommu")
   }
 
@@ -48,7 +51,7 @@ final class EmulatedBench {
   func control<T>(_ fd: Int32, _ request: UInt32, _ value: inout T) -> Int64 {
     withUnsafeMutableBytes(of: &value) { bytes in
       result { () throws(Errno) -> Int64 in
-        try host.control(fd, request, bytes.baseAddress)
+        try calls.control(fd, request, bytes.baseAddress)
       }
     }
   }
@@ -75,7 +78,7 @@ final class EmulatedBench {
     var bytes = [UInt8](repeating: 0, count: max(count, 1))
     let done = bytes.withUnsafeMutableBytes { buffer in
       result { () throws(Errno) -> Int64 in
-        Int64(try host.read(fd, into: buffer.baseAddress!, count: count))
+        Int64(try calls.read(fd, into: buffer.baseAddress!, count: count))
       }
     }
     return (done, bytes)
