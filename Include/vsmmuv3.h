@@ -190,7 +190,7 @@ typedef struct vsmmu_config {
 
 /* Makes a device in its reset state. `message`, if not NULL, receives the sentence that explains a
  * failure (at most `message_size` bytes with the final NUL). Errors: -EINVAL (a field of the
- * configuration), -E2BIG (an unknown tail), -ENOMEM. */
+ * configuration), -E2BIG (an unknown tail), -ENOMEM, and with a host the kernel's. */
 int32_t vsmmu_create(const vsmmu_config *config, const vsmmu_ops *ops,
 		     void *opaque, vsmmu_t **out,
 		     char *message, size_t message_size);
@@ -244,8 +244,9 @@ int32_t vsmmu_ram_add_file(vsmmu_t *vsmmu, uint64_t address, uint64_t length, vo
 /* Takes a region back; returns when no access uses it. Error: -ENOENT, and the kernel's. */
 int32_t vsmmu_ram_remove(vsmmu_t *vsmmu, uint64_t address);
 
-/* Makes a StreamID known. Errors: -EEXIST, -ENOMEM (more than 65536 streams). A StreamID beyond
- * IDR1.SIDSIZE is accepted: its DMA aborts as the architecture says. */
+/* Makes the StreamID of an emulated device known. Errors: -EEXIST, -ENOMEM (more than 65536
+ * streams), -EOPNOTSUPP (the guest has seen IDR0.BTM = 1 of a linked VM, section 10). A StreamID
+ * beyond IDR1.SIDSIZE is accepted: its DMA aborts as the architecture says. */
 int32_t vsmmu_stream_add(vsmmu_t *vsmmu, uint32_t stream);
 
 /* Forgets it and what is cached for it. Error: -ENOENT. */
@@ -400,7 +401,8 @@ int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
  * emulated devices of the same vSMMU go on with vsmmu_translate(). The kernel's blame joins the
  * other two: calls return its errno, and where it fails on behalf of a guest's command, the command
  * queue stops there with CERROR_ABT, the command is tried again when the guest acknowledges, and
- * VSMMU_LOG_HOST tells why.
+ * VSMMU_LOG_HOST tells why. On a vSMMU without config.host the calls are -EINVAL, if not said
+ * otherwise.
  */
 
 /* A kernel with iommufd: this machine's, or an emulated one (vsmmuv3_emulated.h). */
@@ -420,9 +422,11 @@ typedef struct vsmmu_host_config {
 	/* Told each system call as strace would print it. May be NULL. */
 	void (*call)(void *opaque, const char *line);
 	void *opaque;
+	/* Bits of KVM's VMIDs and of the guest CPUs' ASIDs, 8 or 16; 0 = not known, taken for 16. */
+	uint32_t vmid_bits, asid_bits;
 } vsmmu_host_config;
 
-/* Any thread. Errors: -EINVAL, -E2BIG, -ENOMEM, and those of open(2). */
+/* `config` NULL is all defaults. Errors: -EINVAL, -E2BIG, -ENOMEM, and those of open(2). */
 int32_t vsmmu_host_open(const vsmmu_host_config *config, vsmmu_host_t **out,
 			char *message, size_t message_size);
 /* Destroy the devices that use it first, else -EBUSY. NULL is a no-op. */
@@ -431,9 +435,12 @@ int32_t vsmmu_host_close(vsmmu_host_t *host);
 /* Links the vSMMU with a KVM VM, which is kept open as long as the link lasts: until
  * vsmmu_destroy(). Devices are bound for that VM, so link before you attach the first (-EBUSY). Its
  * VMID is pinned now, unless VSMMU_LINK_ON_DEMAND leaves it to the first attachment that needs it.
+ * KVM is told of each device before it is bound; where the VM has a KVM VFIO device already, that is
+ * yours to do: say so with VSMMU_LINK_TOLD, else there is no BTM.
  * Errors: -EINVAL (no VM of an arm64 host, no host), -EEXIST (linked already), -ENOSPC (no VMID is
  * left to pin). */
 #define VSMMU_LINK_ON_DEMAND 1u
+#define VSMMU_LINK_TOLD 2u
 int32_t vsmmu_link_vm(vsmmu_t *vsmmu, int32_t vm_fd, uint32_t flags);
 
 #define VSMMU_DEVICE_FD 1u    /* `fd` is an open VFIO character device, which stays yours */
@@ -476,12 +483,13 @@ int32_t vsmmu_freeze(vsmmu_t *vsmmu);
 int64_t vsmmu_negotiation_report(vsmmu_t *vsmmu, uint32_t format, char *text, uint64_t capacity);
 
 /* Guest physical addresses where a Linux host maps the doorbells of assigned devices' MSIs: reserve
- * them with an identity mapping (ACPI IORT RMR). -ENODEV without an assigned device. */
+ * them with an identity mapping (ACPI IORT RMR), and have no RAM there. -ENODEV without a host. */
 int32_t vsmmu_msi_window(vsmmu_t *vsmmu, uint64_t *first, uint64_t *last);
 
 /* Faults of assigned devices come by a file: when it is readable, vsmmu_event_run() moves them to
  * the guest's event queue and returns how many. One file for the vSMMU's life; -ENODEV without a
- * host. vsmmu_event_thread(…, 1) has the library do that on a thread of its own until (…, 0). */
+ * host. vsmmu_event_thread(…, 1) has the library do that on a thread of its own until (…, 0); your
+ * callbacks then run on it, so they must not wait for a lock that you hold around a serial call. */
 int32_t vsmmu_event_fd(vsmmu_t *vsmmu);
 int32_t vsmmu_event_run(vsmmu_t *vsmmu);
 int32_t vsmmu_event_thread(vsmmu_t *vsmmu, uint32_t on);

@@ -116,6 +116,11 @@ int32_t vsmmu_system_epoll_wait(int32_t epoll, int32_t milliseconds)
 	return epoll_wait(epoll, &event, 1, milliseconds) > 0;
 }
 
+void vsmmu_system_sleep(int32_t milliseconds)
+{
+	(void)poll(NULL, 0, milliseconds);
+}
+
 struct thread {
 	pthread_t id;
 	void (*body)(void *);

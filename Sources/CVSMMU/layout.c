@@ -83,13 +83,14 @@ AT(vsmmu_iort, mappings, 40);
 AT(vsmmu_iort, mapping_count, 48);
 AT(vsmmu_iort, identifier, 52);
 
-SIZE(vsmmu_host_config, 48);
+SIZE(vsmmu_host_config, 56);
 AT(vsmmu_host_config, emulated, 8);
 AT(vsmmu_host_config, iommufd, 16);
 AT(vsmmu_host_config, pin_request, 20);
 AT(vsmmu_host_config, unpin_request, 24);
 AT(vsmmu_host_config, call, 32);
 AT(vsmmu_host_config, opaque, 40);
+AT(vsmmu_host_config, vmid_bits, 48);
 
 SIZE(vsmmu_device, 32);
 AT(vsmmu_device, stream, 8);

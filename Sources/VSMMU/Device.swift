@@ -17,7 +17,8 @@ final class Device {
   var eventThread: EventThread?
   /// What the caller asked the ID registers to be, and what they became with which hosts.
   let asked: Features
-  var hosts: [HostDevice] = []
+  var hosts: [AssignedHost] = []
+  var report: NegotiationReport?
   /// The guest may have seen the ID registers.
   var isFrozen = false
   private let mutex: Mutex

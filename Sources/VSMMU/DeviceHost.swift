@@ -41,23 +41,25 @@ extension Device {
     guard !streams.contains(stream) else {
       throw Refusal(-Errno.eexist.code, Sentence("device.stream was given to vsmmu_stream_add"))
     }
-    let (features, before) = (smmu.features, hosts)
+    let before = (smmu.features, hosts, report)
     do throws(HostError) {
       try requireHost().attachDevice(stream, source) { (device) throws(HostError) in
-        try accept(device)
+        try accept(AssignedHost(stream: stream, device: device))
       }
     } catch {
       // The registers may have followed a device that then could not be attached.
-      if smmu.features != features { smmu.renegotiate(features) }
-      hosts = before
+      adopt(before.0)
+      (hosts, report) = (before.1, before.2)
       throw error.refusal
     }
   }
 
   func detach(_ stream: StreamID) throws(Refusal) {
     try hosted { () throws(HostError) in try requireHost().detachDevice(stream) }
-    // The next one may be of another host.
-    if hostSide?.deviceCount == 0 { hosts = [] }
+    hosts.removeAll { $0.stream == stream }
+    guard !isFrozen, let report = try? negotiate(hosts) else { return }
+    adopt(report.chosen)
+    self.report = report
   }
 
   func renumber(_ stream: StreamID, to other: StreamID) throws(Refusal) {
@@ -66,37 +68,83 @@ extension Device {
         -Errno.eexist.code, Sentence("the other StreamID was given to vsmmu_stream_add"))
     }
     try hosted { () throws(HostError) in try requireHost().renumberDevice(stream, to: other) }
+    for i in hosts.indices where hosts[i].stream == stream { hosts[i].stream = other }
+  }
+
+  /// An emulated device. KVM's CPUs do not reach the TLB of software, so they do not go together
+  /// with broadcast TLB maintenance that comes from a link.
+  func addStream(_ stream: StreamID) throws(Refusal) {
+    if hostSide?.index(of: stream) != nil {
+      throw Refusal(-Errno.eexist.code, Sentence("an assigned device has this StreamID"))
+    }
+    let isFirst = streams.isEmpty
+    guard isFirst, hostSide?.isLinked == true, smmu.features[.idr0, IDR0.btm] != 0 else {
+      try streams.add(stream)
+      return
+    }
+    guard !isFrozen else {
+      throw Refusal(
+        -Errno.eopnotsupp.code,
+        Sentence("the guest has seen IDR0.BTM = 1, and KVM's CPUs reach no emulated device"))
+    }
+    try streams.add(stream)
+    try hosted { () throws(HostError) in
+      let report = try negotiate(hosts)
+      adopt(report.chosen)
+      self.report = report
+    }
   }
 
   // MARK: ID registers
 
-  /// What is asked for: to link a VM is to ask for broadcast TLB maintenance.
-  private func wanted(_ hosts: [HostDevice]) -> Features {
-    var wanted = asked
-    if hostSide?.isLinked == true && !hosts.isEmpty { wanted[.idr0, IDR0.btm] = 1 }
-    return wanted
+  /// What the ID registers are, and why.
+  func currentReport() throws(Refusal) -> NegotiationReport {
+    var current = report ?? Negotiation.decide(asked: asked, hosts: [])
+    current.isFrozen = isFrozen
+    return current
   }
 
-  func negotiate(_ hosts: [HostDevice]) -> NegotiationReport {
-    var report = Negotiation.decide(
-      asked: wanted(hosts), hosts: hosts, stage2Bits: hostSide?.stage2Bits ?? 0,
-      broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
-    report.isFrozen = isFrozen
-    return report
+  /// To link a VM is to ask for broadcast TLB maintenance.
+  private func negotiate(_ hosts: [AssignedHost]) throws(HostError) -> NegotiationReport {
+    var wanted = asked
+    if hostSide?.isLinked == true && !hosts.isEmpty { wanted[.idr0, IDR0.btm] = 1 }
+    return Negotiation.decide(
+      asked: wanted, hosts: hosts.map { $0.device }, stage2Bits: try hostSide?.stage2Bits() ?? 0,
+      broadcast: evidence)
+  }
+
+  private var evidence: BroadcastEvidence {
+    var evidence = hostSide?.broadcastEvidence ?? BroadcastEvidence()
+    evidence.hasEmulatedStreams = !streams.isEmpty
+    evidence.kvmVMIDBits = Int(hostHandle?.config.vmid_bits ?? 0)
+    evidence.cpuASIDBits = Int(hostHandle?.config.asid_bits ?? 0)
+    return evidence
   }
 
   /// Makes the ID registers what this device's host can do too, or refuses it.
-  private func accept(_ device: HostDevice) throws(HostError) {
+  private func accept(_ host: AssignedHost) throws(HostError) {
     if isFrozen {
       let violation = Negotiation.violation(
-        of: smmu.features, by: device, stage2Bits: hostSide?.stage2Bits ?? 0,
-        broadcast: hostSide?.broadcastEvidence ?? BroadcastEvidence())
+        of: smmu.features, by: host.device, stage2Bits: try hostSide?.stage2Bits() ?? 0,
+        broadcast: evidence)
       if let violation { throw HostError(.eopnotsupp, violation.sentence) }
     } else {
-      let report = negotiate(hosts + [device])
+      let report = try negotiate(hosts + [host])
       if report.refusal != nil { throw HostError(.eopnotsupp, report.refusalSentence) }
-      smmu.renegotiate(report.chosen)
+      adopt(report.chosen)
+      self.report = report
     }
-    hosts.append(device)
+    hosts.append(host)
   }
+
+  /// Resets the registers, so only where something changes.
+  private func adopt(_ features: Features) {
+    if smmu.features != features { smmu.renegotiate(features) }
+  }
+}
+
+/// An assigned device, and what its kernel tells of it.
+struct AssignedHost {
+  var stream: StreamID
+  let device: HostDevice
 }

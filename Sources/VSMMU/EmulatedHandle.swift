@@ -2,7 +2,7 @@
 import CSupport
 import SMMUHost
 
-/// What a `vsmmu_emulated_t *` points to: a host in this process, and the faults to order before it.
+/// What a `vsmmu_emulated_t *` points to: a host in this process, and faults to order before it.
 /// All system calls come by way of `kernel`.
 final class EmulatedHandle {
   let host: EmulatedHost

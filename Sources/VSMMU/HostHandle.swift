@@ -44,6 +44,9 @@ extension HostHandle {
     guard (config.pin_request == 0) == (config.unpin_request == 0) else {
       throw .invalid("config.pin_request and config.unpin_request go together")
     }
+    for bits in [config.vmid_bits, config.asid_bits] where bits != 0 && bits != 8 && bits != 16 {
+      throw .invalid("config.vmid_bits or config.asid_bits is not 0, 8 or 16")
+    }
     guard let mutex = Mutex() else { throw Self.noMemory }
     do throws(Refusal) {
       let kernel = try kernel(config)
@@ -59,7 +62,11 @@ extension HostHandle {
   /// Linux or the emulated host, with a recorder before it if the caller listens.
   private static func kernel(_ config: vsmmu_host_config) throws(Refusal) -> any Kernel {
     let kernel: any Kernel =
-      if let emulated = config.emulated { EmulatedHandle.kernel(of: emulated) } else { LinuxKernel() }
+      if let emulated = config.emulated {
+        EmulatedHandle.kernel(of: emulated)
+      } else {
+        LinuxKernel()
+      }
     guard let call = config.call else { return kernel }
     let opaque = config.opaque
     let recorder = Recorder.make(before: kernel) { (line) in

@@ -11,6 +11,8 @@ final class StreamDirectory {
   init(_ mutex: Mutex) { self.mutex = mutex }
   deinit { mutex.destroy() }
 
+  var isEmpty: Bool { mutex.locked { ids.isEmpty } }
+
   func contains(_ id: UInt32) -> Bool {
     mutex.locked {
       let place = lowerBound(id)

@@ -95,7 +95,7 @@ static void without_a_host(void)
 	REFUSED(&guest, -EINVAL, "config.host", api.vsmmu_device_attach(guest.vsmmu, &device));
 	REFUSED(&guest, -EINVAL, "config.host", api.vsmmu_link_vm(guest.vsmmu, 0, 0));
 	REFUSED(&guest, -EINVAL, "config.host", api.vsmmu_device_detach(guest.vsmmu, 9));
-	REFUSED(&guest, -EINVAL, "config.host",
+	REFUSED(&guest, -ENODEV, "config.host",
 		api.vsmmu_msi_window(guest.vsmmu, &first, &last));
 	EQUAL(api.vsmmu_event_fd(guest.vsmmu), -ENODEV);
 	EQUAL(api.vsmmu_event_run(guest.vsmmu), -ENODEV);
@@ -123,7 +123,7 @@ static void device_refusals(void)
 	REFUSES(&hosted, -EINVAL, "flags", ATTACH());
 	device.flags = VSMMU_DEVICE_FD;
 	device.fd = 1000000;
-	REFUSES(&hosted, -EBADF, "BIND", ATTACH());
+	REFUSES(&hosted, -EBADF, "duplicate", ATTACH());
 	/* A device that is bound to nothing, said to be bound. */
 	fd = api.vsmmu_emulated_open(hosted.emulated, "/dev/vfio/devices/vfio0");
 	CHECK(fd >= 0);

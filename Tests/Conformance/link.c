@@ -14,6 +14,14 @@ static const vsmmu_emulated_config linked = {
 	.size = sizeof(linked), .kernel = VSMMU_EMULATED_LINKED,
 };
 
+static const char *sentence(struct hosted *hosted)
+{
+	static char text[256];
+
+	api.vsmmu_error_message(hosted->guest.vsmmu, text, sizeof(text));
+	return text;
+}
+
 static int create_vm(struct hosted *hosted)
 {
 	int kvm = api.vsmmu_emulated_open(hosted->emulated, "/dev/kvm");
@@ -32,6 +40,13 @@ static void print_report(struct hosted *hosted, char *text, size_t size, uint32_
 	EQUAL(strlen(text), length);
 }
 
+/* KVM's CPUs reach the TLB of hardware, not that of software. */
+static void no_emulated_devices(struct guest *guest)
+{
+	for (uint32_t stream = 0; stream < 8; stream++)
+		EQUAL(api.vsmmu_stream_remove(guest->vsmmu, stream), 0);
+}
+
 static void link_gives_btm(void)
 {
 	static struct hosted hosted;
@@ -46,6 +61,7 @@ static void link_gives_btm(void)
 	if (!hosted_open(&hosted, &linked))
 		return;
 	vm = create_vm(&hosted);
+	no_emulated_devices(&hosted.guest);
 	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), 0);
 	EQUAL(emulated_counters(&hosted).pins, 1);
 	CHECK(api.vsmmu_emulated_vm_vmid(hosted.emulated, vm) > 0);
@@ -71,6 +87,8 @@ static void link_gives_btm(void)
 	EQUAL(api.vsmmu_emulated_tlbi(hosted.emulated, 1, &op), 0);
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
 	EQUAL(api.vsmmu_emulated_vcpu_put(hosted.emulated, 1), 0);
+	EQUAL(api.vsmmu_stream_add(hosted.guest.vsmmu, 3), -EOPNOTSUPP);
+	CONTAINS(sentence(&hosted), "BTM");
 	/* The VM's descriptor is not what keeps it alive. */
 	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
 	map(&hosted.guest, STAGE1, IOVA, DATA, PAGE1);
@@ -99,14 +117,6 @@ static void released_kernels_have_no_btm(void)
 	hosted_close(&hosted);
 }
 
-static const char *sentence(struct hosted *hosted)
-{
-	static char text[256];
-
-	api.vsmmu_error_message(hosted->guest.vsmmu, text, sizeof(text));
-	return text;
-}
-
 static void link_refusals(void)
 {
 	static struct hosted hosted;
@@ -120,7 +130,7 @@ static void link_refusals(void)
 	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, -1, 0), -EINVAL);
 	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, 123456, 0), -EINVAL);
 	vm = create_vm(&hosted);
-	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 2), -EINVAL);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 4), -EINVAL);
 	CONTAINS(sentence(&hosted), "flags");
 	EQUAL(hosted_attach(&hosted, 0), 0);
 	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), -EBUSY);
@@ -226,8 +236,44 @@ static void dvm_reaches_the_software_tlb(void)
 	guest_close(&guest);
 }
 
+/* Whatever keeps the CPU's TLBIs from the device keeps BTM from the guest. */
+static void btm_needs_all_of_it(void)
+{
+	static struct hosted hosted;
+	static char text[32768];
+	struct { uint32_t type, fd, flags; } vfio = { .type = 4 };
+	vsmmu_device device = {
+		.size = sizeof(device), .stream = ASSIGNED, .path = "/dev/vfio/devices/vfio0",
+	};
+	static const char *const words[] = {
+		"emulated device", "without KVM being told", "BTM: offered",
+	};
+	int vm;
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (!hosted_open(&hosted, &linked))
+			return;
+		vm = create_vm(&hosted);
+		if (i != 0)
+			no_emulated_devices(&hosted.guest);
+		/* The VMM has KVM's VFIO device itself. */
+		if (i != 0)
+			EQUAL(api.vsmmu_emulated_ioctl(hosted.emulated, vm, 0xc00caee0, &vfio), 0);
+		EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, i == 2 ? VSMMU_LINK_TOLD : 0), 0);
+		EQUAL(api.vsmmu_device_attach(hosted.guest.vsmmu, &device), 0);
+		print_report(&hosted, text, sizeof(text), VSMMU_REPORT_TEXT);
+		CONTAINS(text, words[i]);
+		EQUAL(read_register(&hosted.guest, IDR0) & IDR0_BTM, i == 2 ? IDR0_BTM : 0);
+		if (i != 0)
+			EQUAL(api.vsmmu_emulated_close(hosted.emulated, (int)vfio.fd), 0);
+		EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+		hosted_close(&hosted);
+	}
+}
+
 void link_section(void)
 {
+	RUN(btm_needs_all_of_it);
 	RUN(link_gives_btm);
 	RUN(released_kernels_have_no_btm);
 	RUN(link_refusals);

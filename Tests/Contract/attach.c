@@ -142,9 +142,52 @@ static void replace_rows(void)
 	lab_close(&lab);
 }
 
+/* The nest parent's IOAS gets the windows of a device that is attached above it. */
+static void window_rows(void)
+{
+	struct lab lab = lab_open(VDEVICE);
+	uint32_t stage1 = (uint32_t)hwpt_nested(&lab, STE_STAGE1, STE_ATTRIBUTES);
+	uint32_t other = (uint32_t)hwpt_nested(&lab, STE_BYPASS, 0);
+
+	row("MAP in the MSI window", ioas_map(&lab, lab.ioas, 0x8000000, PAGE), 0);
+	row("stage 1 over it", attach(lab.device[0], stage1), EADDRINUSE);
+	row_with("UNMAP it", ioas_unmap(&lab, lab.ioas, 0x8000000, PAGE), 0, "unmapped=0x1000");
+	row("stage 1 then", attach(lab.device[0], stage1), 0);
+	row("MAP in the MSI window then", ioas_map(&lab, lab.ioas, 0x8000000, PAGE), EINVAL);
+	row("MAP beside it", ioas_map(&lab, lab.ioas, 0x8100000, PAGE), 0);
+	row("vDEVICE of the other device", vdevice_alloc(&lab, lab.id[1], VSID + 1), 0);
+	row("the same stage 1 for both", attach(lab.device[1], stage1), 0);
+	row("detach the first", detach(lab.device[0]), 0);
+	row("DESTROY the HWPT", destroy(&lab, stage1), EBUSY);
+	row("MAP in the MSI window yet", ioas_map(&lab, lab.ioas, 0x8000000, PAGE), EINVAL);
+	row("replace the second's", attach(lab.device[1], other), 0);
+	row("DESTROY the HWPT then", destroy(&lab, stage1), 0);
+	row("detach the second", detach(lab.device[1]), 0);
+	row("MAP in the MSI window, none attached", ioas_map(&lab, lab.ioas, 0x8000000, PAGE), 0);
+	lab_close(&lab);
+}
+
+/* A device that can be reset keeps what is attached. */
+static void reset_rows(void)
+{
+	struct lab lab = lab_open(VDEVICE);
+	uint32_t aborting = (uint32_t)hwpt_nested(&lab, STE_ABORT, 0);
+	int32_t unbound = sys.open(sys.device(2));
+
+	row("RESET before BIND", sys.ioctl(unbound, VFIO_REQUEST_DEVICE_RESET, NULL), EINVAL);
+	sys.close(unbound);
+	row("RESET, nothing attached", sys.ioctl(lab.device[1], VFIO_REQUEST_DEVICE_RESET, NULL), 0);
+	row("abort", attach(lab.device[1], aborting), 0);
+	row("RESET", sys.ioctl(lab.device[1], VFIO_REQUEST_DEVICE_RESET, NULL), 0);
+	row("it stays attached", destroy(&lab, aborting), EBUSY);
+	lab_close(&lab);
+}
+
 void attach_rows(void)
 {
 	section("attach");
 	without_vdevice();
 	replace_rows();
+	window_rows();
+	reset_rows();
 }

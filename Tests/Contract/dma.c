@@ -9,6 +9,7 @@
 #define IOVA_SOURCE UINT64_C(0x7000000000)
 #define IOVA_TARGET UINT64_C(0x7100000000)
 #define IOVA_HOLE UINT64_C(0x7100005000)
+#define IOVA_KIND UINT64_C(0x7200000000)
 #define ASID UINT64_C(0x0007000000000000)
 #define STREAM ((uint64_t)VSID << 32)
 
@@ -221,6 +222,70 @@ static void config_rows(const struct lab *lab, int32_t fd)
 	row_with("stage 1", target(lab), 0, "copied");
 }
 
+/* What else stage 1 finds wrong. The write is the second of a transfer's two accesses. */
+static void kind_rows(const struct lab *lab, int32_t fd)
+{
+	volatile uint64_t *page = leaf(IOVA_KIND), *context_word = at(CONTEXT);
+	uint64_t saved = *context_word;
+
+	map(IOVA_KIND, TARGET);
+	*page |= 1 << 7;
+	row_with("read only", copies(lab, IOVA_SOURCE, IOVA_KIND, TARGET), 0, "stopped");
+	row_with("its event", kind(fd), 0, "type=0x13 sid=0x1234");
+	*page = 0;
+	invalidate_one(lab, TLBI_NH_ALL, 0);
+	map(IOVA_KIND, TARGET);
+	*page &= ~UINT64_C(0x400);
+	row_with("TLBI of all", copies(lab, IOVA_SOURCE, IOVA_KIND, TARGET), 0, "done=1/1 stopped");
+	row_with("no access flag", kind(fd), 0, "type=0x12 sid=0x1234");
+	map(IOVA_KIND, UINT64_C(1) << 44);
+	row_with("an address beyond IPS", copies(lab, IOVA_SOURCE, IOVA_KIND, TARGET), 0, "stopped");
+	row_with("its event", kind(fd), 0, "type=0x11 sid=0x1234");
+	*page = 0;
+	row_with("a read", copies(lab, IOVA_KIND, IOVA_TARGET, OTHER), 0, "stopped");
+	row_with("its event", event(fd), 0, "sequence=3 type=0x10 sid=0x1234 read S2=0 class=2 "
+						"address=0x7200000000");
+	row_with("beyond T0SZ", copies(lab, IOVA_SOURCE, UINT64_C(1) << 50, TARGET), 0, "stopped");
+	row_with("its event", kind(fd), 0, "type=0x10 sid=0x1234");
+	*context_word &= ~(UINT64_C(1) << 41);
+	row_with("CFGI_CD of a 32-bit context", invalidate_one(lab, CFGI_CD | STREAM, 1), 0, "done=1/1");
+	row_with("the context", target(lab), 0, "stopped");
+	row_with("its events", (kind(fd), kind(fd)), 0, "type=0xa sid=0x1234 type=0xa sid=0x1234");
+	*context_word = saved;
+	at(CONTEXT)[1] = 0x10000;
+	row_with("CFGI_CD of tables that stage 2 does not map",
+		 invalidate_one(lab, CFGI_CD | STREAM, 1), 0, "done=1/1");
+	row_with("TLBI of all", invalidate_one(lab, TLBI_NH_ALL, 0), 0, "done=1/1");
+	row_with("the tables", target(lab), 0, "stopped");
+	row_with("a fault of stage 2", silent(fd), 0, "no event");
+	at(CONTEXT)[1] = TABLES;
+	invalidate_one(lab, CFGI_CD | STREAM, 1);
+	row_with("stage 1 again", target(lab), 0, "done=1/1 copied");
+}
+
+/* A mapping of stage 2 comes and goes under a stage 1 that stays. */
+static void stage2_rows(const struct lab *lab, int32_t fd)
+{
+	map(IOVA_KIND, RAM + 4 * RAM_SIZE);
+	row("MAP more, meanwhile", ioas_map(lab, lab->ioas, RAM + 4 * RAM_SIZE, RAM_SIZE), 0);
+	row_with("through both stages", copies(lab, IOVA_SOURCE, IOVA_KIND, RAM), 0, "copied");
+	row_with("UNMAP it, meanwhile", ioas_unmap(lab, lab->ioas, RAM + 4 * RAM_SIZE, RAM_SIZE), 0,
+		 text("unmapped=%#" PRIx64, RAM_SIZE));
+	row_with("the kernel has told the TLB", copies(lab, IOVA_SOURCE, IOVA_KIND, RAM), 0, "stopped");
+	row_with("a fault of stage 2", silent(fd), 0, "no event");
+	row_with("what else is mapped", target(lab), 0, "copied");
+}
+
+/* The StreamID of events is that of the vDEVICE at the time of the attachment. */
+static void without_vdevice(const struct lab *lab, int32_t fd)
+{
+	row("DESTROY the vDEVICE", destroy(lab, lab->vdevice), 0);
+	row_with("DMA goes on", target(lab), 0, "copied");
+	*leaf(IOVA_HOLE) = 0;
+	row_with("a page never mapped", copies(lab, IOVA_SOURCE, IOVA_HOLE, TARGET), 0, "stopped");
+	row_with("its event, of a StreamID that is no more", kind(fd), 0, "type=0x10 sid=0x1234");
+}
+
 /* Streams that do not translate, and faults of stage 2. None gives an event. */
 static void stream_rows(const struct lab *lab, int32_t fd)
 {
@@ -268,9 +333,21 @@ void dma_rows(void)
 	event_rows(&lab, fd);
 	sys.close(fd);
 	destroy(&lab, (uint32_t)queue);
-	veventq_alloc(&lab, 2, &fd);
+	queue = veventq_alloc(&lab, 2, &fd);
 	overflow_rows(&lab, fd);
 	config_rows(&lab, fd);
+	sys.close(fd);
+	destroy(&lab, (uint32_t)queue);
+	row_with("no queue: an event of no one", copies(&lab, IOVA_SOURCE, IOVA_HOLE, TARGET), 0,
+		 "stopped");
+	settle();
+	veventq_alloc(&lab, 16, &fd);
+	row_with("it is not kept", silent(fd), 0, "no event");
+	kind_rows(&lab, fd);
+	stage2_rows(&lab, fd);
+	without_vdevice(&lab, fd);
+	attach(lab.device[0], lab.ioas);
+	vdevice_alloc(&lab, lab.id[0], VSID);
 	stream_rows(&lab, fd);
 	sys.close(fd);
 	lab_close(&lab);

@@ -2,8 +2,6 @@
 /* VEVENTQ_ALLOC, and an empty queue. dma.c has the events. */
 #include "contract.h"
 
-#include <poll.h>
-
 static int64_t alloc(const struct lab *lab, uint32_t viommu, uint32_t flags, uint32_t type,
 		     uint32_t depth)
 {

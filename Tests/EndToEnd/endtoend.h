@@ -25,6 +25,9 @@ const char *platform_device(unsigned index);
 /* Device 0, open as `fd`, reads 4 bytes at `from` and writes them at `to`. It does not tell of
  * aborts. */
 void platform_dma(int32_t fd, uint64_t from, uint64_t to);
+/* A KVM VM, or negative where there is no KVM. */
+int32_t platform_vm(void);
+void platform_vm_close(int32_t vm);
 /* Until an event that was caused has come. */
 void platform_settle(void);
 
@@ -55,7 +58,7 @@ bool equal(uint64_t got, uint64_t want, const char *what);
 #define ASID UINT64_C(7)
 
 enum {
-	IDR3 = 0x0c, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44,
+	IDR0 = 0x00, IDR3 = 0x0c, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44,
 	STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88, CMDQ_BASE = 0x90, CMDQ_PROD = 0x98,
 	CMDQ_CONS = 0x9c, EVENTQ_BASE = 0xa0, EVENTQ_PROD = 0x100a8, EVENTQ_CONS = 0x100ac,
 	GERROR = 0x60, GERRORN = 0x64,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define IOVA_SOURCE UINT64_C(0x7000000000)
 #define IOVA_TARGET UINT64_C(0x7100000000)
@@ -253,6 +254,10 @@ static void streams(void)
 	equal(events_for(event), 0, "and no event");
 	step(set_stage1(&guest, STREAM), "STE of stage 1 again");
 	step(translates(), "DMA through stage 1");
+	write_register(&guest, CR0, CMDQEN | EVENTQEN);
+	step(copies(SOURCE, TARGET, TARGET), "SMMUEN 0: DMA by physical address");
+	write_register(&guest, CR0, CMDQEN | EVENTQEN | SMMUEN);
+	step(translates(), "SMMUEN 1: DMA through stage 1");
 }
 
 /* The queue stops at a command that is none, as without a host, and what is behind it waits. */
@@ -278,6 +283,28 @@ static void illegal_command(void)
 
 /* --- What it costs ---------------------------------------------------------------------------- */
 
+/* As Linux goes from bypass to stage 1: first what bypass does not use, then the word that counts,
+ * then what stage 1 does not use. */
+static void three_steps(void)
+{
+	volatile uint64_t *ste = at(&guest, STREAM_TABLE + 64 * STREAM);
+	const uint64_t attributes = 3 << 6 | 1 << 4 | 1 << 2, sharing = UINT64_C(1) << 44;
+	uint64_t hwpts;
+
+	set_bypass(&guest, STREAM);
+	hwpts = counters().hwpts;
+	set_ste(&guest, STREAM, ste[0], sharing | attributes);
+	sync_commands(&guest);
+	step(copies(SOURCE, TARGET, TARGET), "first step: bypass as before");
+	set_ste(&guest, STREAM, CONTEXT | 5 << 1 | 1, sharing | attributes);
+	sync_commands(&guest);
+	step(translates(), "second step: stage 1");
+	set_ste(&guest, STREAM, ste[0], attributes);
+	sync_commands(&guest);
+	step(translates(), "third step: the same");
+	equal(counters().hwpts - hwpts, 1, "one HWPT in all");
+}
+
 static void counts(void)
 {
 	uint64_t calls = counters().invalidate_calls, hwpts = counters().hwpts;
@@ -298,7 +325,50 @@ static void counts(void)
 	sync_commands(&guest);
 	equal(counters().hwpts - hwpts, 0, "an STE that says the same: no HWPT");
 	step(translates(), "DMA goes on");
+	three_steps();
 	equal(counters().failures, 0, "the kernel never failed on the guest's behalf");
+}
+
+/* --- What the guest and the VMM are told ------------------------------------------------------ */
+
+/* Before the guest's first register access. */
+static void negotiated(void)
+{
+	static char report[16384];
+	uint64_t first = 0, last = 0;
+	int64_t length = vsmmu_negotiation_report(guest.vsmmu, VSMMU_REPORT_TEXT, report,
+						  sizeof(report));
+
+	step(length > 0 && strstr(report, "BTM"), "the report speaks of BTM");
+	equal((uint64_t)vsmmu_msi_window(guest.vsmmu, &first, &last), 0, "vsmmu_msi_window");
+	step(first == 0x8000000 && last == 0x80fffff, "the window of Linux");
+}
+
+static void identified(void)
+{
+	uint64_t idr0 = read_register(&guest, IDR0);
+
+	equal(idr0 >> 1 & 1, 1, "IDR0.S1P");
+	equal(idr0 & 1, 0, "IDR0.S2P is 0: stage 2 is the host's");
+	equal(idr0 >> 5 & 1, 0, "IDR0.BTM is 0: no VM is linked");
+	equal(idr0 >> 6 & 3, 0, "IDR0.HTTU is 0: no kernel does it for a guest");
+}
+
+/* A thread of the library moves events instead of the VMM's loop. */
+static void event_thread(void)
+{
+	uint64_t event[4] = {0};
+	bool came = false;
+
+	events_for(event);
+	equal((uint64_t)vsmmu_event_thread(guest.vsmmu, 1), 0, "an event thread");
+	copies(IOVA_SOURCE, IOVA_HOLE, TARGET);
+	for (int i = 0; i < 200 && !came; i++) {
+		usleep(10000);
+		came = take_event(&guest, event);
+	}
+	step(came && event[2] == IOVA_HOLE, "moves an event");
+	equal((uint64_t)vsmmu_event_thread(guest.vsmmu, 0), 0, "no event thread");
 }
 
 /* --- Devices ---------------------------------------------------------------------------------- */
@@ -366,6 +436,8 @@ static void one_life(void)
 	if (!host || !build())
 		return;
 	equal((uint64_t)attach(0, STREAM), 0, "attach the device");
+	negotiated();
+	identified();
 	before_the_driver();
 	translation();
 	faults();
@@ -378,6 +450,7 @@ static void one_life(void)
 	second_device();
 	renumbered();
 	event_file();
+	event_thread();
 	unplugged();
 	equal((uint64_t)vsmmu_host_close(host), (uint64_t)-EBUSY, "close the host: a vSMMU uses it");
 	vsmmu_destroy(guest.vsmmu);
@@ -404,6 +477,39 @@ static void short_life(void)
 	step(platform_is_clean(), "nothing is left");
 }
 
+/* With a VM whose VMID the kernel cannot pin: all but BTM. */
+static void linked_life(void)
+{
+	int32_t vm;
+
+	if (!platform_open(&host))
+		return;
+	vm = platform_vm();
+	if (vm < 0) {
+		printf("     no KVM here\n");
+		vsmmu_host_close(host);
+		return;
+	}
+	if (!build())
+		return;
+	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vsmmu_event_fd(guest.vsmmu), 0),
+	      (uint64_t)-EINVAL, "link what is no VM");
+	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vm, 0), 0, "link a VM");
+	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vm, 0), (uint64_t)-EEXIST, "link it again");
+	platform_vm_close(vm);
+	equal((uint64_t)attach(0, STREAM), 0, "attach the device for that VM");
+	equal(read_register(&guest, IDR0) >> 5 & 1, 0, "IDR0.BTM is 0: no VMID can be pinned");
+	guest_start(&guest);
+	set_context(&guest, TABLES);
+	map(&guest, TABLES, IOVA_SOURCE, SOURCE);
+	map(&guest, TABLES, IOVA_TARGET, TARGET);
+	set_stage1(&guest, STREAM);
+	step(translates(), "DMA through stage 1");
+	vsmmu_destroy(guest.vsmmu);
+	equal((uint64_t)vsmmu_host_close(host), 0, "close the host");
+	step(platform_is_clean(), "nothing is left");
+}
+
 int main(void)
 {
 	guest.ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
@@ -413,6 +519,7 @@ int main(void)
 	one_life();
 	for (unsigned i = 0; i < 3; i++)
 		short_life();
+	linked_life();
 	platform_close();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0 || passed == 0;

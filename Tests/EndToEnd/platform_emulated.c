@@ -61,6 +61,22 @@ void platform_dma(int32_t fd, uint64_t from, uint64_t to)
 	vsmmu_emulated_dma_write(emulated, 0, &access, &word, sizeof(word), &result);
 }
 
+#define KVM_CREATE_VM 0xae01
+
+int32_t platform_vm(void)
+{
+	int32_t kvm = vsmmu_emulated_open(emulated, "/dev/kvm");
+	int32_t vm = (int32_t)vsmmu_emulated_ioctl(emulated, kvm, KVM_CREATE_VM, NULL);
+
+	vsmmu_emulated_close(emulated, kvm);
+	return vm;
+}
+
+void platform_vm_close(int32_t vm)
+{
+	vsmmu_emulated_close(emulated, vm);
+}
+
 void platform_settle(void)
 {
 }

@@ -5,8 +5,10 @@
 #include "endtoend.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static unsigned files_before;
@@ -79,6 +81,23 @@ const char *platform_device(unsigned index)
 void platform_dma(int32_t fd, uint64_t from, uint64_t to)
 {
 	edu_copy(fd, from, to);
+}
+
+#define KVM_CREATE_VM 0xae01
+
+int32_t platform_vm(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+
+	if (kvm >= 0)
+		close(kvm);
+	return vm;
+}
+
+void platform_vm_close(int32_t vm)
+{
+	close(vm);
 }
 
 void platform_settle(void)

@@ -33,6 +33,9 @@ void vsmmu_system_epoll_forget(int32_t epoll, int32_t fd);
 /* Waits until a watched file is readable, at most that long; 1 if one is, 0 if not. */
 int32_t vsmmu_system_epoll_wait(int32_t epoll, int32_t milliseconds);
 
+/* Gives the processor away for that long. */
+void vsmmu_system_sleep(int32_t milliseconds);
+
 /* A thread that runs body(opaque); NULL if there is none to have. join waits for its end. */
 void *vsmmu_system_thread_start(void (*body)(void *), void *opaque);
 void vsmmu_system_thread_join(void *thread);

@@ -6,8 +6,8 @@ import SMMUSpec
 /// A host in this process: the system calls of Linux on arm64 with iommufd, VFIO and KVM, over
 /// physical SMMUs and devices that are emulated. Any thread may call.
 ///
-/// One lock is around all of the kernel. DMA does not take it: it is as concurrent with system calls
-/// as the hardware is.
+/// One lock is around all of the kernel. DMA does not take it: it is as concurrent with system
+/// calls as the hardware is.
 public final class EmulatedHost {
   let kernel: EmulatedKernelState
   private let mutex: Mutex

@@ -5,12 +5,13 @@ import SMMUSpec
 /// A device of the host's that the guest has behind this vSMMU.
 struct AssignedDevice {
   var stream: StreamID
-  /// The open VFIO character device.
+  /// The open VFIO character device; ours.
   let fd: Int32
-  let ownsFD: Bool
   /// Its id in the iommufd.
   let id: UInt32
   var vdevice: UInt32
+  /// It was bound for the VM that the vSMMU is linked with.
+  let isLinked: Bool
   /// What it is attached to now; nil: not to what the guest asks for, because the kernel failed.
   var current: AssignedStream?
   /// The nested HWPT of its own, 0 = one of the shared.
@@ -75,9 +76,8 @@ extension HostSMMU {
   /// No DMA of a device passes any more; throws if the kernel leaves no way to that.
   func disconnect(_ device: AssignedDevice) throws(Errno) {
     do throws(Errno) { try iommufd.detach(device.fd) } catch {
-      // To close its file detaches it too, but one of the caller's stays open.
-      guard !device.ownsFD, let objects else { return }
-      do throws(Errno) { try iommufd.attach(device.fd, to: objects.abort) } catch _ { throw error }
+      // Once more: else the objects that it is attached to could not go.
+      try iommufd.detach(device.fd)
     }
   }
 
@@ -86,6 +86,6 @@ extension HostSMMU {
     if device.nested != 0 { give(back: device.nested, "nested HWPT") }
     if device.vdevice != 0 { give(back: device.vdevice, "vDEVICE") }
     link?.remove(device.fd)
-    if device.ownsFD { try? iommufd.kernel.close(device.fd) }
+    try? iommufd.kernel.close(device.fd)
   }
 }

@@ -42,21 +42,35 @@ public final class Host {
 
   deinit { mutex.destroy() }
 
-  /// Where the same memory is mapped already.
-  func mapping(of memory: UnsafeMutableRawPointer, _ length: UInt64) -> Mapping? {
-    mutex.locked { mappings.first { $0.memory == memory && $0.length == length } }
+  /// Maps memory by `copy` where another address space has it, else by `map`, and keeps it in mind.
+  /// One at a time: what is copied from must not go meanwhile.
+  func map(
+    _ mapping: Mapping, copy: (Mapping) throws(Errno) -> Void, map: () throws(Errno) -> Void
+  ) throws(Errno) {
+    try mutex.locked { () throws(Errno) in
+      let other = mappings.first {
+        $0.memory == mapping.memory && $0.length == mapping.length
+          && $0.addressSpace != mapping.addressSpace
+      }
+      if let other { try copy(other) } else { try map() }
+      mappings.append(mapping)
+    }
   }
 
-  func add(_ mapping: Mapping) { mutex.locked { mappings.append(mapping) } }
-
-  func remove(_ addressSpace: UInt32, _ address: UInt64) {
-    mutex.locked {
+  func unmap(
+    _ addressSpace: UInt32, _ address: UInt64, _ body: () throws(Errno) -> Void
+  ) throws(Errno) {
+    try mutex.locked { () throws(Errno) in
+      try body()
       mappings.removeAll { $0.addressSpace == addressSpace && $0.address == address }
     }
   }
 
-  func removeAll(of addressSpace: UInt32) {
-    mutex.locked { mappings.removeAll { $0.addressSpace == addressSpace } }
+  func forgetMappings(of addressSpace: UInt32, _ body: () -> Void) {
+    mutex.locked {
+      mappings.removeAll { $0.addressSpace == addressSpace }
+      body()
+    }
   }
 
   public func close() {

@@ -26,8 +26,12 @@ struct HostEvents {
     guard epoll < 0 else { return epoll }
     let opened = vsmmu_system_epoll()
     guard opened >= 0 else { throw Errno(code: -opened) }
+    let failure = fd >= 0 ? vsmmu_system_epoll_watch(opened, fd) : 0
+    guard failure >= 0 else {
+      _ = vsmmu_system_close(opened)
+      throw Errno(code: -failure)
+    }
     epoll = opened
-    if fd >= 0 { _ = vsmmu_system_epoll_watch(epoll, fd) }
     return epoll
   }
 
@@ -49,8 +53,13 @@ struct HostEvents {
     let made = try iommufd.allocateEventQueue(viommu, depth: 1 << UInt32(depth))
     (queue, fd, self.log2Depth) = (made.id, made.fd, depth)
     sequence = 0
-    if epoll >= 0 { _ = vsmmu_system_epoll_watch(epoll, fd) }
+    guard epoll >= 0 else { return }
+    let failure = vsmmu_system_epoll_watch(epoll, fd)
+    guard failure < 0 else { return }
+    disable(iommufd)
+    throw Errno(code: -failure)
   }
+
 
   mutating func disable(_ iommufd: IOMMUFD) {
     guard fd >= 0 else { return }
@@ -73,7 +82,7 @@ struct HostEvents {
   }
 
   /// Reads what is there, once around the queue at most; `each` gets the records, the result is how
-  /// many were lost.
+  /// many were lost. A failure after something was read is met again by the next call.
   mutating func take(
     _ iommufd: IOMMUFD, _ each: (EventRecord) -> Void
   ) throws(Errno) -> UInt64 {
@@ -82,9 +91,17 @@ struct HostEvents {
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.bufferBytes, alignment: 8)
     defer { buffer.deallocate() }
     var left = (1 << log2Depth) * 40
+    var isFirst = true
     while left > 0 {
-      let count = try iommufd.kernel.read(fd, into: buffer, count: Self.bufferBytes)
+      let count: Int
+      do throws(Errno) {
+        count = try iommufd.kernel.read(fd, into: buffer, count: Self.bufferBytes)
+      } catch {
+        guard isFirst else { break }
+        throw error
+      }
       guard count > 0 else { break }
+      isFirst = false
       left -= count
       lost &+= parse(UnsafeRawBufferPointer(start: buffer, count: count), each)
     }

@@ -15,11 +15,13 @@ public enum DeviceSource {
 
 /// Hot-plug and unplug.
 extension HostSMMU {
-  /// A device that is bound, before anything else knows of it.
+  /// A device that is bound, before anything else knows of it. The file is ours: opened here, or a
+  /// duplicate, so that the caller may close its own at any time.
   private struct Candidate {
     let fd: Int32
-    let ownsFD: Bool
     let id: UInt32
+    /// KVM was told of it before it was bound.
+    let isLinked: Bool
   }
 
   /// Puts a device behind the vSMMU. `accept` is told what its host SMMU is and refuses what the
@@ -37,35 +39,43 @@ extension HostSMMU {
       try link?.pin()
       try admit(stream, candidate, accept)
     } catch {
-      link?.remove(candidate.fd)
+      abandon(candidate.fd)
       unpinIfUnused()
-      if candidate.ownsFD { try? iommufd.kernel.close(candidate.fd) }
       throw error
     }
   }
 
   private func bind(_ source: DeviceSource) throws(HostError) -> Candidate {
-    let fd: Int32
-    var ownsFD = false
-    switch source {
-    case .bound(let open, let id): return Candidate(fd: open, ownsFD: false, id: id)
-    case .file(let open): fd = open
-    case .path(let path):
-      do throws(Errno) { fd = try iommufd.kernel.open(path) } catch {
-        throw HostError(error, trying: "open the VFIO character device")
-      }
-      ownsFD = true
-    }
+    let fd = try file(of: source)
     do throws(HostError) {
+      if case .bound(_, let id) = source { return Candidate(fd: fd, id: id, isLinked: false) }
       try link?.add(fd)
-      return Candidate(fd: fd, ownsFD: ownsFD, id: try bind(fd))
+      return Candidate(fd: fd, id: try bind(fd), isLinked: link?.tellsKVM ?? false)
     } catch {
-      link?.remove(fd)
-      if ownsFD { try? iommufd.kernel.close(fd) }
+      abandon(fd)
       throw error
     }
   }
 
+  private func file(of source: DeviceSource) throws(HostError) -> Int32 {
+    switch source {
+    case .path(let path):
+      do throws(Errno) { return try iommufd.kernel.open(path) } catch {
+        throw HostError(error, trying: "open the VFIO character device")
+      }
+    case .file(let open), .bound(let open, _):
+      do throws(Errno) { return try iommufd.kernel.duplicate(open) } catch {
+        throw HostError(error, trying: "duplicate the VFIO character device's descriptor")
+      }
+    }
+  }
+
+  private func abandon(_ fd: Int32) {
+    link?.remove(fd)
+    try? iommufd.kernel.close(fd)
+  }
+
+  /// A file that was bound here before, and stayed open elsewhere, is bound still.
   private func bind(_ fd: Int32) throws(HostError) -> UInt32 {
     do throws(Errno) { return try iommufd.bind(fd) } catch {
       throw HostError(error, trying: "bind the device to the iommufd (VFIO_DEVICE_BIND_IOMMUFD)")
@@ -87,25 +97,27 @@ extension HostSMMU {
     let isFirst = objects == nil
     if isFirst {
       objects = try makeObjects(for: candidate.id)
-      // Of the physical SMMU, which all later devices must have too.
+      // Of the physical SMMU, which the first device decides.
       let stallModel = UInt64(information.registers.idr.0)[
         IDR0.stallModel.high, IDR0.stallModel.low]
-      hostStalls = stallModel == 0
       repeatsInvalidations =
         information.registers.flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
+      hostStalls = stallModel == 0
     }
     do throws(HostError) {
       let vdevice = try makeVDevice(stream, candidate.id)
       do throws(HostError) {
         // Last but for the attachment: the ID registers change with it.
+        isCandidateLinked = candidate.isLinked
+        defer { isCandidateLinked = true }
         try accept(
           HostDevice(
             information.registers, capabilities: information.capabilities,
             maxPASIDBits: Int(information.pasidBits)))
         try insert(
           AssignedDevice(
-            stream: stream, fd: candidate.fd, ownsFD: candidate.ownsFD, id: candidate.id,
-            vdevice: vdevice))
+            stream: stream, fd: candidate.fd, id: candidate.id, vdevice: vdevice,
+            isLinked: candidate.isLinked))
       } catch {
         give(back: vdevice, "vDEVICE of a refused device")
         throw error
@@ -145,6 +157,8 @@ extension HostSMMU {
     do throws(Errno) { try disconnect(devices[index]) } catch {
       throw HostError(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
     }
+    // What it has faulted with is its own, not its successor's.
+    _ = try? takeEvents()
     release(devices.remove(at: index))
     batch.forget(stream)
     guard devices.isEmpty else { return }
@@ -153,7 +167,7 @@ extension HostSMMU {
   }
 
   private func unpinIfUnused() {
-    if pinsOnDemand && devices.isEmpty { link?.unpin() }
+    if pinsOnDemand && devices.isEmpty && kept.isEmpty { link?.unpin() }
   }
 
   /// The guest has given the device another StreamID. The kernel learns a vSID when a vDEVICE is
@@ -166,6 +180,7 @@ extension HostSMMU {
     }
     do throws(Errno) {
       try attach(index, .abort)
+      _ = try? takeEvents()
       // To attach it again makes the SMMU forget its contexts.
       batch.forget(stream)
       try iommufd.destroy(devices[index].vdevice)

@@ -14,6 +14,7 @@ extension HostSMMU {
   /// the host's operator: the guest's own queue did not overflow.
   public func takeEvents() throws(HostError) -> Int {
     var count = 0
+    retryEventQueue()
     do throws(Errno) {
       let lost = try events.take(iommufd) { record in
         // A device that has gone meanwhile is no longer the guest's.
@@ -28,6 +29,22 @@ extension HostSMMU {
     } catch {
       throw HostError(error, trying: "read the vIOMMU's events")
     }
+  }
+
+  /// On a thread that has no caller to tell; false after a failure.
+  public func takeEventsQuietly() -> Bool {
+    do throws(HostError) {
+      _ = try takeEvents()
+      return true
+    } catch {
+      fail(error.errno, "read the vIOMMU's events")
+      return false
+    }
+  }
+
+  /// A queue that could not be had when the guest turned its own on.
+  func retryEventQueue() {
+    if objects != nil && smmu.eventQueue.isOn && !events.isOn { eventQueueChanged() }
   }
 
   private func tellLost(_ lost: UInt64) {

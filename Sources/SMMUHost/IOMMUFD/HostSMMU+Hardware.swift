@@ -32,30 +32,35 @@ extension HostSMMU: Hardware {
     return true
   }
 
-  public func configurationChanged(first: StreamID, last: StreamID) -> Bool {
-    var isDone = true
+  public func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult {
+    var result = HardwareResult(isDone: true, systemCalls: 0)
     for index in devices.indices
     where devices[index].stream >= first && devices[index].stream <= last {
-      let before = devices[index].nested
-      // What the guest asked for before belongs to the old configuration.
-      if smmu.assignment(of: devices[index].stream) != devices[index].current && !flush() {
-        return false
-      }
-      if !follow(index) { isDone = false }
-      // The same STE still means that its CDs may have changed with it (§4.3.1).
-      guard devices[index].nested == before, before != 0 else { continue }
-      if !queue(HostCommand.forgetContexts(of: devices[index].stream)) { isDone = false }
+      if !reconfigure(index, &result.systemCalls) { result.isDone = false }
     }
-    return isDone
+    return result
+  }
+
+  private func reconfigure(_ index: Int, _ calls: inout Int) -> Bool {
+    let before = devices[index].nested
+    if smmu.assignment(of: devices[index].stream) != devices[index].current {
+      // Invalidation, allocation, attachment, and the old one goes.
+      calls += 4
+      // What the guest asked for before belongs to the old configuration.
+      guard flush(), follow(index) else { return false }
+    }
+    // The same STE still means that its CDs may have changed with it (§4.3.1).
+    guard devices[index].nested == before, before != 0 else { return true }
+    return queue(HostCommand.forgetContexts(of: devices[index].stream))
   }
 
   public func synchronize() -> Bool {
     var isDone = true
+    retryEventQueue()
     // Where the kernel failed when registers changed, there was no command to stop at.
     for index in devices.indices where devices[index].current == nil {
       if !follow(index) { isDone = false }
     }
-    if smmu.eventQueue.isOn && !events.isOn { eventQueueChanged() }
     return flush() && isDone
   }
 

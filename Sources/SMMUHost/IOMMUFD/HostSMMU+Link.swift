@@ -3,8 +3,10 @@
 /// The link with a KVM VM.
 extension HostSMMU {
   /// Links the vSMMU with a VM: before the first device, as devices are bound for a VM.
+  ///
+  /// `isTold`: the caller has told KVM of each device before it was bound.
   public func linkVM(
-    _ fd: Int32, _ requests: VMLink.Requests, onDemand: Bool
+    _ fd: Int32, _ requests: VMLink.Requests, onDemand: Bool, isTold: Bool
   ) throws(HostError) {
     guard link == nil else {
       throw HostError(.eexist, "the vSMMU is linked with a VM already")
@@ -21,6 +23,7 @@ extension HostSMMU {
     }
     link = made
     pinsOnDemand = onDemand
+    isKVMTold = isTold
   }
 
   public var isLinked: Bool { link != nil }
@@ -32,6 +35,8 @@ extension HostSMMU {
     evidence.kernelLinks = link.canPin
     evidence.vmid = link.vmid
     evidence.pinsOnDemand = pinsOnDemand
+    evidence.boundForVM =
+      isKVMTold || (isCandidateLinked && !devices.contains { !$0.isLinked })
     return evidence
   }
 }

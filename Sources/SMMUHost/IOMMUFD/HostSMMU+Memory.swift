@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import CKernel
 
 /// Guest memory in the address space that devices see through stage 2. With one of the caller's
 /// there is nothing to do: what is in it is the caller's to say.
@@ -7,18 +8,18 @@ extension HostSMMU {
     _ address: UInt64, length: UInt64, host memory: UnsafeMutableRawPointer
   ) throws(HostError) {
     guard ownsAddressSpace else { return }
+    let mapping = Host.Mapping(
+      addressSpace: addressSpace, address: address, length: length, memory: memory)
     do throws(Errno) {
-      if let other = host.mapping(of: memory, length), other.addressSpace != addressSpace {
+      try host.map(mapping) { (other) throws(Errno) in
         try iommufd.copy(
           addressSpace, address, length: length, from: other.addressSpace, other.address)
-      } else {
+      } map: { () throws(Errno) in
         try iommufd.map(addressSpace, address, length: length, host: memory)
       }
     } catch {
-      throw HostError(error, trying: "map guest memory into the address space")
+      throw refusal(error, address, length)
     }
-    host.add(
-      Host.Mapping(addressSpace: addressSpace, address: address, length: length, memory: memory))
   }
 
   /// The same with the file behind the memory, which the kernel prefers.
@@ -29,23 +30,43 @@ extension HostSMMU {
     do throws(Errno) {
       try iommufd.map(addressSpace, address, length: length, file: file, offset: offset)
     } catch {
-      throw HostError(error, trying: "map a file of guest memory into the address space")
+      throw refusal(error, address, length)
     }
   }
 
   public func unmap(_ address: UInt64, length: UInt64) throws(HostError) {
     guard ownsAddressSpace else { return }
     do throws(Errno) {
-      try iommufd.unmap(addressSpace, address, length: length)
+      try host.unmap(addressSpace, address) { () throws(Errno) in
+        try iommufd.unmap(addressSpace, address, length: length)
+      }
     } catch {
       throw HostError(error, trying: "unmap guest memory from the address space")
     }
-    host.remove(addressSpace, address)
   }
 
-  /// Bits of the guest physical addresses that stage 2 takes; 0 = the kernel does not tell.
-  public var stage2Bits: Int {
-    guard objects != nil, let last = try? iommufd.lastAddress(addressSpace) else { return 0 }
-    return Negotiation.addressBits(last: last)
+  /// A host that assigns devices keeps a window for their MSIs, which RAM often meets by mistake.
+  private func refusal(_ errno: Errno, _ address: UInt64, _ length: UInt64) -> HostError {
+    let window = messageWindow
+    guard errno == .einval, address <= window.last, address &+ length > window.first else {
+      return HostError(errno, trying: "map guest memory into the address space")
+    }
+    var sentence = Sentence("RAM at ")
+    sentence.append(hex: address)
+    sentence.append(" covers the host's window for MSIs from ")
+    sentence.append(hex: window.first)
+    sentence.append(" to ")
+    sentence.append(hex: window.last)
+    return HostError(errno, sentence)
+  }
+
+  /// Bits of the guest physical addresses that stage 2 takes; 0 while there is none.
+  public func stage2Bits() throws(HostError) -> Int {
+    guard objects != nil else { return 0 }
+    do throws(Errno) {
+      return Negotiation.addressBits(last: try iommufd.lastAddress(addressSpace))
+    } catch {
+      throw HostError(error, trying: "tell the addresses that stage 2 takes")
+    }
   }
 }

@@ -36,8 +36,14 @@ public final class HostSMMU {
   var repeatsInvalidations = false
   /// The VM that the vSMMU belongs to, if the caller has told.
   var link: VMLink?
+  /// KVM was told of the device that is being attached, before it was bound.
+  var isCandidateLinked = true
+  /// Objects that the kernel would not destroy yet.
+  var kept: [UInt32] = []
   /// The VMID is pinned with the first device, not when the VM is linked.
   var pinsOnDemand = false
+  /// The caller tells KVM of devices, before it hands them over.
+  var isKVMTold = false
   /// IDR0.STALL_MODEL of the host is 0: a stream stalls unless its STE says not to.
   var hostStalls = false
 
@@ -56,8 +62,8 @@ public final class HostSMMU {
   }
 
   private init(
-    _ host: Host, _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener, _ addressSpace: UInt32,
-    ownsAddressSpace: Bool
+    _ host: Host, _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener,
+    _ addressSpace: UInt32, ownsAddressSpace: Bool
   ) {
     self.host = host
     self.iommufd = iommufd
@@ -80,16 +86,17 @@ public final class HostSMMU {
     devices = []
     destroyObjects()
     events.close(iommufd)
-    link?.close()
+    giveBackKept()
+    // A stage 2 that stayed may still name the VMID.
+    link?.close(unpins: kept.isEmpty)
     link = nil
-    host.removeAll(of: addressSpace)
-    if ownsAddressSpace { give(back: addressSpace, "address space") }
+    guard ownsAddressSpace else { return }
+    host.forgetMappings(of: addressSpace) { give(back: addressSpace, "address space") }
   }
 
   /// Where a Linux host maps the doorbells of these devices' MSIs.
-  public func messageWindow() throws(HostError) -> (UInt64, UInt64) {
-    guard objects != nil else { throw HostError(.enodev, "no assigned device is attached") }
-    return (IOMMUFD_MSI_WINDOW_FIRST, IOMMUFD_MSI_WINDOW_LAST)
+  public var messageWindow: (first: UInt64, last: UInt64) {
+    (IOMMUFD_MSI_WINDOW_FIRST, IOMMUFD_MSI_WINDOW_LAST)
   }
 
   // MARK: What all devices share
@@ -120,6 +127,7 @@ public final class HostSMMU {
     // What was not sent yet would invalidate what is gone with the vIOMMU.
     batch.clear()
     events.disable(iommufd)
+    giveBackKept()
     give(back: objects.bypass, "bypass HWPT")
     give(back: objects.abort, "abort HWPT")
     give(back: objects.viommu, "vIOMMU")
@@ -136,6 +144,16 @@ public final class HostSMMU {
       sentence.append(": errno ")
       sentence.append(UInt64(error.code))
       listener.hostSays(sentence)
+      kept.append(id)
+    }
+  }
+
+  /// Tries again what the kernel would not destroy, the youngest first.
+  func giveBackKept() {
+    let ids = kept
+    kept = []
+    for id in ids.reversed() {
+      do throws(Errno) { try iommufd.destroy(id) } catch { kept.insert(id, at: 0) }
     }
   }
 

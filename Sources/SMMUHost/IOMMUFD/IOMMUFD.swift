@@ -71,18 +71,28 @@ struct IOMMUFD {
 
   /// The last address that an address space can map now.
   func lastAddress(_ ioas: UInt32) throws(Errno) -> UInt64 {
-    // More ranges than this many reserved windows make is no machine's.
-    let ranges = UnsafeMutablePointer<iommufd_iova_range>.allocate(capacity: 64)
-    defer { ranges.deallocate() }
-    var argument = iommufd_ioas_iova_ranges()
-    argument.size = Self.size(of: iommufd_ioas_iova_ranges.self)
-    argument.ioas_id = ioas
-    argument.num_iovas = 64
-    argument.allowed_iovas = UInt64(UInt(bitPattern: ranges))
-    try call(IOMMUFD_IOAS_IOVA_RANGES, &argument)
-    var last: UInt64 = 0
-    for i in 0..<min(64, Int(argument.num_iovas)) { last = max(last, ranges[i].last) }
-    return last
+    var capacity = 64
+    while true {
+      let ranges = UnsafeMutablePointer<iommufd_iova_range>.allocate(capacity: capacity)
+      defer { ranges.deallocate() }
+      var argument = iommufd_ioas_iova_ranges()
+      argument.size = Self.size(of: iommufd_ioas_iova_ranges.self)
+      argument.ioas_id = ioas
+      argument.num_iovas = UInt32(capacity)
+      argument.allowed_iovas = UInt64(UInt(bitPattern: ranges))
+      do throws(Errno) {
+        try call(IOMMUFD_IOAS_IOVA_RANGES, &argument)
+      } catch {
+        // As many as there are, if that is plausible.
+        let needed = Int(argument.num_iovas)
+        guard error == .emsgsize, needed > capacity, needed <= 65536 else { throw error }
+        capacity = needed
+        continue
+      }
+      var last: UInt64 = 0
+      for i in 0..<min(capacity, Int(argument.num_iovas)) { last = max(last, ranges[i].last) }
+      return last
+    }
   }
 
   func unmap(_ ioas: UInt32, _ address: UInt64, length: UInt64) throws(Errno) {

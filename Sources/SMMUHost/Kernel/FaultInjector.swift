@@ -143,14 +143,16 @@ public final class FaultInjector: Kernel {
     _ reported: UInt32
   ) throws(Errno) {
     guard request == IOMMUFD_HWPT_INVALIDATE.rawValue, let argument else { return }
-    let whole = argument.assumingMemoryBound(to: iommufd_hwpt_invalidate.self)
-    guard whole.pointee.size >= UInt32(MemoryLayout<iommufd_hwpt_invalidate>.size) else { return }
-    let asked = whole.pointee.entry_num
+    // A caller's pointer may be aligned to nothing.
+    let size = argument.loadUnaligned(as: UInt32.self)
+    guard size >= UInt32(MemoryLayout<iommufd_hwpt_invalidate>.size) else { return }
+    let place = 24  // entry_num
+    let asked = argument.loadUnaligned(fromByteOffset: place, as: UInt32.self)
     if min(done, asked) > 0 {
-      whole.pointee.entry_num = min(done, asked)
+      argument.storeBytes(of: min(done, asked), toByteOffset: place, as: UInt32.self)
       try kernel.control(fd, request, argument)
     }
-    whole.pointee.entry_num = min(reported, asked)
+    argument.storeBytes(of: min(reported, asked), toByteOffset: place, as: UInt32.self)
   }
 
   public func read(

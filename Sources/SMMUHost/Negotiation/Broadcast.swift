@@ -12,6 +12,10 @@ public struct BroadcastEvidence: Equatable, Sendable {
   public var vmid: UInt32 = 0
   /// It will be pinned before the first STE names it; if it cannot be, that attachment fails.
   public var pinsOnDemand = false
+  /// Each device was bound for that VM, so that its stage 2 has the VM's number.
+  public var boundForVM = false
+  /// A device is translated in software, whose TLB no CPU of KVM's reaches.
+  public var hasEmulatedStreams = false
   /// Bits of KVM's VMIDs and of the guest CPU's ASIDs, 8 or 16; 0 = not known.
   public var kvmVMIDBits = 0
   public var cpuASIDBits = 0
@@ -22,7 +26,8 @@ public struct BroadcastEvidence: Equatable, Sendable {
 /// What must hold before a guest is told that its CPU's broadcast TLB maintenance reaches its
 /// devices.
 public enum BroadcastCondition: UInt8, CaseIterable, Sendable {
-  case asked, hardware, noErratum, kernelLinks, linked, pinned, vmidWidth, asidWidth
+  case asked, hardware, noErratum, kernelLinks, linked, bound, pinned, hardwareAlone, vmidWidth
+  case asidWidth
 
   public var name: StaticString {
     switch self {
@@ -31,7 +36,9 @@ public enum BroadcastCondition: UInt8, CaseIterable, Sendable {
     case .noErratum: "no_erratum"
     case .kernelLinks: "kernel_links"
     case .linked: "vm_linked"
+    case .bound: "devices_bound"
     case .pinned: "vmid_pinned"
+    case .hardwareAlone: "hardware_alone"
     case .vmidWidth: "vmid_width"
     case .asidWidth: "asid_width"
     }
@@ -44,7 +51,9 @@ public enum BroadcastCondition: UInt8, CaseIterable, Sendable {
     case .noErratum: "no erratum of the host's SMMU forbids it"
     case .kernelLinks: "the kernel can pin KVM's VMID and use it for stage 2"
     case .linked: "a KVM VM is linked"
+    case .bound: "each device was bound for it"
     case .pinned: "its VMID is pinned"
+    case .hardwareAlone: "no device is translated in software"
     case .vmidWidth: "the host's SMMU has VMIDs as wide as KVM's"
     case .asidWidth: "the guest's SMMU has ASIDs as wide as its CPU's"
     }
@@ -58,7 +67,9 @@ public enum BroadcastCondition: UInt8, CaseIterable, Sendable {
     case .noErratum: "an erratum of the host's SMMU forbids it (IIDR)"
     case .kernelLinks: "this kernel has no request that pins a VMID"
     case .linked: "no KVM VM is linked"
+    case .bound: "a device was bound without KVM being told of it before"
     case .pinned: "the VM's VMID is not pinned"
+    case .hardwareAlone: "KVM's CPUs do not reach software, which translates an emulated device"
     case .vmidWidth: "KVM's VMIDs are wider than those of the host's SMMU"
     case .asidWidth: "the CPU's ASIDs are wider than those of the guest's SMMU"
     }
@@ -98,6 +109,8 @@ public struct BroadcastVerdict: Equatable, Sendable {
     set(.noErratum, isSound)
     set(.kernelLinks, evidence.kernelLinks)
     set(.linked, evidence.isLinked)
+    set(.bound, evidence.boundForVM)
+    set(.hardwareAlone, !evidence.hasEmulatedStreams)
     set(.pinned, evidence.vmid != 0 || evidence.pinsOnDemand)
     set(.vmidWidth, kvmBits <= vmidBits && UInt64(evidence.vmid) <= UInt64.ones(vmidBits))
     set(.asidWidth, cpuBits <= (asid16 ? 16 : 8))

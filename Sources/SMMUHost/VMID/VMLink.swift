@@ -78,6 +78,7 @@ public final class VMLink {
     }
     // 0 is the number of no VM; in place of an error it would be another VM's memory.
     guard number != 0 else {
+      _ = try? kernel.control(vm, requests.unpin, nil)
       throw HostError(.enospc, "the host kernel pinned VMID 0, which is that of no VM")
     }
     vmid = number
@@ -90,6 +91,9 @@ public final class VMLink {
   }
 
   // MARK: Devices
+
+  /// KVM is told of devices here, and not by the VMM's own VFIO device.
+  var tellsKVM: Bool { vfio >= 0 }
 
   /// Tells KVM of a device, which has to know of it when it is bound.
   func add(_ device: Int32) throws(HostError) {
@@ -111,8 +115,8 @@ public final class VMLink {
   }
 
   /// After the last device has gone, and with it the last STE that names the VMID.
-  public func close() {
-    unpin()
+  public func close(unpins: Bool = true) {
+    if unpins { unpin() }
     if vfio >= 0 { try? kernel.close(vfio) }
     vfio = -1
     try? kernel.close(vm)

@@ -62,8 +62,8 @@ extension SMMU {
 }
 
 extension AddressRange {
-  /// Bits [63:56] of a TLBI's VA count as copies of bit 55, so a tagged address names what the plain
-  /// one does. Bytes under several tags are all addresses.
+  /// Bits [63:56] of a TLBI's VA count as copies of bit 55, so a tagged address names what the
+  /// plain one does. Bytes under several tags are all addresses.
   fileprivate var canonical: AddressRange {
     guard first >> 56 == last >> 56 else { return .all }
     return AddressRange(

@@ -11,7 +11,7 @@ struct TranslationCache {
 
   private static var vmids: Int { 256 }
   private static var asids: Int { 1024 }
-  /// Stamps: everything, then by VMID (stage 1, stage 2, nested), then by VMID, ASID and ASET, which
+  /// Stamps: everything, by VMID (stage 1, stage 2, nested), then by VMID, ASID and ASET, which
   /// never share one.
   static var everything: Int { 0 }
   static func stage1(_ vmid: VMID) -> Int { 1 &+ Int(vmid) & (vmids - 1) }

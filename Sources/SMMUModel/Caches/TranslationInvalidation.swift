@@ -5,7 +5,7 @@ import Synchronization
 /// What a TLBI removes (§4.4).
 extension TranslationCache {
   /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). `sharedOnly`:
-  /// what matches by ASID leaves contexts with CD.ASET = 1 alone (§3.17). Returns how many rows were
+  /// what matches by ASID leaves contexts with CD.ASET = 1 alone (§3.17). Returns how many rows are
   /// looked at: invalidations by VMID, ASID and of everything look at none.
   @discardableResult
   func invalidate(

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
+/// What became of a request to hardware, and what it cost.
+public struct HardwareResult: Sendable {
+  public var isDone: Bool
+  public var systemCalls: Int
+
+  public init(isDone: Bool, systemCalls: Int) {
+    self.isDone = isDone
+    self.systemCalls = systemCalls
+  }
+}
+
 /// Hardware that works for this SMMU's guest beside the model: what the guest asks of the SMMU must
 /// happen there too. Serialised by the caller, and called with the command in effect here already.
 ///
@@ -10,7 +21,7 @@ public protocol Hardware: AnyObject {
   /// A TLBI, CFGI_CD or CFGI_CD_ALL. May be carried out as late as `synchronize`, in order.
   func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool
   /// STEs may have changed; all that was asked before is to be carried out first.
-  func configurationChanged(first: StreamID, last: StreamID) -> Bool
+  func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult
   /// CMD_SYNC: all that was asked is carried out.
   func synchronize() -> Bool
   /// CR0.SMMUEN or GBPA changed: what all streams become.

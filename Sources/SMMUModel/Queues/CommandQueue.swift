@@ -103,11 +103,9 @@ extension SMMU {
 
   private func forgetStreams(_ first: StreamID, _ last: StreamID) throws(CommandError) {
     forgetConfigurations(first, last)
-    guard let hardware else { return }
-    extraWork += Self.systemCall
-    guard hardware.configurationChanged(first: first, last: last) else {
-      throw refusedByHardware()
-    }
+    guard let result = hardware?.configurationChanged(first: first, last: last) else { return }
+    extraWork += Self.systemCall * result.systemCalls
+    guard result.isDone else { throw refusedByHardware() }
   }
 
   private func forgetConfigurations(_ first: StreamID, _ last: StreamID) {

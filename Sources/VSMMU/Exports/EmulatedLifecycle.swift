@@ -96,6 +96,10 @@ extension EmulatedConfiguration {
   ) throws(Refusal) {
     try copyIn(place?.assumingMemoryBound(to: T.self), name, least: 8, into: &copy)
     guard let element = place else { return }
-    place = element + Int(element.load(as: UInt32.self))
+    let size = Int(element.load(as: UInt32.self))
+    guard size % MemoryLayout<T>.alignment == 0 else {
+      throw .invalid("the size of an element would misalign the next one")
+    }
+    place = element + size
   }
 }

@@ -107,7 +107,9 @@ public func vsmmu_msi_window(
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     guard let first, let last else { throw .invalid("first or last is NULL") }
-    let window = try hosted { () throws(HostError) in try device.requireHost().messageWindow() }
+    guard let window = device.hostSide?.messageWindow else {
+      throw Refusal(-Errno.enodev.code, Sentence("the vSMMU was created without config.host"))
+    }
     (first.pointee, last.pointee) = window
   }
 }
@@ -141,7 +143,7 @@ public func vsmmu_negotiation_report(
 ) -> Int64 {
   serially(vsmmu) { (device) throws(Refusal) -> Int64 in
     guard text != nil || capacity == 0 else { throw .invalid("text is NULL") }
-    let report = device.negotiate(device.hosts)
+    let report = try device.currentReport()
     let room = Int(min(capacity, UInt64(Int32.max)))
     switch format {
     case VSMMU_REPORT_TEXT: return Int64(report.writeText(to: text, capacity: room))
@@ -154,7 +156,7 @@ public func vsmmu_negotiation_report(
 @implementation @_cdecl("vsmmu_link_vm")
 public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt32) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    guard flags & ~VSMMU_LINK_ON_DEMAND == 0 else {
+    guard flags & ~(VSMMU_LINK_ON_DEMAND | VSMMU_LINK_TOLD) == 0 else {
       throw .invalid("flags has a bit set that this library does not know")
     }
     try hosted { () throws(HostError) in
@@ -162,7 +164,7 @@ public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt
       let config = device.hostHandle?.config ?? vsmmu_host_config()
       try side.linkVM(
         vm_fd, VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request),
-        onDemand: flags & VSMMU_LINK_ON_DEMAND != 0)
+        onDemand: flags & VSMMU_LINK_ON_DEMAND != 0, isTold: flags & VSMMU_LINK_TOLD != 0)
     }
   }
 }

@@ -77,10 +77,7 @@ public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int3
 @implementation @_cdecl("vsmmu_stream_add")
 public func vsmmu_stream_add(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    if device.hostSide?.index(of: stream) != nil {
-      throw Refusal(vsmmu_support_eexist, Sentence("an assigned device has this StreamID"))
-    }
-    try device.streams.add(stream)
+    try device.addStream(stream)
   }
 }
 

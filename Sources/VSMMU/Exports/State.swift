@@ -43,6 +43,8 @@ public func vsmmu_restore(
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     let buffer = try stream(data, length)
     do throws(SnapshotError) { try device.smmu.restore(buffer) } catch { throw error.refusal }
+    // The guest that it comes from has seen the ID registers.
+    device.isFrozen = true
   }
 }
 

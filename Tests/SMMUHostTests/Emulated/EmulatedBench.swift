@@ -9,11 +9,14 @@ import SMMUSpec
 /// included, and shortcuts for the usual way from /dev/iommu to a nested page table.
 final class EmulatedBench {
   let host: EmulatedHost
+  /// Stands before the host, for the faults that a test orders.
+  let calls: FaultInjector
   private(set) var iommu: Int32 = -1
   private var pages: [UnsafeMutableRawPointer] = []
 
   init(_ configuration: EmulatedConfiguration = EmulatedConfiguration()) {
     host = EmulatedHost.make(configuration)!
+    calls = FaultInjector.make(before: host)!
     iommu = open("/dev/iommu")
   }
 
@@ -48,7 +51,7 @@ final class EmulatedBench {
   func control<T>(_ fd: Int32, _ request: UInt32, _ value: inout T) -> Int64 {
     withUnsafeMutableBytes(of: &value) { bytes in
       result { () throws(Errno) -> Int64 in
-        try host.control(fd, request, bytes.baseAddress)
+        try calls.control(fd, request, bytes.baseAddress)
       }
     }
   }
@@ -75,7 +78,7 @@ final class EmulatedBench {
     var bytes = [UInt8](repeating: 0, count: max(count, 1))
     let done = bytes.withUnsafeMutableBytes { buffer in
       result { () throws(Errno) -> Int64 in
-        Int64(try host.read(fd, into: buffer.baseAddress!, count: count))
+        Int64(try calls.read(fd, into: buffer.baseAddress!, count: count))
       }
     }
     return (done, bytes)
@@ -99,14 +102,40 @@ final class EmulatedBench {
 // MARK: Shortcuts: what they make, or a negative errno
 
 extension EmulatedBench {
-  /// Opens and binds a device; its file and id.
-  func device(_ index: Int = 0) -> (fd: Int32, id: UInt32) {
-    // An id of 0 if it could not be bound.
+  /// Opens and binds a device; its file, and its id or 0. A VM is told of it in between.
+  func device(_ index: Int = 0, link: Int32? = nil) -> (fd: Int32, id: UInt32) {
     let fd = open("/dev/vfio/devices/vfio\(index)")
+    if let link { _ = add(fd, to: link) }
+    return (fd, bind(fd))
+  }
+
+  func bind(_ fd: Int32) -> UInt32 {
     var bind = vfio_bind_iommufd()
     bind.iommufd = iommu
-    _ = vfio(fd, VFIO_REQUEST_BIND_IOMMUFD, &bind)
-    return (fd, bind.out_devid)
+    return vfio(fd, VFIO_REQUEST_BIND_IOMMUFD, &bind) == 0 ? bind.out_devid : 0
+  }
+
+  /// A VM with a VFIO device of KVM's.
+  func machine() -> (vm: Int32, link: Int32) {
+    let kvm = open("/dev/kvm")
+    let vm = result { () throws(Errno) -> Int64 in
+      try host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil)
+    }
+    _ = close(kvm)
+    var device = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
+    let made = control(Int32(vm), KVM_REQUEST_CREATE_DEVICE.number, &device)
+    return (Int32(vm), made == 0 ? Int32(bitPattern: device.fd) : -1)
+  }
+
+  func add(_ fd: Int32, to link: Int32) -> Int64 {
+    var fd = fd
+    return withUnsafeMutableBytes(of: &fd) { bytes in
+      var attribute = kvm_attribute()
+      attribute.group = KVM_VFIO_FILE
+      attribute.attr = UInt64(KVM_VFIO_FILE_ADD)
+      attribute.addr = UInt64(UInt(bitPattern: bytes.baseAddress!))
+      return control(link, KVM_REQUEST_SET_DEVICE_ATTR.number, &attribute)
+    }
   }
 
   func ioas() -> UInt32 {

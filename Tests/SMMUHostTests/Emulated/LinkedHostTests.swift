@@ -8,45 +8,16 @@ import Testing
 
 /// Whose VMID a device's stage 2 has, by what KVM was told before BIND.
 @Suite struct LinkedHostTests {
-  /// A VM with a VFIO device of KVM's.
-  private func machine(_ bench: EmulatedBench) -> (vm: Int32, link: Int32) {
-    let kvm = bench.open("/dev/kvm")
-    let vm = bench.result { () throws(Errno) -> Int64 in
-      try bench.host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil)
-    }
-    var device = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
-    #expect(bench.control(Int32(vm), KVM_REQUEST_CREATE_DEVICE.number, &device) == 0)
-    return (Int32(vm), Int32(bitPattern: device.fd))
-  }
-
-  private func add(_ bench: EmulatedBench, _ link: Int32, _ fd: Int32) -> Int64 {
-    var fd = fd
-    return withUnsafeMutableBytes(of: &fd) { bytes in
-      var attribute = kvm_attribute()
-      attribute.group = KVM_VFIO_FILE
-      attribute.attr = UInt64(KVM_VFIO_FILE_ADD)
-      attribute.addr = UInt64(UInt(bitPattern: bytes.baseAddress!))
-      return bench.control(link, KVM_REQUEST_SET_DEVICE_ATTR.number, &attribute)
-    }
-  }
-
-  private func bind(_ bench: EmulatedBench, _ fd: Int32) -> UInt32 {
-    var bind = vfio_bind_iommufd()
-    bind.iommufd = bench.iommu
-    #expect(bench.vfio(fd, VFIO_REQUEST_BIND_IOMMUFD, &bind) == 0)
-    return bind.out_devid
-  }
-
   @Test(
     "A VM's number is in the STE if it knew the device before BIND, on kernels that link them",
     arguments: [EmulatedKernelVersion.linked, .linux73])
   func association(_ version: EmulatedKernelVersion) throws {
     let bench = EmulatedBench(version)
-    let (vm, link) = machine(bench)
+    let (vm, link) = bench.machine()
     let fd = bench.open("/dev/vfio/devices/vfio0")
-    #expect(add(bench, link, fd) == 0)
-    #expect(add(bench, link, bench.iommu) == -22)
-    let device = bind(bench, fd)
+    #expect(bench.add(fd, to: link) == 0)
+    #expect(bench.add(bench.iommu, to: link) == -22)
+    let device = bench.bind(fd)
     let parent = UInt32(bench.hwpt(device, bench.ioas(), flags: 1))
     let viommu = UInt32(bench.viommu(device, parent))
     #expect(bench.attach(fd, UInt32(bench.nested(device, viommu, 9))) == 0)
@@ -71,10 +42,10 @@ import Testing
   @Test("An association after BIND comes too late")
   func late() throws {
     let bench = EmulatedBench(.linked)
-    let (vm, link) = machine(bench)
+    let (vm, link) = bench.machine()
     let fd = bench.open("/dev/vfio/devices/vfio0")
-    let device = bind(bench, fd)
-    #expect(add(bench, link, fd) == 0)
+    let device = bench.bind(fd)
+    #expect(bench.add(fd, to: link) == 0)
     let parent = UInt32(bench.hwpt(device, bench.ioas(), flags: 1))
     #expect(bench.viommu(device, parent) > 0)
     #expect(try bench.host.vmid(ofVM: vm) == 0)
@@ -84,15 +55,40 @@ import Testing
   func foreign() {
     let bench = EmulatedBench(.linked)
     let fds = [bench.open("/dev/vfio/devices/vfio0"), bench.open("/dev/vfio/devices/vfio1")]
-    for fd in fds { #expect(add(bench, machine(bench).link, fd) == 0) }
-    let first = bind(bench, fds[0])
-    let second = bind(bench, fds[1])
+    for fd in fds { #expect(bench.add(fd, to: bench.machine().link) == 0) }
+    let first = bench.bind(fds[0])
+    let second = bench.bind(fds[1])
     let parent = UInt32(bench.hwpt(first, bench.ioas(), flags: 1))
     let viommu = UInt32(bench.viommu(first, parent))
     let table = UInt32(bench.nested(second, viommu, 9))
     #expect(bench.attach(fds[1], table) == -22)
     #expect(bench.attach(fds[0], table) == 0)
     #expect(bench.host.check().count == 0)
+  }
+
+  private static let cases: [(version: EmulatedKernelVersion, aset: UInt64, isStale: Bool)] = [
+    (.linked, 0, false), (.linked, 1, true), (.linux73, 0, true),
+  ]
+
+  @Test(
+    "A CPU's TLBI alone makes a device fault, where VMIDs are linked and ASIDs are shared",
+    arguments: cases)
+  func broadcast(
+    _ row: (version: EmulatedKernelVersion, aset: UInt64, isStale: Bool)
+  ) throws {
+    let bench = NestedBench(row.version, virtualID: 8)
+    bench.writeContext(aset: row.aset)
+    bench.map(0x5000, to: NestedBench.ram)
+    #expect(bench.attach(bench.nested(NestedBench.stage1.0, NestedBench.stage1.1)) == 0)
+    #expect(bench.read(0x5000).kind == .ok)
+    try bench.base.host.loadCPU(1, vm: bench.vm)
+    bench.map(0x5000, to: nil)
+    try bench.base.host.invalidate(on: 1) { vmid in
+      .address(vmid, ASID(NestedBench.asid), AddressRange(first: 0x5000, last: 0x5fff))
+    }
+    #expect(bench.read(0x5000).kind == (row.isStale ? .ok : .abort))
+    try bench.base.host.putCPU(1)
+    #expect(bench.base.host.check().count == 0)
   }
 
   @Test("VMIDs run out: ENOSPC, and everything is as it was")

@@ -5,11 +5,12 @@ import SMMUSpec
 
 @testable import SMMUHost
 
-/// A bench with a device, its memory as guest RAM at 1 GiB, a nest parent and a vIOMMU.
+/// A bench with a VM and its device, its memory as guest RAM at 1 GiB, a nest parent and a vIOMMU.
 final class NestedBench {
   static let ram: UInt64 = 0x4000_0000
   static let ramBytes = 4 << 20
   let base: EmulatedBench
+  let vm: Int32
   let fd: Int32
   let device: UInt32
   let ioas: UInt32
@@ -19,7 +20,9 @@ final class NestedBench {
 
   init(_ configuration: EmulatedConfiguration, virtualID: UInt64? = nil) {
     base = EmulatedBench(configuration)
-    (fd, device) = base.device()
+    let machine = base.machine()
+    vm = machine.vm
+    (fd, device) = base.device(0, link: machine.link)
     ioas = base.ioas()
     memory = base.memory(Self.ramBytes)
     _ = base.map(ioas, Self.ram, memory, UInt64(Self.ramBytes))
@@ -54,9 +57,9 @@ final class NestedBench {
   static let stage1: (UInt64, UInt64) = (context | 0b1011, 0xd4)
 
   /// A context descriptor of 4K pages and 39 bits, with a table of three levels.
-  func writeContext() {
+  func writeContext(aset: UInt64 = 1) {
     self[Self.context] =
-      Self.asid << 48 | 1 << 47 | 1 << 46 | 1 << 45 | 1 << 41 | 4 << 32 | 1 << 31 | 1 << 30
+      Self.asid << 48 | aset << 47 | 1 << 46 | 1 << 45 | 1 << 41 | 4 << 32 | 1 << 31 | 1 << 30
       | 3 << 12 | 1 << 10 | 1 << 8 | 25
     self[Self.context + 8] = Self.root
     self[Self.context + 24] = 0xff

@@ -42,7 +42,9 @@ import Testing
       (.noErratum, decide(.rich { $0.iidr = 0x4980_043b })),
       (.kernelLinks, decide { $0.kernelLinks = false }),
       (.linked, decide { $0.isLinked = false }),
+      (.bound, decide { $0.boundForVM = false }),
       (.pinned, decide { $0.vmid = 0 }),
+      (.hardwareAlone, decide { $0.hasEmulatedStreams = true }),
       (.vmidWidth, decide(vmid8)),
       (.vmidWidth, decide(vmid8) { $0.kvmVMIDBits = 0 }),
       (

@@ -49,6 +49,7 @@ extension BroadcastEvidence {
     var evidence = BroadcastEvidence()
     evidence.kernelLinks = true
     evidence.isLinked = true
+    evidence.boundForVM = true
     evidence.vmid = 7
     evidence.kvmVMIDBits = 16
     evidence.cpuASIDBits = 16

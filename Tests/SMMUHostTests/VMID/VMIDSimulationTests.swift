@@ -6,9 +6,9 @@ import Testing
 
 @testable import SMMUHost
 
-/// VMs come, run, get devices and die at random, on CPUs and SMMUs that run out of VMIDs. After each
-/// step all invariants hold, each VM's number is what a plain list says, and each device reads its
-/// own VM's memory.
+/// VMs come, run, get devices and die at random, on CPUs and SMMUs that run out of VMIDs. After
+/// each step all invariants hold, each VM's number is what a plain list says, and each device reads
+/// its own VM's memory.
 @Suite struct VMIDSimulationTests {
   /// A VM, with the page that its devices see at address 0.
   final class Guest {

@@ -49,21 +49,23 @@ differences() {
   ' "$1" "$2" | LC_ALL=C sort
 }
 
-# Every difference is in the table with its reason, and the table has no others.
+# explained RELEASE VERSION: every difference from that Linux is in the table with its reason, and
+# the table has no others.
 explained() {
-  differences "$data/linux-7.2.13.txt" "$data/emulated-7.2.txt" > "$out/differences"
-  tail -n +2 "$data/differences.tsv" | cut -f 1-3 | LC_ALL=C sort > "$out/explained"
-  diff -u "$out/explained" "$out/differences"
+  differences "$data/linux-$1.txt" "$data/emulated-$2.txt" > "$out/differences-$2"
+  awk -F '\t' -v OFS='\t' -v release="$1" '$1 == release { print $2, $3, $4 }' \
+    "$data/differences.tsv" | LC_ALL=C sort > "$out/explained-$2"
+  diff -u "$out/explained-$2" "$out/differences-$2"
 }
 
 without_reason() {
-  awk -F '\t' 'NF != 4 || $4 == ""' "$data/differences.tsv"
+  awk -F '\t' 'NF != 5 || $5 == ""' "$data/differences.tsv"
 }
 
 # on_linux MACHINE VARIABLE=VALUE...
 on_linux() {
-  counted "Linux $1" in_guest "$out/linux" "$@"
-  rows "$log" >> "$out/linux.txt"
+  counted "Linux $release $1" in_guest "$out/linux" "$@" KERNEL="$kernel"
+  rows "$log" >> "$out/linux-$release.txt"
 }
 
 # A second SMMU, with a device of its own.
@@ -71,23 +73,35 @@ second="-device pxb-pcie,id=pcie.8,bus_nr=8,bus=pcie.0 \
   -device arm-smmuv3,primary-bus=pcie.8,id=smmu8,stage=nested \
   -device pcie-root-port,bus=pcie.8,id=rp8,chassis=8 -device e1000e,bus=rp8,romfile="
 
+# linux RELEASE KERNEL: each machine on that kernel.
 linux() {
-  ok "contract program for Linux on arm64" program linux aarch64-linux-gnu-gcc -static -DREAL
-  : > "$out/linux.txt"
+  release=$1
+  kernel=$2
+  : > "$out/linux-$release.txt"
   on_linux whole DEVICES="edu nvme e1000e" QEMU_ARGS="$second"
   on_linux incoherent DEVICES="edu nvme" CANWBS=0
   on_linux unnested DEVICES="edu nvme" STAGE=1
-  same "Linux says what is committed" "$data/linux-7.2.13.txt" "$out/linux.txt"
+  same "Linux $release says what is committed" "$data/linux-$release.txt" \
+    "$out/linux-$release.txt"
 }
 
 ok "contract program" program emulated "${CC:-cc}" -ldl
 emulated 7.2
 emulated 7.3
-ok "each difference from Linux 7.2.13 is explained" explained
+ok "each difference from Linux 7.2.13 is explained" explained 7.2.13 7.2
+ok "each difference from Linux 7.3.4 is explained" explained 7.3.4 7.3
 empty "each explanation is one" without_reason
 if [ -n "$(guest_directory)" ]; then
-  linux
+  ok "contract program for Linux on arm64" program linux aarch64-linux-gnu-gcc -static -DREAL
+  linux 7.2.13 iommufd
 else
-  skip "contract on Linux itself" "no guest is set up; the committed output is what is compared"
+  skip "contract on Linux 7.2.13 itself" "no guest is set up; what it said is committed"
+fi
+# An Image of linux-source-7.3 in Debian trixie-backports, with the guest's configuration.
+image=${VSMMUV3_LINUX_7_3:-$HOME/.cache/vsmmuv3-linux-7.3/Image}
+if [ -n "$(guest_directory)" ] && [ -e "$image" ]; then
+  linux 7.3.4 "$image"
+else
+  skip "contract on Linux 7.3.4 itself" "no VSMMUV3_LINUX_7_3; what it said is committed"
 fi
 finish

@@ -109,8 +109,8 @@ final class PhysicalSMMU {
 
   // MARK: Configuration
 
-  /// Writes a stream's STE, invalidates its configuration and waits. A driver installs `.abort` when
-  /// a device appears: only then are its transactions refused without an event.
+  /// Writes a stream's STE, invalidates its configuration and waits. A driver installs `.abort`
+  /// when a device appears: only then are its transactions refused without an event.
   func install(_ ste: StreamTableEntry, for stream: StreamID) {
     guard let slot = table.make(stream) else { return }
     slot.update(to: ste) { issueByDriver([.forget(stream: stream)]) }

@@ -52,15 +52,16 @@ final class VFIODeviceFile: File {
   /// One file at a time, and once. The VM is the one that knows the file by now.
   private func bind(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     guard let argument else { throw .efault }
-    let request = argument.assumingMemoryBound(to: vfio_bind_iommufd.self)
-    guard request.pointee.argsz >= VFIO_BIND_LEAST,
-      request.pointee.flags & ~UInt32(VFIO_BIND_TOKEN) == 0, request.pointee.iommufd >= 0,
-      binding == nil
-    else { throw .einval }
-    if request.pointee.flags != 0 { try Self.refuse(token: request.pointee) }
-    guard let owner = try kernel.descriptors.file(request.pointee.iommufd).iommufd else {
-      throw .ebadfd
+    let size = argument.loadUnaligned(as: UInt32.self)
+    guard size >= VFIO_BIND_LEAST else { throw .einval }
+    var request = vfio_bind_iommufd()
+    let known = min(Int(size), MemoryLayout<vfio_bind_iommufd>.size)
+    try UserMemory.copyIn(argument, known, to: &request)
+    guard request.flags & ~UInt32(VFIO_BIND_TOKEN) == 0, request.iommufd >= 0, binding == nil else {
+      throw .einval
     }
+    if request.flags != 0 { try Self.refuse(token: request) }
+    guard let owner = try kernel.descriptors.file(request.iommufd).iommufd else { throw .ebadfd }
     guard device.bound == nil else { throw .einval }
     let vm = kernel.hypervisor.machine(of: self)
     let bound = KernelDevice(device, owner, for: vm)
@@ -69,7 +70,7 @@ final class VFIODeviceFile: File {
     kernel.descriptors.hold(owner)
     device.bound = bound
     binding = Binding(device: bound, owner: owner)
-    request.pointee.out_devid = bound.id
+    argument.storeBytes(of: bound.id, toByteOffset: 12, as: UInt32.self)  // out_devid
   }
 
   /// Tokens are for virtual functions, which no device here is.

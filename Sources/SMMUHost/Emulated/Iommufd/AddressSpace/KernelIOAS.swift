@@ -181,10 +181,6 @@ extension KernelIOAS {
 
   func release(of owner: KernelObject) { reservations.removeAll { $0.owner === owner } }
 
-  func hasReservation(of owner: KernelObject) -> Bool {
-    reservations.contains { $0.owner === owner }
-  }
-
   /// A new page table: it can hold all that is mapped, and reaches no further than `reach`.
   func add(_ table: PagingHWPT, reach: UInt64) throws(Errno) {
     for area in areas where !area.isAligned(to: 4096) { throw .eaddrinuse }
@@ -201,7 +197,6 @@ extension KernelIOAS {
     release(of: table)
   }
 
-  /// A page table that the kernel made for this address space by itself.
   func forEachTable(_ body: (PagingHWPT) -> Void) {
     for table in tables { body(table) }
   }
