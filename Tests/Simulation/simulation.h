@@ -85,6 +85,7 @@ struct vm {
 	bool stopped;     /* its command queue, by the host's failure */
 	unsigned queued;  /* commands since it was last empty */
 	bool ends_with_sync;
+	bool has_emulated; /* devices, on StreamIDs 0 and 1 */
 	bool two_level;   /* its stream table */
 	struct { bool valid; uint8_t state[4096]; uint64_t size; uint8_t *ram; struct model model; } saved;
 };
@@ -185,6 +186,7 @@ void vm_reset_step(struct vm *vm);
 void vm_save_step(struct vm *vm);
 void vm_restore_step(struct vm *vm);
 void vm_memory_step(struct vm *vm);
+void vm_stream_step(struct vm *vm);
 
 /* dma.c */
 uint64_t slot_address(unsigned slot);

@@ -45,6 +45,44 @@ static bool open_guest(struct vm *vm)
 	return guest_open(&vm->guest, &config);
 }
 
+/* Emulated devices keep BTM away: KVM's CPUs do not reach software's TLB. */
+static void choose_streams(struct vm *vm)
+{
+	vm->has_emulated = chance(50);
+	for (unsigned stream = vm->has_emulated ? EMULATED : 0; stream < FIRST_ASSIGNED; stream++)
+		SUCCEEDS(api.vsmmu_stream_remove(vm->guest.vsmmu, stream));
+}
+
+void vm_stream_step(struct vm *vm)
+{
+	int64_t result;
+
+	if (vm->has_emulated) {
+		for (unsigned stream = 0; stream < EMULATED; stream++)
+			SUCCEEDS(api.vsmmu_stream_remove(vm->guest.vsmmu, stream));
+		vm->has_emulated = false;
+		return;
+	}
+	/* A device may have the StreamID, or the guest have seen BTM. */
+	for (unsigned stream = 0; stream < EMULATED; stream++) {
+		result = ANSWER(api.vsmmu_stream_add(vm->guest.vsmmu, stream), EEXIST, EOPNOTSUPP);
+		if (result == -EEXIST && !vm->assigned[stream])
+			violation("stream %u is known, and nobody added it", stream);
+		if (result == -EOPNOTSUPP && !vm->btm)
+			violation("an emulated device is refused without BTM");
+		if (result == 0 && vm->assigned[stream])
+			violation("stream %u has two devices", stream);
+		if (result == 0 && vm->btm)
+			violation("an emulated device is accepted beside BTM");
+		if (result != 0) {
+			for (unsigned other = 0; other < stream; other++)
+				SUCCEEDS(api.vsmmu_stream_remove(vm->guest.vsmmu, other));
+			return;
+		}
+	}
+	vm->has_emulated = true;
+}
+
 void vm_create(struct vm *vm)
 {
 	memset(vm, 0, offsetof(struct vm, guest));
@@ -66,6 +104,7 @@ void vm_create(struct vm *vm)
 		vm->model.streams[stream].ste = ABORTS;
 	}
 	fill_pages(vm);
+	choose_streams(vm);
 	link_vm(vm);
 	tell("VM %llu on iommufd %u, link %d", (unsigned long long)vm->serial, vm->host, vm->link);
 	for (unsigned i = 0; i < 3 && chance(75); i++)

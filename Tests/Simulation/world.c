@@ -70,6 +70,7 @@ void world_open(void)
 	host.emulated = world.emulated;
 	host.pin_request = api.vsmmu_emulated_pin_request(world.emulated);
 	host.unpin_request = api.vsmmu_emulated_unpin_request(world.emulated);
+	host.vmid_bits = chance(80) ? world.config.vmid_bits : 0;
 	world.host_count = 1 + below(2);
 	for (unsigned i = 0; i < world.host_count; i++) {
 		world.iommufds[i] = -1;
