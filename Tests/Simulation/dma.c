@@ -152,6 +152,13 @@ void dma_step(struct vm *vm)
 	}
 }
 
+void dma_touch(struct vm *vm, unsigned slot)
+{
+	for (unsigned stream = 0; stream < STREAMS; stream++)
+		if (has_device(vm, stream))
+			check_read(vm, stream, slot);
+}
+
 void dma_all(struct vm *vm)
 {
 	for (unsigned stream = 0; stream < STREAMS; stream++)

@@ -42,14 +42,17 @@ static void put(struct vm *vm, uint64_t low, uint64_t high)
 		vm->model.streams[stream].healing = true;
 }
 
-/* Everything before the CMD_SYNC is done. */
+/* Everything before the CMD_SYNC is done. What it was about is looked at at once. */
 static void done(struct vm *vm)
 {
 	struct model *model = &vm->model;
+	unsigned slots = 0;
 
 	for (unsigned space = 0; space < SPACES; space++)
-		for (unsigned slot = 0; slot < SLOTS; slot++)
+		for (unsigned slot = 0; slot < SLOTS; slot++) {
+			slots |= (unsigned)(model->slots[space][slot].covered != 0) << slot;
 			model->slots[space][slot].covered = 0;
+		}
 	for (unsigned stream = 0; stream < STREAMS; stream++) {
 		struct stream *s = &model->streams[stream];
 
@@ -58,6 +61,9 @@ static void done(struct vm *vm)
 			s->lag = 0;
 		s->healing = false;
 	}
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		if (slots & 1u << slot)
+			dma_touch(vm, slot);
 }
 
 static void acknowledge(struct vm *vm)
@@ -216,6 +222,8 @@ void driver_map(struct vm *vm)
 		struct cell *cell = &vm->model.slots[space][slot];
 		uint64_t to = DATA + page * UINT64_C(4096);
 
+		if (chance(40))
+			dma_touch(vm, slot);
 		if (slot == BLOCK_SLOT && (vm->model.tables[space] || chance(40))) {
 			toggle_block(vm, space);
 			continue;
@@ -602,5 +610,7 @@ void driver_broadcast(struct vm *vm)
 	if (op.kind < VSMMU_DVM_IPA)
 		for (unsigned i = all_spaces ? 0 : space; i <= (all_spaces ? SPACES - 1 : space); i++)
 			forget_slots(vm, i, first, last);
+	for (slot = first; op.kind < VSMMU_DVM_IPA && slot <= last; slot++)
+		dma_touch(vm, slot);
 	dma_step(vm);
 }

@@ -189,6 +189,8 @@ void vm_memory_step(struct vm *vm);
 /* dma.c */
 uint64_t slot_address(unsigned slot);
 void dma_step(struct vm *vm);
+/* Every stream at one address: it is cached now if it ever is. */
+void dma_touch(struct vm *vm, unsigned slot);
 /* Every stream at every address. */
 void dma_all(struct vm *vm);
 void dma_expect_abort(struct vm *vm);
