@@ -17,6 +17,45 @@ static void link_vm(struct vm *vm)
 		check_host();
 }
 
+/* An address space of ours, with the guest's memory in it. */
+static uint32_t make_ioas(struct vm *vm)
+{
+	struct { uint32_t size, flags, id; } alloc = { sizeof(alloc), 0, 0 };
+
+	if (world.iommufds[vm->host] < 0 || chance(60))
+		return 0;
+	drain_failures();
+	SUCCEEDS(api.vsmmu_emulated_ioctl(world.emulated, world.iommufds[vm->host], IOAS_ALLOC,
+					  &alloc));
+	return alloc.id;
+}
+
+static void map_ioas(struct vm *vm)
+{
+	struct {
+		uint32_t size, flags, id, reserved;
+		uint64_t from, length, to;
+	} map = { sizeof(map), 7, vm->ioas, 0, (uintptr_t)vm->guest.ram, RAM_SIZE, RAM };
+
+	if (vm->ioas)
+		SUCCEEDS(api.vsmmu_emulated_ioctl(world.emulated, world.iommufds[vm->host], IOAS_MAP,
+						  &map));
+}
+
+/* The vSMMU has left it: nobody else uses it, unless the kernel failed to destroy what did. */
+static void destroy_ioas(struct vm *vm)
+{
+	struct { uint32_t size, id; } destroy = { sizeof(destroy), vm->ioas };
+	bool kept = world.destroys_failed;
+
+	if (!vm->ioas)
+		return;
+	drain_failures();
+	(void)ANSWER(api.vsmmu_emulated_ioctl(world.emulated, world.iommufds[vm->host], IOMMU_DESTROY,
+					      &destroy), kept ? EBUSY : 0);
+	vm->ioas = 0;
+}
+
 /* guest_open expects to succeed, so failures are drained before it. */
 static bool open_guest(struct vm *vm)
 {
@@ -41,8 +80,12 @@ static bool open_guest(struct vm *vm)
 		    (after.objects != before.objects || after.files != before.files))
 			violation("a creation leaves something behind");
 	}
+	config.ioas = vm->ioas = make_ioas(vm);
 	drain_failures();
-	return guest_open(&vm->guest, &config);
+	if (!guest_open(&vm->guest, &config))
+		return false;
+	map_ioas(vm);
+	return true;
 }
 
 /* Emulated devices keep BTM away: KVM's CPUs do not reach software's TLB. */
@@ -148,6 +191,7 @@ void vm_destroy(struct vm *vm)
 	check_host();
 	vm->alive = false;
 	close_files(vm);
+	destroy_ioas(vm);
 	for (unsigned stream = 0; stream < STREAMS; stream++)
 		if (vm->assigned[stream])
 			world.owners[vm->assigned[stream] - 1] = 0;
@@ -285,8 +329,11 @@ void vm_restore_step(struct vm *vm)
 /* All of the guest's memory goes and comes back. */
 void vm_memory_step(struct vm *vm)
 {
-	int64_t result = ANSWER(api.vsmmu_ram_remove(vm->guest.vsmmu, RAM), ENOMEM);
+	int64_t result;
 
+	if (vm->ioas)
+		return;
+	result = ANSWER(api.vsmmu_ram_remove(vm->guest.vsmmu, RAM), ENOMEM);
 	if (result != 0) {
 		dma_step(vm);
 		return;

@@ -154,6 +154,7 @@ void order_failure(void)
 	if (world.order_count == ORDERS)
 		drain_failures();
 	totals.failures++;
+	world.destroys_failed |= request == 0 || request == IOMMU_DESTROY;
 	SUCCEEDS(api.vsmmu_emulated_fail(world.emulated, request, nth, failure_errors[error], done));
 	tell("request %#x, call %u: errno %d, %u done", request, nth, failure_errors[error], done);
 	world.orders[world.order_count].request = request;
