@@ -4,20 +4,23 @@
 
 #include <stdio.h>
 
-static codes effective(const struct vm *vm, unsigned stream)
+codes effective(const struct vm *vm, unsigned stream, unsigned context)
 {
 	const struct stream *s = &vm->model.streams[stream];
+	const struct cell *cell = &s->codes[context];
+	/* Of a lag it is not known which space it was for substreams. */
+	codes lag = s->lag | (context && s->lag & ANY_TRANSLATION ? ANY_TRANSLATION | ABORTS : 0);
 
 	if (!vm->model.on)
-		return s->lag | (vm->model.gbpa_aborts ? ABORTS : BYPASSES);
-	return s->lag | (codes)(s->codes.now | s->codes.stale | s->codes.covered) |
+		return lag | (vm->model.gbpa_aborts ? ABORTS : BYPASSES);
+	return lag | (codes)(cell->now | cell->stale | cell->covered) |
 	       (vm->stopped && vm->assigned[stream] ? ABORTS : 0);
 }
 
 void effective_codes(struct vm *vm, codes out[STREAMS])
 {
 	for (unsigned stream = 0; stream < STREAMS; stream++)
-		out[stream] = effective(vm, stream);
+		out[stream] = effective(vm, stream, 0);
 }
 
 void note_lag(struct vm *vm, uint64_t failures, const codes before[STREAMS])
@@ -38,7 +41,9 @@ static unsigned free_stream(const struct vm *vm)
 {
 	unsigned stream = FIRST_ASSIGNED + below(STREAMS - FIRST_ASSIGNED);
 
-	return chance(5) && !vm->assigned[0] && !vm->assigned[1] ? below(EMULATED) : vm->assigned[stream] ? STREAMS : stream;
+	if (chance(5) && !vm->assigned[0] && !vm->assigned[1])
+		return below(EMULATED);
+	return vm->assigned[stream] ? STREAMS : stream;
 }
 
 /* What must not change when an attachment is refused. */

@@ -31,22 +31,25 @@ static outcomes by_code(const struct vm *vm, unsigned code, unsigned slot)
 	       vm->model.slots[code - 2][slot].covered;
 }
 
-static outcomes expected(struct vm *vm, unsigned stream, unsigned slot)
+static outcomes expected(struct vm *vm, unsigned stream, unsigned context, unsigned slot)
 {
-	codes now[STREAMS];
+	codes now = effective(vm, stream, context);
 	outcomes all = 0;
 
-	effective_codes(vm, now);
 	for (unsigned code = 0; code < 2 + SPACES; code++)
-		if (now[stream] & 1u << code)
+		if (now & 1u << code)
 			all |= by_code(vm, code, slot);
-	return all;
+	/* Where hardware stands for GBPA, it has an STE that bypasses, and so no substreams. */
+	return all | (context && now & BYPASSES ? ABORTED : 0);
 }
 
-static vsmmu_result transfer(struct vm *vm, unsigned stream, uint64_t address, uint64_t *value,
-			     bool is_write)
+static vsmmu_result transfer(struct vm *vm, unsigned stream, unsigned context, uint64_t address,
+			     uint64_t *value, bool is_write)
 {
-	vsmmu_access access = { .size = sizeof(access), .stream = stream, .address = address };
+	vsmmu_access access = {
+		.size = sizeof(access), .stream = stream, .substream = context,
+		.flags = context ? VSMMU_ACCESS_SUBSTREAM : 0, .address = address,
+	};
 	vsmmu_result result = { .size = sizeof(result) };
 	unsigned device = vm->assigned[stream] - 1;
 
@@ -68,31 +71,32 @@ static const char *kind_of(const struct vm *vm, unsigned stream)
 	return vm->assigned[stream] ? "assigned" : "emulated";
 }
 
-static void check_read(struct vm *vm, unsigned stream, unsigned slot)
+static void check_read(struct vm *vm, unsigned stream, unsigned context, unsigned slot)
 {
-	outcomes may = expected(vm, stream, slot);
+	outcomes may = expected(vm, stream, context, slot);
 	uint64_t value = 0;
-	vsmmu_result result = transfer(vm, stream, slot_address(slot), &value, false);
+	vsmmu_result result = transfer(vm, stream, context, slot_address(slot), &value, false);
 	unsigned page = value & 0xff;
 
 	totals.passes += result.kind == VSMMU_RESULT_OK;
+	totals.substreams += result.kind == VSMMU_RESULT_OK && context;
 	totals.aborts += result.kind == VSMMU_RESULT_ABORT;
 	if (result.kind == VSMMU_RESULT_ABORT) {
 		if (!(may & ABORTED))
-			violation("VM %llu's %s stream %u aborts at slot %u, event %#x, may %#llx",
-				  (unsigned long long)vm->serial, kind_of(vm, stream), stream, slot,
+			violation("VM %llu's %s stream %u.%u aborts at slot %u, event %#x, may %#llx",
+				  (unsigned long long)vm->serial, kind_of(vm, stream), stream, context, slot,
 				  result.event, (unsigned long long)may);
 		return;
 	}
 	if (result.kind != VSMMU_RESULT_OK)
 		violation("result kind %u", result.kind);
 	if (page >= PAGES || value != PATTERN(vm, page))
-		violation("VM %llu's %s stream %u reads %#llx, which is not its own",
-			  (unsigned long long)vm->serial, kind_of(vm, stream), stream,
+		violation("VM %llu's %s stream %u.%u reads %#llx, which is not its own",
+			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, context,
 			  (unsigned long long)value);
 	if (!(may & (WRITABLE(page) | READ_ONLY(page))))
-		violation("VM %llu's %s stream %u reads page %u at slot %u, may %#llx",
-			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, page, slot,
+		violation("VM %llu's %s stream %u.%u reads page %u at slot %u, may %#llx",
+			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, context, page, slot,
 			  (unsigned long long)may);
 }
 
@@ -112,23 +116,24 @@ static unsigned written(struct vm *owner, uint64_t value)
 	return found;
 }
 
-static void check_write(struct vm *vm, unsigned stream, unsigned slot)
+static void check_write(struct vm *vm, unsigned stream, unsigned context, unsigned slot)
 {
-	outcomes may = expected(vm, stream, slot), read_only = may & ~ABORTED & ~UINT64_C(0x1fffe);
+	outcomes may = expected(vm, stream, context, slot);
+	outcomes read_only = may & ~ABORTED & ~UINT64_C(0x1fffe);
 	uint64_t value = any() | 1;
-	vsmmu_result result = transfer(vm, stream, slot_address(slot) + 8, &value, true);
+	vsmmu_result result = transfer(vm, stream, context, slot_address(slot) + 8, &value, true);
 	unsigned page = written(vm, value);
 
 	if (result.kind == VSMMU_RESULT_ABORT) {
 		if (!(may & ABORTED) && !read_only)
-			violation("VM %llu's %s stream %u cannot write at slot %u, event %#x, may %#llx",
-				  (unsigned long long)vm->serial, kind_of(vm, stream), stream, slot,
+			violation("VM %llu's %s stream %u.%u cannot write at slot %u, event %#x, may %#llx",
+				  (unsigned long long)vm->serial, kind_of(vm, stream), stream, context, slot,
 				  result.event, (unsigned long long)may);
 		if (page != PAGES)
 			violation("a write that aborts is seen");
 	} else if (page == PAGES || !(may & WRITABLE(page))) {
-		violation("VM %llu's %s stream %u writes page %u at slot %u, may %#llx",
-			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, page, slot,
+		violation("VM %llu's %s stream %u.%u writes page %u at slot %u, may %#llx",
+			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, context, page, slot,
 			  (unsigned long long)may);
 	}
 }
@@ -138,17 +143,23 @@ static bool has_device(const struct vm *vm, unsigned stream)
 	return vm->assigned[stream] || (stream < EMULATED && vm->has_emulated);
 }
 
+static unsigned some_context(const struct vm *vm)
+{
+	return vm->has_substreams && chance(30);
+}
+
 void dma_step(struct vm *vm)
 {
 	for (unsigned i = 0; i < 8; i++) {
 		unsigned stream = below(STREAMS), slot = below(SLOTS);
+		unsigned context = some_context(vm);
 
 		if (!has_device(vm, stream))
 			continue;
 		if (chance(30))
-			check_write(vm, stream, slot);
+			check_write(vm, stream, context, slot);
 		else
-			check_read(vm, stream, slot);
+			check_read(vm, stream, context, slot);
 	}
 }
 
@@ -156,14 +167,14 @@ void dma_touch(struct vm *vm, unsigned slot)
 {
 	for (unsigned stream = 0; stream < STREAMS; stream++)
 		if (has_device(vm, stream))
-			check_read(vm, stream, slot);
+			check_read(vm, stream, some_context(vm), slot);
 }
 
 void dma_all(struct vm *vm)
 {
 	for (unsigned stream = 0; stream < STREAMS; stream++)
 		for (unsigned slot = 0; has_device(vm, stream) && slot < SLOTS; slot++)
-			check_read(vm, stream, slot);
+			check_read(vm, stream, some_context(vm), slot);
 	if (chance(30))
 		dma_step(vm);
 }
@@ -174,7 +185,7 @@ void dma_expect_abort(struct vm *vm)
 		for (unsigned slot = 0; slot < SLOTS && vm->assigned[stream]; slot++) {
 			uint64_t value = 0;
 
-			if (transfer(vm, stream, slot_address(slot), &value, false).kind !=
+			if (transfer(vm, stream, 0, slot_address(slot), &value, false).kind !=
 			    VSMMU_RESULT_ABORT)
 				violation("stream %u reads %#llx where there is nothing", stream,
 					  (unsigned long long)value);
@@ -208,7 +219,7 @@ static bool find_fault(struct vm *vm, unsigned *stream, unsigned *slot)
 		for (*slot = 4; *slot < SLOTS; ++*slot)
 			if (vm->assigned[*stream] && now[*stream] & ANY_TRANSLATION &&
 			    !(now[*stream] & ~ANY_TRANSLATION) &&
-			    expected(vm, *stream, *slot) == ABORTED)
+			    expected(vm, *stream, 0, *slot) == ABORTED)
 				return true;
 	return false;
 }
@@ -225,7 +236,7 @@ void expect_event(struct vm *vm)
 		if (++tries > 12)
 			violation("faults of stream %u become no events", stream);
 		take_events(vm);
-		if (transfer(vm, stream, slot_address(slot), &value, false).kind !=
+		if (transfer(vm, stream, 0, slot_address(slot), &value, false).kind !=
 		    VSMMU_RESULT_ABORT)
 			violation("stream %u does not fault at slot %u", stream, slot);
 		SUCCEEDS(api.vsmmu_event_run(vm->guest.vsmmu));

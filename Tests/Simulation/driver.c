@@ -56,7 +56,7 @@ static void done(struct vm *vm)
 	for (unsigned stream = 0; stream < STREAMS; stream++) {
 		struct stream *s = &model->streams[stream];
 
-		s->codes.covered = 0;
+		s->codes[0].covered = s->codes[1].covered = 0;
 		if (s->healing)
 			s->lag = 0;
 		s->healing = false;
@@ -147,7 +147,7 @@ static void forget_all(struct vm *vm)
 	for (unsigned stream = 0; stream < STREAMS; stream++) {
 		struct stream *s = &vm->model.streams[stream];
 
-		s->codes.stale = 0;
+		s->codes[0].stale = s->codes[1].stale = 0;
 		s->ste_dirty = false;
 		s->healing = true;
 	}
@@ -322,14 +322,25 @@ static unsigned some_stream(struct vm *vm)
 	return stream < EMULATED ? stream : stream - EMULATED + FIRST_ASSIGNED;
 }
 
-static codes code(const struct stream *s)
+static codes code(const struct stream *s, unsigned context)
 {
-	return s->ste == ANY_TRANSLATION ? TRANSLATES(s->space) : s->ste;
+	if (s->ste != ANY_TRANSLATION)
+		/* A bypass has no substreams (7.3.9). */
+		return context ? ABORTS : s->ste;
+	return s->spaces[context] < SPACES ? TRANSLATES(s->spaces[context]) : ABORTS;
 }
 
-static void write_cd(struct vm *vm, unsigned stream, unsigned space)
+static void ste_became(struct stream *s, codes ste)
 {
-	uint64_t cd = CONTEXT + stream * 64;
+	s->ste = ste;
+	s->ste_dirty = true;
+	for (unsigned context = 0; context < CONTEXTS; context++)
+		become(&s->codes[context], code(s, context), 0);
+}
+
+static void write_cd(struct vm *vm, unsigned stream, unsigned context, unsigned space)
+{
+	uint64_t cd = CONTEXT + stream * 256 + context * 64;
 
 	store64(&vm->guest, cd + 8, tables(space));
 	store64(&vm->guest, cd + 24, 0xff);
@@ -339,17 +350,21 @@ static void write_cd(struct vm *vm, unsigned stream, unsigned space)
 }
 
 /* A context may be cached wherever its stream may still be translated. */
-static void change_context(struct vm *vm, unsigned stream, unsigned space)
+static void change_context(struct vm *vm, unsigned stream, unsigned context, unsigned space)
 {
 	struct stream *s = &vm->model.streams[stream];
+	struct cell *cell = &s->codes[context];
+	bool was_translated = (s->codes[0].now | s->codes[0].stale | s->codes[0].covered |
+			       s->codes[1].now | s->codes[1].stale | s->codes[1].covered) &
+			      ANY_TRANSLATION;
 
-	write_cd(vm, stream, space);
-	s->space = space;
-	if ((s->codes.now | s->codes.stale | s->codes.covered) & ANY_TRANSLATION)
-		s->codes.stale |= TRANSLATES(space);
-	if (s->lag & ANY_TRANSLATION)
+	write_cd(vm, stream, context, space);
+	s->spaces[context] = space;
+	if (was_translated)
+		cell->stale |= TRANSLATES(space);
+	if (context == 0 && s->lag & ANY_TRANSLATION)
 		s->lag |= TRANSLATES(space);
-	become(&s->codes, code(s), 0);
+	become(cell, code(s, context), 0);
 }
 
 static void write_ste(struct vm *vm, unsigned stream, codes ste)
@@ -362,20 +377,22 @@ static void write_ste(struct vm *vm, unsigned stream, codes ste)
 	switch (ste) {
 	case ABORTS: low = chance(50) ? 0 : 1 | below(4) << 1; break;
 	case BYPASSES: low = 1 | 4 << 1; break;
-	default: low = 1 | 5 << 1 | (CONTEXT + stream * 64);
+	default: low = 1 | 5 << 1 | (CONTEXT + stream * 256);
 	}
+	/* S1CDMax: four contexts; S1DSS: what has no SubstreamID has context 0. */
+	if (vm->has_substreams)
+		low |= UINT64_C(2) << 59, high |= 2;
 	store64(&vm->guest, entry + 8, high);
 	store64(&vm->guest, entry, low);
-	s->ste = ste;
-	s->ste_dirty = true;
-	become(&s->codes, code(s), 0);
+	ste_became(s, ste);
 }
 
 static void cover_stream(struct vm *vm, unsigned stream)
 {
 	struct stream *s = &vm->model.streams[stream];
 
-	cover(&s->codes);
+	cover(&s->codes[0]);
+	cover(&s->codes[1]);
 	s->ste_dirty = false;
 	s->healing = true;
 }
@@ -395,12 +412,12 @@ static void configure_in_steps(struct vm *vm, unsigned stream, codes ste, unsign
 	struct stream *s = &vm->model.streams[stream];
 
 	store64(&vm->guest, entry, load64(&vm->guest, entry) & ~UINT64_C(1));
-	s->ste = ABORTS;
-	s->ste_dirty = true;
-	become(&s->codes, ABORTS, 0);
+	ste_became(s, ABORTS);
 	forget_stream(vm, stream);
 	driver_sync(vm);
-	change_context(vm, stream, space);
+	change_context(vm, stream, 0, space);
+	if (vm->has_substreams && chance(50))
+		change_context(vm, stream, 1, below(SPACES));
 	store64(&vm->guest, entry + 8, UINT64_C(1) << 44);
 	forget_stream(vm, stream);
 	driver_sync(vm);
@@ -422,7 +439,9 @@ void driver_configure(struct vm *vm)
 		return;
 	}
 	if (ste == ANY_TRANSLATION)
-		change_context(vm, stream, space);
+		change_context(vm, stream, 0, space);
+	if (vm->has_substreams && chance(50))
+		change_context(vm, stream, 1, below(SPACES));
 	write_ste(vm, stream, ste);
 	if (chance(85))
 		forget_stream(vm, stream);
@@ -434,17 +453,19 @@ void driver_configure(struct vm *vm)
 
 void driver_context(struct vm *vm)
 {
-	unsigned stream = some_stream(vm);
+	unsigned stream = some_stream(vm), context = vm->has_substreams ? below(CONTEXTS) : 0;
 
 	if (!vm->model.started)
 		return;
-	change_context(vm, stream, below(SPACES));
+	change_context(vm, stream, context, below(SPACES));
 	if (chance(70)) {
-		uint64_t opcode = chance(50) ? CFGI_CD : CFGI_CD_ALL;
+		bool all = chance(50), is_enough = !vm->model.streams[stream].ste_dirty;
 
-		put(vm, opcode | (uint64_t)stream << 32, opcode == CFGI_CD);
-		if (!vm->model.streams[stream].ste_dirty)
-			cover(&vm->model.streams[stream].codes);
+		put(vm, (all ? CFGI_CD_ALL : CFGI_CD) | (uint64_t)stream << 32 |
+		    (all ? 0 : context << 12), !all);
+		for (unsigned other = 0; other < CONTEXTS && is_enough; other++)
+			if (all || other == context)
+				cover(&vm->model.streams[stream].codes[other]);
 	}
 	if (chance(50))
 		show(vm);
@@ -535,6 +556,8 @@ void driver_start(struct vm *vm)
 		use_two_levels(vm);
 	vm->model.started = vm->model.on = true;
 	vm->btm = read_register(&vm->guest, IDR0) & IDR0_BTM;
+	/* IDR1.SSIDSIZE */
+	vm->has_substreams = (read_register(&vm->guest, IDR1) >> 6 & 31) >= 2;
 	after_registers(vm, failures, before);
 	if (chance(50)) {
 		put(vm, CFGI_ALL, 31);

@@ -2,8 +2,8 @@
 /*
  * Random guests, devices, VMs and failures of the host: simulation LIBRARY FIRST_SEED COUNT [STEPS]
  *
- * A failing seed is printed with the step and what was wrong; the same seed does the same again, and
- * tells each step if it runs alone.
+ * A failing seed is printed with the step and what was wrong; the same seed does the same again,
+ * and tells each step if it runs alone.
  */
 #include "simulation.h"
 
@@ -254,7 +254,8 @@ static bool run(uint64_t seed, unsigned count)
 static bool tell_totals(uint64_t runs)
 {
 	const struct { const char *name; uint64_t count; } all[] = {
-		{ "steps", totals.steps }, { "DMAs", totals.passes }, { "DMAs aborted", totals.aborts },
+		{ "steps", totals.steps }, { "DMAs", totals.passes },
+		{ "of substreams", totals.substreams }, { "DMAs aborted", totals.aborts },
 		{ "CMD_SYNCs", totals.syncs }, { "CPU TLBIs", totals.broadcasts },
 		{ "failures ordered", totals.failures }, { "queues stopped", totals.stops },
 		{ "commands illegal", totals.illegal }, { "attachments", totals.attachments },

@@ -2,9 +2,9 @@
 /*
  * One run: an emulated host, some VMs with a vSMMU each, and random steps, all from one seed.
  *
- * What a device may see is kept beside the guest's tables as sets: what they say now, what they said
- * before the last invalidation (stale), and what they said before an invalidation that no CMD_SYNC
- * has followed yet (covered). After each step all invariants of the host hold, and a DMA sees a
+ * What a device may see is kept beside the guest's tables as sets: what they say now, what they
+ * said before and no invalidation has covered yet (stale), and what was covered by one that no
+ * CMD_SYNC has followed yet. After each step all invariants of the host hold, and a DMA sees a
  * member of the sets: after a CMD_SYNC that is exactly what the tables say.
  */
 #ifndef SIMULATION_H
@@ -20,6 +20,7 @@
 #define BLOCK_SLOT 10u /* this one may lie in a block of 2 MiB, then it is BLOCK_PAGE */
 #define BLOCK_PAGE 3u
 #define STREAMS 16u
+#define CONTEXTS 2u /* of a stream: without a SubstreamID, and with SubstreamID 1 */
 #define EMULATED 2u /* emulated devices of a VM: StreamIDs 0 and 1 */
 #define FIRST_ASSIGNED 8u
 
@@ -50,9 +51,9 @@ typedef uint32_t codes;
 struct cell { uint64_t now, stale, covered; };
 
 struct stream {
-	struct cell codes;
+	struct cell codes[CONTEXTS];
 	codes ste;      /* what its STE says: ABORTS, BYPASSES or ANY_TRANSLATION */
-	unsigned space; /* what its CD says */
+	unsigned spaces[CONTEXTS]; /* what its CDs say; SPACES = nothing */
 	bool ste_dirty; /* its STE changed since the last CFGI_STE */
 	codes lag;      /* what a failing host may have left it at */
 	bool healing;   /* a CFGI_STE is on its way that ends this */
@@ -83,9 +84,9 @@ struct vm {
 	bool borrowed[STREAMS];     /* its file is ours */
 	int files[STREAMS];
 	bool stopped;     /* its command queue, by the host's failure */
-	unsigned queued;  /* commands since it was last empty */
 	bool ends_with_sync;
 	uint32_t ioas;     /* that we map the memory in, 0 = the library does */
+	bool has_substreams;
 	bool has_emulated; /* devices, on StreamIDs 0 and 1 */
 	bool two_level;   /* its stream table */
 	struct { bool valid; uint8_t state[4096]; uint64_t size; uint8_t *ram; struct model model; } saved;
@@ -116,15 +117,15 @@ struct world {
 	unsigned order_count, order_calls;
 	uint32_t errors; /* ordered since they were last drained, by index of failure_errors */
 	bool destroys_failed; /* an IOMMU_DESTROY may have, ever */
-	int busy[1024];   /* by CPU: VM + 1 */
+	bool busy[1024];   /* by CPU */
 };
 
 extern struct world world;
 
 /* What all runs together came to: a simulation that never gets there proves nothing. */
 struct totals {
-	uint64_t steps, passes, aborts, syncs, stops, illegal, attachments, refusals, broadcasts,
-		 events, lost, restores, rollovers, unpinnable, failures;
+	uint64_t steps, passes, substreams, aborts, syncs, stops, illegal, attachments, refusals,
+		 broadcasts, events, lost, restores, rollovers, unpinnable, failures;
 };
 extern struct totals totals;
 
@@ -167,9 +168,10 @@ void device_detach_step(struct vm *vm);
 void device_renumber_step(struct vm *vm);
 void device_reset_step(struct vm *vm);
 void forget_device(struct vm *vm, unsigned stream);
-/* The host may have failed since `failures`: what assigned streams were before, they may still be. */
+/* The host may have failed since `failures`: assigned streams may still be what they were. */
 void note_lag(struct vm *vm, uint64_t failures, const codes before[STREAMS]);
 void effective_codes(struct vm *vm, codes out[STREAMS]);
+codes effective(const struct vm *vm, unsigned stream, unsigned context);
 
 /* driver.c */
 void driver_start(struct vm *vm);

@@ -143,8 +143,10 @@ void vm_create(struct vm *vm)
 		for (unsigned slot = 0; slot < SLOTS; slot++)
 			vm->model.slots[space][slot].now = ABORTED;
 	for (unsigned stream = 0; stream < STREAMS; stream++) {
-		vm->model.streams[stream].codes.now = ABORTS;
-		vm->model.streams[stream].ste = ABORTS;
+		struct stream *s = &vm->model.streams[stream];
+
+		s->codes[0].now = s->codes[1].now = s->ste = ABORTS;
+		s->spaces[0] = s->spaces[1] = SPACES;
 	}
 	fill_pages(vm);
 	choose_streams(vm);
@@ -211,14 +213,14 @@ bool vm_load(struct vm *vm)
 	if (ANSWER(api.vsmmu_emulated_vcpu_load(world.emulated, vm->fd, cpu), EBUSY) != 0)
 		return false;
 	vm->cpu = (int)cpu;
-	world.busy[cpu] = 1;
+	world.busy[cpu] = true;
 	return true;
 }
 
 void vm_put(struct vm *vm)
 {
 	SUCCEEDS(api.vsmmu_emulated_vcpu_put(world.emulated, (uint32_t)vm->cpu));
-	world.busy[vm->cpu] = 0;
+	world.busy[vm->cpu] = false;
 	vm->cpu = -1;
 }
 
@@ -241,7 +243,8 @@ static void forget_the_past(struct model *model)
 	for (unsigned stream = 0; stream < STREAMS; stream++) {
 		struct stream *s = &model->streams[stream];
 
-		s->codes.stale = s->codes.covered = 0;
+		for (unsigned context = 0; context < CONTEXTS; context++)
+			s->codes[context].stale = s->codes[context].covered = 0;
 		s->lag = 0;
 		s->ste_dirty = s->healing = false;
 	}
@@ -260,10 +263,12 @@ static void remember(struct vm *vm, uint64_t failures, const struct model *old)
 				(was->now | was->stale | was->covered) & ~ABORTED;
 		}
 	for (unsigned stream = 0; stream < STREAMS; stream++) {
-		const struct cell *was = &old->streams[stream].codes;
+		for (unsigned context = 0; context < CONTEXTS; context++) {
+			const struct cell *was = &old->streams[stream].codes[context];
 
-		vm->model.streams[stream].codes.stale =
-			(was->now | was->stale | was->covered) & ANY_TRANSLATION;
+			vm->model.streams[stream].codes[context].stale =
+				(was->now | was->stale | was->covered) & ANY_TRANSLATION;
+		}
 		/* A CFGI_CD alone is not enough for what an STE may have been. */
 		vm->model.streams[stream].ste_dirty = true;
 	}

@@ -15,7 +15,8 @@ static const uint32_t smmu_flags[] = {
 	VSMMU_EMULATED_NO_FWB, VSMMU_EMULATED_NO_NESTING,
 };
 static const char *const smmu_features[] = {
-	NULL, NULL, NULL, NULL, NULL, NULL, "RIL=0", "SSIDSIZE=0", "GRAN16K=0 GRAN64K=0", "ASID16=0", "BTM=0",
+	NULL, NULL, NULL, NULL, NULL, NULL, "RIL=0", "SSIDSIZE=0", "GRAN16K=0 GRAN64K=0", "ASID16=0",
+	"BTM=0",
 };
 #define ONE_OF(array) ((array)[below(sizeof(array) / sizeof((array)[0]))])
 
@@ -41,6 +42,7 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		devices[i].size = sizeof(devices[i]);
 		devices[i].smmu = i % smmu_count;
 		devices[i].stream = 8 * (i + 1);
+		devices[i].pasid_bits = chance(50) ? 4 : 0;
 	}
 	*config = (vsmmu_emulated_config) {
 		.size = sizeof(*config),
