@@ -19,6 +19,7 @@
 #define DEVICES 4u
 #define CREATE_VM 0xae01u
 #define REQUEST_INVALIDATE 0x3b8du
+#define IDR0_BTM (1u << 5)
 
 static const vsmmu_emulated_smmu smmus[] = { { .size = sizeof(smmus[0]) } };
 static const vsmmu_emulated_device devices[DEVICES] = {
@@ -327,7 +328,7 @@ static void *other_vms(void *opaque)
 	return NULL;
 }
 
-/* A CPU's TLBI alone, which the hardware hears and the VMM passes on; no command at all. */
+/* A CPU's TLBI alone, which the hardware hears; no command at all. */
 static void broadcast(struct hosted *hosted, int round)
 {
 	vsmmu_dvm_op op = { .size = sizeof(op), .asid = 5, .address = IOVA, .last = IOVA + 4095 };
@@ -337,34 +338,36 @@ static void broadcast(struct hosted *hosted, int round)
 
 	op.kind = kinds[round % 5];
 	EQUAL(api.vsmmu_emulated_tlbi(hosted->emulated, 1, &op), 0);
-	EQUAL(api.vsmmu_dvm(hosted->guest.vsmmu, &op), 0);
 }
 
 static void threads_of_cpus(void)
 {
 	static struct hosted hosted;
-	static struct worker workers[4];
+	static struct worker workers[3];
 	struct guest *guest = &hosted.guest;
 	int vm;
 
 	if (!hosted_open(&hosted, &machine))
 		return;
+	/* CPUs reach no emulated device: with one there is no BTM. */
+	for (uint32_t stream = 0; stream < ASSIGNED; stream++)
+		EQUAL(api.vsmmu_stream_remove(guest->vsmmu, stream), 0);
 	vm = create_vm(&hosted);
 	EQUAL(api.vsmmu_link_vm(guest->vsmmu, vm, 0), 0);
 	EQUAL(plug(guest, 0), 0);
+	CHECK(read_register(guest, IDR0) & IDR0_BTM);
 	boot(guest);
 	EQUAL(api.vsmmu_emulated_vcpu_load(hosted.emulated, vm, 1), 0);
 	start(&workers[0], &hosted, guest, 0, assigned_device);
-	start(&workers[1], &hosted, guest, 0, emulated_device);
-	start(&workers[2], &hosted, guest, 2, plugged_device);
-	start(&workers[3], &hosted, NULL, 0, other_vms);
-	for (int round = 1; round < ROUNDS || !are_busy(workers, 4) ||
+	start(&workers[1], &hosted, guest, 2, plugged_device);
+	start(&workers[2], &hosted, NULL, 0, other_vms);
+	for (int round = 1; round < ROUNDS || !are_busy(workers, 3) ||
 	     emulated_counters(&hosted).rollovers < 1; round++) {
 		move_page(guest, round);
 		broadcast(&hosted, round);
 		store64(guest, place(round + 1), POISON);
 	}
-	finish(workers, 4);
+	finish(workers, 3);
 	check_invariants(&hosted);
 	EQUAL(api.vsmmu_emulated_vcpu_put(hosted.emulated, 1), 0);
 	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);

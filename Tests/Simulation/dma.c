@@ -135,7 +135,7 @@ static void check_write(struct vm *vm, unsigned stream, unsigned slot)
 
 static bool has_device(const struct vm *vm, unsigned stream)
 {
-	return stream < EMULATED || vm->assigned[stream];
+	return vm->assigned[stream] || (stream < EMULATED && vm->has_emulated);
 }
 
 void dma_step(struct vm *vm)

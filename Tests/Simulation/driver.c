@@ -606,7 +606,8 @@ void driver_broadcast(struct vm *vm)
 	}
 	totals.broadcasts += vm->btm;
 	SUCCEEDS(api.vsmmu_emulated_tlbi(world.emulated, (uint32_t)vm->cpu, &op));
-	SUCCEEDS(api.vsmmu_dvm(vm->guest.vsmmu, &op));
+	if (chance(50))
+		SUCCEEDS(api.vsmmu_dvm(vm->guest.vsmmu, &op));
 	if (op.kind < VSMMU_DVM_IPA)
 		for (unsigned i = all_spaces ? 0 : space; i <= (all_spaces ? SPACES - 1 : space); i++)
 			forget_slots(vm, i, first, last);

@@ -204,7 +204,8 @@ static const struct {
 	{ "cpu", cpu_step, 10 }, { "close the VM's file", vm_close_fd, 1 },
 	{ "create", create_step, 5 }, { "destroy", vm_destroy, 2 },
 	{ "reset", vm_reset_step, 2 }, { "save", vm_save_step, 2 }, { "restore", vm_restore_step, 3 },
-	{ "memory", vm_memory_step, 2 }, { "order a failure", fail_step, 14 },
+	{ "memory", vm_memory_step, 2 },
+	{ "emulated devices", vm_stream_step, 2 }, { "order a failure", fail_step, 14 },
 	{ "drain failures", drain_step, 4 }, { "crowd", crowd, 4 }, { "lose events", lose_step, 2 },
 };
 

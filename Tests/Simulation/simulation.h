@@ -85,6 +85,8 @@ struct vm {
 	bool stopped;     /* its command queue, by the host's failure */
 	unsigned queued;  /* commands since it was last empty */
 	bool ends_with_sync;
+	uint32_t ioas;     /* that we map the memory in, 0 = the library does */
+	bool has_emulated; /* devices, on StreamIDs 0 and 1 */
 	bool two_level;   /* its stream table */
 	struct { bool valid; uint8_t state[4096]; uint64_t size; uint8_t *ram; struct model model; } saved;
 };
@@ -113,6 +115,7 @@ struct world {
 	struct { uint32_t request, nth; int32_t error; } orders[ORDERS];
 	unsigned order_count, order_calls;
 	uint32_t errors; /* ordered since they were last drained, by index of failure_errors */
+	bool destroys_failed; /* an IOMMU_DESTROY may have, ever */
 	int busy[1024];   /* by CPU: VM + 1 */
 };
 
@@ -185,6 +188,7 @@ void vm_reset_step(struct vm *vm);
 void vm_save_step(struct vm *vm);
 void vm_restore_step(struct vm *vm);
 void vm_memory_step(struct vm *vm);
+void vm_stream_step(struct vm *vm);
 
 /* dma.c */
 uint64_t slot_address(unsigned slot);

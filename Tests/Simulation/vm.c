@@ -17,6 +17,45 @@ static void link_vm(struct vm *vm)
 		check_host();
 }
 
+/* An address space of ours, with the guest's memory in it. */
+static uint32_t make_ioas(struct vm *vm)
+{
+	struct { uint32_t size, flags, id; } alloc = { sizeof(alloc), 0, 0 };
+
+	if (world.iommufds[vm->host] < 0 || chance(60))
+		return 0;
+	drain_failures();
+	SUCCEEDS(api.vsmmu_emulated_ioctl(world.emulated, world.iommufds[vm->host], IOAS_ALLOC,
+					  &alloc));
+	return alloc.id;
+}
+
+static void map_ioas(struct vm *vm)
+{
+	struct {
+		uint32_t size, flags, id, reserved;
+		uint64_t from, length, to;
+	} map = { sizeof(map), 7, vm->ioas, 0, (uintptr_t)vm->guest.ram, RAM_SIZE, RAM };
+
+	if (vm->ioas)
+		SUCCEEDS(api.vsmmu_emulated_ioctl(world.emulated, world.iommufds[vm->host], IOAS_MAP,
+						  &map));
+}
+
+/* The vSMMU has left it: nobody else uses it, unless the kernel failed to destroy what did. */
+static void destroy_ioas(struct vm *vm)
+{
+	struct { uint32_t size, id; } destroy = { sizeof(destroy), vm->ioas };
+	bool kept = world.destroys_failed;
+
+	if (!vm->ioas)
+		return;
+	drain_failures();
+	(void)ANSWER(api.vsmmu_emulated_ioctl(world.emulated, world.iommufds[vm->host], IOMMU_DESTROY,
+					      &destroy), kept ? EBUSY : 0);
+	vm->ioas = 0;
+}
+
 /* guest_open expects to succeed, so failures are drained before it. */
 static bool open_guest(struct vm *vm)
 {
@@ -41,8 +80,50 @@ static bool open_guest(struct vm *vm)
 		    (after.objects != before.objects || after.files != before.files))
 			violation("a creation leaves something behind");
 	}
+	config.ioas = vm->ioas = make_ioas(vm);
 	drain_failures();
-	return guest_open(&vm->guest, &config);
+	if (!guest_open(&vm->guest, &config))
+		return false;
+	map_ioas(vm);
+	return true;
+}
+
+/* Emulated devices keep BTM away: KVM's CPUs do not reach software's TLB. */
+static void choose_streams(struct vm *vm)
+{
+	vm->has_emulated = chance(50);
+	for (unsigned stream = vm->has_emulated ? EMULATED : 0; stream < FIRST_ASSIGNED; stream++)
+		SUCCEEDS(api.vsmmu_stream_remove(vm->guest.vsmmu, stream));
+}
+
+void vm_stream_step(struct vm *vm)
+{
+	int64_t result;
+
+	if (vm->has_emulated) {
+		for (unsigned stream = 0; stream < EMULATED; stream++)
+			SUCCEEDS(api.vsmmu_stream_remove(vm->guest.vsmmu, stream));
+		vm->has_emulated = false;
+		return;
+	}
+	/* A device may have the StreamID, or the guest have seen BTM. */
+	for (unsigned stream = 0; stream < EMULATED; stream++) {
+		result = ANSWER(api.vsmmu_stream_add(vm->guest.vsmmu, stream), EEXIST, EOPNOTSUPP);
+		if (result == -EEXIST && !vm->assigned[stream])
+			violation("stream %u is known, and nobody added it", stream);
+		if (result == -EOPNOTSUPP && !vm->btm)
+			violation("an emulated device is refused without BTM");
+		if (result == 0 && vm->assigned[stream])
+			violation("stream %u has two devices", stream);
+		if (result == 0 && vm->btm)
+			violation("an emulated device is accepted beside BTM");
+		if (result != 0) {
+			for (unsigned other = 0; other < stream; other++)
+				SUCCEEDS(api.vsmmu_stream_remove(vm->guest.vsmmu, other));
+			return;
+		}
+	}
+	vm->has_emulated = true;
 }
 
 void vm_create(struct vm *vm)
@@ -66,6 +147,7 @@ void vm_create(struct vm *vm)
 		vm->model.streams[stream].ste = ABORTS;
 	}
 	fill_pages(vm);
+	choose_streams(vm);
 	link_vm(vm);
 	tell("VM %llu on iommufd %u, link %d", (unsigned long long)vm->serial, vm->host, vm->link);
 	for (unsigned i = 0; i < 3 && chance(75); i++)
@@ -109,6 +191,7 @@ void vm_destroy(struct vm *vm)
 	check_host();
 	vm->alive = false;
 	close_files(vm);
+	destroy_ioas(vm);
 	for (unsigned stream = 0; stream < STREAMS; stream++)
 		if (vm->assigned[stream])
 			world.owners[vm->assigned[stream] - 1] = 0;
@@ -246,8 +329,11 @@ void vm_restore_step(struct vm *vm)
 /* All of the guest's memory goes and comes back. */
 void vm_memory_step(struct vm *vm)
 {
-	int64_t result = ANSWER(api.vsmmu_ram_remove(vm->guest.vsmmu, RAM), ENOMEM);
+	int64_t result;
 
+	if (vm->ioas)
+		return;
+	result = ANSWER(api.vsmmu_ram_remove(vm->guest.vsmmu, RAM), ENOMEM);
 	if (result != 0) {
 		dma_step(vm);
 		return;

@@ -70,6 +70,7 @@ void world_open(void)
 	host.emulated = world.emulated;
 	host.pin_request = api.vsmmu_emulated_pin_request(world.emulated);
 	host.unpin_request = api.vsmmu_emulated_unpin_request(world.emulated);
+	host.vmid_bits = chance(80) ? world.config.vmid_bits : 0;
 	world.host_count = 1 + below(2);
 	for (unsigned i = 0; i < world.host_count; i++) {
 		world.iommufds[i] = -1;
@@ -153,6 +154,7 @@ void order_failure(void)
 	if (world.order_count == ORDERS)
 		drain_failures();
 	totals.failures++;
+	world.destroys_failed |= request == 0 || request == IOMMU_DESTROY;
 	SUCCEEDS(api.vsmmu_emulated_fail(world.emulated, request, nth, failure_errors[error], done));
 	tell("request %#x, call %u: errno %d, %u done", request, nth, failure_errors[error], done);
 	world.orders[world.order_count].request = request;
