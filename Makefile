@@ -25,6 +25,8 @@ all: library examples ## The library without a Swift runtime, and the C examples
 
 library: | packages ## build/libvsmmuv3.so.0 and build/libvsmmuv3.a
 	@mkdir -p $(BUILD)
+	@# SwiftPM leaves objects of files that are gone in an archive that it finds.
+	@rm -f .build-embedded/release/libvsmmuv3-static.a
 	@VSMMU_RUNTIME=embedded swift build -c release --scratch-path .build-embedded $(UNCACHED)
 	@Tests/tools/library.sh .build-embedded/release $(BUILD)
 

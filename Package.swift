@@ -28,7 +28,11 @@ case "embedded":
     .unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"]),
   ]
   small = [.unsafeFlags(["-Osize"])]
-  link += [.unsafeFlags(["-nostartfiles", "-Xlinker", "--gc-sections", "-enable-experimental-feature", "Embedded"])]
+  link += [
+    .unsafeFlags([
+      "-nostartfiles", "-Xlinker", "--gc-sections", "-enable-experimental-feature", "Embedded",
+    ])
+  ]
 case "static":
   link += [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
 default:

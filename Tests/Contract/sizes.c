@@ -69,12 +69,23 @@ void size_rows(void)
 {
 	struct lab lab = lab_open(OPEN);
 	uint8_t zeros[64] = {64};
+	/* New in 7.3, and not in a kernel without CONFIG_IOMMUFD_NOIOMMU. */
+	static const struct request physical = {.number = IOMMUFD_IOAS_NOIOMMU_GET_PA};
+	static const struct {
+		uint32_t size;
+		int tail, want;
+	} since[] = {{0, 0, EINVAL}, {36, 0, EINVAL}, {40, 0, EOPNOTSUPP}, {64, 1, E2BIG}};
 
 	section("size");
 	ioas_alloc(&lab);
 	for (size_t i = 0; i < COUNT(requests); i++)
 		sizes_of(&lab, &requests[i]);
 	row("no argument", call(&lab, IOMMUFD_DESTROY, NULL), EFAULT);
+	for (size_t i = 0; i < COUNT(since); i++)
+		row(text("IOAS_NOIOMMU_GET_PA size %u%s", since[i].size,
+			 since[i].tail ? ", other tail" : ""),
+		    sized(&lab, &physical, since[i].size, since[i].tail),
+		    since_7_3(since[i].want, ENOTTY));
 	row("request 0x3b96", call(&lab, 0x3b96, zeros), ENOTTY);
 	row("request 0x3bff", call(&lab, 0x3bff, zeros), ENOTTY);
 	row("request 0x3b80 with a direction", call(&lab, 0x40083b80, zeros), ENOTTY);

@@ -21,7 +21,10 @@ replace "$work/so" "$to/libvsmmuv3.so.0"
 ln -sf libvsmmuv3.so.0 "$to/libvsmmuv3.so"
 
 sed -n 's/^ *\(vsmmu_[a-z0-9_]*\);$/\1/p' $map > "$work/names"
-ld -r -o "$work/all.o" --whole-archive "$from/libvsmmuv3-static.a"
+# What these names do not need is dropped.
+# shellcheck disable=SC2046 # several flags
+ld -r --gc-sections $(sed 's/^/-u /' "$work/names") -o "$work/all.o" \
+  --whole-archive "$from/libvsmmuv3-static.a"
 objcopy --strip-debug --keep-global-symbols="$work/names" "$work/all.o" "$work/vsmmuv3.o"
 ar rcsD "$work/a" "$work/vsmmuv3.o"
 replace "$work/a" "$to/libvsmmuv3.a"

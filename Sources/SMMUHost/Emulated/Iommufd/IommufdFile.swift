@@ -47,13 +47,14 @@ final class IommufdFile: File {
     case .vdeviceAlloc: try vdeviceAlloc(argument)
     case .eventQueueAlloc: try eventQueueAlloc(argument)
     case .hwQueueAlloc: try hwQueueAlloc(argument)
+    case .physicalAddress: try physicalAddress(argument)
     case .containerVersion: break
     case nil: throw .enotty
     }
     return 0
   }
 
-  /// Requests by number. IOMMU_IOAS_NOIOMMU_GET_PA is for kernels that are built for it.
+  /// Requests by number.
   private enum Request: UInt32 {
     case destroy = 0x3b80
     case ioasAlloc = 0x3b81
@@ -76,6 +77,7 @@ final class IommufdFile: File {
     case ioasChangeProcess = 0x3b92
     case eventQueueAlloc = 0x3b93
     case hwQueueAlloc = 0x3b94
+    case physicalAddress = 0x3b95
     /// VFIO_GET_API_VERSION, which is 0: an iommufd can be opened as a VFIO container.
     case containerVersion = 0x3b64
   }
@@ -84,5 +86,12 @@ final class IommufdFile: File {
     let request = try UserStruct(argument, iommufd_destroy())
     try objects.destroy(request.value.id)
     if containerSpace?.id == request.value.id { containerSpace = nil }
+  }
+
+  /// IOMMU_IOAS_NOIOMMU_GET_PA of a kernel that knows of it, since 7.3, and is not built for it.
+  private func physicalAddress(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
+    guard kernel.version != .linux72 else { throw .enotty }
+    _ = try UserStruct(argument, iommufd_ioas_noiommu_get_pa())
+    throw .eopnotsupp
   }
 }
