@@ -116,7 +116,7 @@ struct world {
 	struct { uint32_t request, nth; int32_t error; } orders[ORDERS];
 	unsigned order_count, order_calls;
 	uint32_t errors; /* ordered since they were last drained, by index of failure_errors */
-	bool destroys_failed; /* an IOMMU_DESTROY may have, ever */
+	bool destroys_failed; /* or may have, ever */
 	bool busy[1024];   /* by CPU */
 };
 

@@ -156,7 +156,8 @@ void order_failure(void)
 	if (world.order_count == ORDERS)
 		drain_failures();
 	totals.failures++;
-	world.destroys_failed |= request == 0 || request == IOMMU_DESTROY;
+	/* A caller's device that cannot be detached keeps what it is attached to. */
+	world.destroys_failed |= request == 0 || request == IOMMU_DESTROY || request == VFIO_DETACH;
 	SUCCEEDS(api.vsmmu_emulated_fail(world.emulated, request, nth, failure_errors[error], done));
 	tell("request %#x, call %u: errno %d, %u done", request, nth, failure_errors[error], done);
 	world.orders[world.order_count].request = request;
