@@ -488,7 +488,7 @@ int32_t vsmmu_msi_window(vsmmu_t *vsmmu, uint64_t *first, uint64_t *last);
 
 /* Faults of assigned devices come by a file: when it is readable, vsmmu_event_run() moves them to
  * the guest's event queue and returns how many. One file for the vSMMU's life; -ENODEV without a
- * host. vsmmu_event_thread(…, 1) has the library do that on a thread of its own until (…, 0); your
+ * host. vsmmu_event_thread(..., 1) has the library do that on a thread of its own until (..., 0); your
  * callbacks then run on it, so they must not wait for a lock that you hold around a serial call. */
 int32_t vsmmu_event_fd(vsmmu_t *vsmmu);
 int32_t vsmmu_event_run(vsmmu_t *vsmmu);

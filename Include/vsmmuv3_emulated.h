@@ -56,7 +56,7 @@ typedef struct vsmmu_emulated_smmu {
 typedef struct vsmmu_emulated_device {
 	uint32_t size;
 	uint32_t smmu;   /* index */
-	uint32_t stream; /* its StreamID at that SMMU */
+	uint32_t stream; /* its StreamID at that SMMU, below 2^25 */
 	uint32_t pasid_bits;
 } vsmmu_emulated_device;
 
@@ -70,7 +70,7 @@ typedef struct vsmmu_emulated_config {
 	uint32_t cpus;         /* 0 = 4, at most 1024 */
 	uint32_t vmid_bits;    /* KVM's: 8 or 16; 0 = 16 */
 	uint32_t pin_limit;    /* VMIDs that may be pinned; 0 = as many as the hardware allows */
-	uint32_t seed;         /* of the devices' own random choices */
+	uint32_t reserved;
 } vsmmu_emulated_config;
 
 /* Errors: -EINVAL, -E2BIG, -ENOMEM. `message` as in vsmmu_create. config may be NULL. */

@@ -117,7 +117,7 @@ SIZE(vsmmu_emulated_config, 48);
 AT(vsmmu_emulated_config, smmus, 8);
 AT(vsmmu_emulated_config, devices, 16);
 AT(vsmmu_emulated_config, smmu_count, 24);
-AT(vsmmu_emulated_config, seed, 44);
+AT(vsmmu_emulated_config, reserved, 44);
 SIZE(vsmmu_emulated_counters, 72);
 AT(vsmmu_emulated_counters, calls, 16);
 AT(vsmmu_emulated_counters, pin_failures, 64);

@@ -50,7 +50,7 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		.smmus = smmus, .devices = devices,
 		.smmu_count = smmu_count, .device_count = world.device_count,
 		.cpus = ONE_OF(cpus), .vmid_bits = chance(70) ? 8 : 16,
-		.pin_limit = chance(30) ? 1 + below(4) : 0, .seed = (uint32_t)world.seed,
+		.pin_limit = chance(30) ? 1 + below(4) : 0,
 	};
 }
 

@@ -41,7 +41,6 @@ public struct EmulatedConfiguration {
   public var vmidBits = 16
   /// VMIDs that may be pinned; 0 = as many as the hardware allows.
   public var pinLimit = 0
-  public var seed: UInt32 = 0
 
   public init() {}
 
@@ -66,6 +65,8 @@ public struct EmulatedConfiguration {
     guard UInt64(engine.stream) <= UInt64.ones(bits) else {
       return "device.stream is wider than the SMMU's IDR1.SIDSIZE"
     }
+    // Linux's stream table reaches no further.
+    guard engine.stream >> 25 == 0 else { return "device.stream is not below 2^25" }
     guard (0...20).contains(engine.pasidBits) else { return "device.pasid_bits is more than 20" }
     for other in others where other.unit == engine.unit && other.stream == engine.stream {
       return "two devices have the same StreamID at one SMMU"

@@ -51,7 +51,7 @@ extension EmulatedConfiguration {
     if copy.cpus > 0 { cpus = Int(copy.cpus) }
     if copy.vmid_bits > 0 { vmidBits = Int(copy.vmid_bits) }
     pinLimit = Int(copy.pin_limit)
-    seed = copy.seed
+    guard copy.reserved == 0 else { throw .invalid("config.reserved is not 0") }
     if let refusal { throw .invalid(refusal) }
   }
 
