@@ -60,7 +60,6 @@ struct HostEvents {
     throw Errno(code: -failure)
   }
 
-
   mutating func disable(_ iommufd: IOMMUFD) {
     guard fd >= 0 else { return }
     if epoll >= 0 { vsmmu_system_epoll_forget(epoll, fd) }
