@@ -106,7 +106,8 @@ import Testing
     #expect(bench.attach(bench.nested(9)) == 0)
     #expect(bench.read(0x1_0000) == (0xabcd, .ok))
     #expect(bench.write(0x1_0000, 1) == .abort)
-    file.fd = fd
+    // Not the closed one, whose number another test may have by now.
+    file.fd = -1
     #expect(bench.base.iommu(IOMMUFD_IOAS_MAP_FILE, &file) == -2)
     file.ioas_id = bench.ioas
     #expect(bench.base.iommu(IOMMUFD_IOAS_MAP_FILE, &file) == -9)
