@@ -461,7 +461,8 @@ typedef struct vsmmu_device {
  * the guest may have seen them (its first register access, or vsmmu_freeze); later a device that
  * cannot honour them is refused. Errors: -EINVAL (another physical SMMU; no host; the sentence
  * names both sides), -EEXIST (the StreamID), -EOPNOTSUPP (no nesting here; ID registers), and the
- * kernel's. On an error nothing has changed. */
+ * kernel's. On an error nothing has changed, but that a file of yours stays bound, as after a
+ * detach, until you close it: open the device anew for another attempt. */
 int32_t vsmmu_device_attach(vsmmu_t *vsmmu, const vsmmu_device *device);
 /* Takes it away: no DMA of it passes any more. Errors: -ENOENT, and the kernel's. */
 int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint32_t stream);
