@@ -7,11 +7,11 @@ swift_tests() {
   shift
   swiftpm test "$@" > "$log" 2>&1
   status=$?
-  # Not the lines about suites and about the whole run.
-  right=$(grep -c '^✔ Test .* passed after' "$log")
+  # The last words count all tests; of the lines before some may be missing.
+  total=$(sed -n 's/^.* Test run with \([0-9]*\) tests.*/\1/p' "$log" | tail -n 1)
   wrong=$(grep -c '^✘ Test .* failed after' "$log")
-  right=$((right - $(grep -c '^✔ Test run with' "$log")))
   wrong=$((wrong - $(grep -c '^✘ Test run with' "$log")))
+  right=$((${total:-0} - wrong))
   passed=$((passed + right))
   failed=$((failed + wrong))
   echo "$what: $right passed, $wrong failed"

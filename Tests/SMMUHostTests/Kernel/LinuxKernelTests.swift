@@ -27,7 +27,7 @@ import Testing
     try kernel.close(null)
     #expect(try kernel.write(other, from: &bytes, count: 2) == 2)
     try kernel.close(other)
-    #expect(error { () throws(Errno) in try kernel.close(other) } == .ebadf)
+    #expect(error { () throws(Errno) in try kernel.close(-1) } == .ebadf)
   }
 
   @Test("A path that is not there is ENOENT")

@@ -50,7 +50,7 @@ import Testing
     let null = try kernel.open("/dev/null")
     #expect(VMIdentity.of(kernel, null) == .notKVM)
     try kernel.close(null)
-    #expect(VMIdentity.of(kernel, null) == .notOpen)
+    #expect(VMIdentity.of(kernel, -1) == .notOpen)
     let event = vsmmu_system_eventfd()
     #expect(VMIdentity.of(kernel, event) == .notKVM)
     try kernel.close(event)
