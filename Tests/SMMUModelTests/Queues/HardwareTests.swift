@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+import TestSupport
+import Testing
+
+@testable import SMMUModel
+
+/// Hardware that notes what it is asked, and fails when told to.
+private final class NotingHardware: Hardware {
+  var notes: [String] = []
+  var fails = false
+  var systemCalls = 0
+
+  func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool {
+    notes.append("\(opcode)")
+    return !fails
+  }
+  func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult {
+    notes.append("streams \(first) to \(last)")
+    return HardwareResult(isDone: !fails, systemCalls: systemCalls)
+  }
+  func synchronize() -> Bool {
+    notes.append("sync")
+    return !fails
+  }
+  func bypassChanged() { notes.append("bypass") }
+  func everythingChanged() { notes.append("everything") }
+  func eventQueueChanged() { notes.append("events") }
+
+  func take() -> [String] {
+    defer { notes = [] }
+    return notes
+  }
+}
+
+@Suite("Hardware beside the model")
+struct HardwareTests {
+  private let hardware = NotingHardware()
+
+  private func started(_ options: Options = Options()) -> Guest {
+    let guest = Guest.started(.full, options)
+    guest.smmu.hardware = hardware
+    return guest
+  }
+
+  private static let commands: [((UInt64, UInt64), String)] = [
+    ((0x10, 0), "tlbiNHAll"), ((0x11, 0), "tlbiNHASID"), ((0x12, 0), "tlbiNHVA"),
+    ((0x13, 0), "tlbiNHVAA"), ((0x28, 0), "tlbiS12VMAll"), ((0x2a, 0), "tlbiS2IPA"),
+    ((0x30, 0), "tlbiNSNHAll"), ((0x05 | 3 << 32, 0), "cfgiCD"), ((0x06 | 3 << 32, 0), "cfgiCDAll"),
+    ((0x03 | 3 << 32, 0), "streams 3 to 3"), ((0x04, 31), "streams 0 to 4294967295"),
+    ((0x46, 0), "sync"),
+  ]
+
+  @Test("is asked for what each command asks for, and a prefetch asks for nothing")
+  func handed() {
+    let guest = started()
+    for (words, note) in Self.commands {
+      guest.command(words)
+      #expect(hardware.take() == [note])
+    }
+    guest.command((0x01, 0))
+    #expect(hardware.take() == [])
+  }
+
+  @Test("that fails stops the queue at the command, which the acknowledgement tries again")
+  func failure() {
+    for (words, note) in Self.commands {
+      let guest = started()
+      guest.command((0x46, 0))
+      hardware.fails = true
+      _ = hardware.take()
+      #expect(guest.command(words) == 1 | 2 << 24)
+      #expect(hardware.take() == [note])
+      #expect(guest.activeErrors == 1)
+      // Again, as long as it fails.
+      guest.acknowledgeErrors()
+      #expect(hardware.take() == [note])
+      #expect(guest.activeErrors == 1)
+      hardware.fails = false
+      guest.acknowledgeErrors()
+      #expect(hardware.take() == [note])
+      #expect(guest.activeErrors == 0)
+      #expect(guest["CMDQ_CONS"] == 2)
+    }
+  }
+
+  @Test("that fails is not told as the guest's mistake")
+  func blame() {
+    let guest = started()
+    hardware.fails = true
+    guest.command((0x46, 0))
+    #expect(guest.smmu.counters[.commandErrors] == 1)
+    #expect(guest.machine.reports.isEmpty)
+    hardware.fails = false
+    guest.acknowledgeErrors()
+    guest.command(Guest.illegal)
+    #expect(guest.machine.reports.count == 1)
+  }
+
+  @Test("costs of the budget what it costs")
+  func budget() {
+    var options = Options()
+    options.commandBudget = 200
+    let guest = started(options)
+    hardware.systemCalls = 4
+    // One of them is more than the budget: the next one is left.
+    for i in 0..<UInt64(3) { guest.place((0x03 | i << 32, 0), slot: i) }
+    guest["CMDQ_PROD"] = 3
+    #expect(hardware.take() == ["streams 0 to 0"])
+    #expect(guest.smmu.consumeCommands(200))
+    #expect(hardware.take() == ["streams 1 to 1"])
+    #expect(!guest.smmu.consumeCommands(200))
+    #expect(hardware.take() == ["streams 2 to 2"])
+  }
+
+  @Test("follows SMMUEN, EVENTQEN, GBPA and reset")
+  func registers() {
+    let guest = started()
+    guest["CR0"] = 0x8
+    #expect(hardware.take() == ["events", "bypass"])
+    guest["GBPA"] = 1 << 31 | 1 << 20
+    #expect(hardware.take() == ["bypass"])
+    guest["CR0"] = 0x9
+    #expect(hardware.take() == ["bypass"])
+    // Not looked at while SMMUEN is 1.
+    guest["GBPA"] = 1 << 31
+    #expect(hardware.take() == [])
+    guest["CR0"] = 0xd
+    #expect(hardware.take() == ["events"])
+    guest.smmu.reset()
+    #expect(hardware.take() == ["everything"])
+  }
+
+  @Test("Other features are taken in the reset state, and are what registers show")
+  func renegotiated() {
+    let guest = Guest(.full)
+    #expect(guest["IDR0"] & 3 == 3)
+    var features = Features.linux
+    features[.idr5, IDR5.gran16K] = 0
+    guest.smmu.renegotiate(features)
+    #expect(guest.smmu.features == features)
+    #expect(guest["IDR0"] == UInt64(features.idr0))
+    #expect(guest["IDR5"] == UInt64(features.idr5))
+    #expect(guest["CR0"] == 0)
+  }
+}
