@@ -79,7 +79,7 @@ disk() {
   echo "-drive if=none,id=$1,format=raw,cache=unsafe,file=$work/$name-$1.img"
 }
 
-network="-netdev user,id=net,guestfwd=tcp:10.0.2.100:7-cmd:cat -device e1000e,netdev=net,romfile="
+network="-netdev user,id=net,guestfwd=tcp:10.0.2.100:7-cmd:cat -device e1000e,netdev=net,romfile=,bus=pcie.0"
 virtio=disable-legacy=on,iommu_platform=on
 
 # refused WHAT WORDS ARGUMENT...: QEMU says WORDS and gives up.
@@ -117,11 +117,11 @@ options() {
 # Device tree: disks, network, a fault, hot-plug behind a root port, and a second boot.
 tree() {
   name=tree
-  start tree io,fault,hotplug,again "" -smp 2 -device "$device" -object iothread,id=thread \
+  start tree io,again,fault,hotplug "" -smp 2 -device "$device" -object iothread,id=thread \
     $(disk nvme) -device nvme,drive=nvme,serial=1 \
     $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" \
-    $network -device edu,addr=9.0 -device pcie-root-port,id=port,chassis=1,addr=8.0 $(disk hot)
-  said 'VM: please plug' && ask "device_add nvme,drive=hot,serial=2,bus=port,id=hot"
+    $network -device edu,addr=9.0,dma_mask=0xffffffffffffffff -device pcie-root-port,id=rp0,chassis=1,addr=8.0 $(disk hot)
+  said 'VM: please plug' && ask "device_add nvme,drive=hot,serial=2,bus=rp0,id=hot"
   said 'VM: please unplug' && ask "device_del hot"
   finished
   has "five groups, translated" "VM: groups [5-9] DMA *.?$"
@@ -138,8 +138,8 @@ acpi() {
   start acpi io "" -smp 4 -device "$device" -bios "$guest/QEMU_EFI.fd" \
     $(disk nvme) -device nvme,drive=nvme,serial=1 \
     -device pxb-pcie,id=far,bus=pcie.0,bus_nr=128 \
-    -device pcie-root-port,id=port,bus=far,chassis=2 \
-    $(disk vda) -device "virtio-blk-pci,drive=vda,bus=port,$virtio" $network
+    -device pcie-root-port,id=rp0,bus=far,chassis=2 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,bus=rp0,$virtio" $network
   finished
   has "groups, translated" "VM: groups [4-9] DMA *.?$"
   has "the driver took the IORT" "VM: driver: .*arm-smmu-v3 arm-smmu-v3.0.auto"
@@ -182,7 +182,18 @@ passthrough() {
   has "identity" "VM: groups [3-9] identity *.?$"
 }
 
-[ $# != 0 ] || set -- options tree acpi migration lazy passthrough
+# A stage 2 SMMU: Linux has its DMA mappings there.
+stage2() {
+  name=stage2
+  start stage2 io,fault "" -smp 2 -device "$device,stage=2" \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 -device edu,addr=9.0 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio"
+  finished
+  has "groups, translated" "VM: groups [4-9] DMA *.?$"
+  has "fault: stage 2, with its IPA" "VM: fault: .*F_TRANSLATION.*ipa: 0x3456000"
+}
+
+[ $# != 0 ] || set -- options tree acpi migration lazy stage2 passthrough
 for t in "$@"; do
   begin=$SECONDS
   "$t"

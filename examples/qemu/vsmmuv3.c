@@ -526,9 +526,9 @@ static char *feature_words(VSMMUv3 *s, Error **errp)
 	g_autoptr(GString) words = g_string_new("");
 
 	if (s->stage && !strcmp(s->stage, "1")) {
-		g_string_append(words, "S1P=1 S2P=0 ");
+		g_string_append(words, "S1P=1 S2P=0 VMW=0 VMID16=0 XNX=0 FWB=0 ");
 	} else if (s->stage && !strcmp(s->stage, "2")) {
-		g_string_append(words, "S1P=0 S2P=1 ");
+		g_string_append(words, "S1P=0 S2P=1 HAD=0 SSIDSIZE=0 CD2L=0 ASID16=0 ");
 	} else if (s->stage && !strcmp(s->stage, "nested")) {
 		g_string_append(words, "S1P=1 S2P=1 ");
 	} else if (s->stage) {
