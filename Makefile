@@ -19,7 +19,7 @@ LIBRARY := $(BUILD)/libvsmmuv3.so.0
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: all library examples run test qemu qemu-test fuzz asan tsan coverage lint install clean help packages
+.PHONY: all library examples run test qemu qemu-test qemu-bench fuzz asan tsan coverage lint install clean help packages
 
 all: library examples ## The library without a Swift runtime, and the C examples, into build/
 
@@ -58,7 +58,12 @@ qemu: library ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux o
 	@Tests/tools/qemu.sh boot
 
 qemu-test: ## Linux in that QEMU: disks, network, faults, hot-plug, migration (about 3 minutes)
-	@Tests/tools/test.sh qemu
+	@mkdir -p $(BUILD)/test
+	@Tests/tools/checks/qemu.sh 2>&1 | tee $(BUILD)/test/qemu.log
+	@tail -n 1 $(BUILD)/test/qemu.log | grep -q ', 0 failed$$'
+
+qemu-bench: ## The library's SMMU beside QEMU's own, as a table
+	@Tests/tools/qemu-bench.sh
 
 fuzz: ## Fuzzes for FUZZ_SECONDS (60)
 	@Tests/tools/test.sh fuzz

@@ -11,7 +11,8 @@ export PATH=/bin
 mount -t tmpfs tmp /tmp
 ip link set lo up
 echo 1 > /proc/sys/kernel/printk
-while read -r module; do insmod "/mod/$module"; done < /mod/order
+while read -r module; do insmod "/mod/$module"; done < /mod/order 2> /dev/null
+mount -t debugfs debug /sys/kernel/debug
 
 argument() {
   tr ' ' '\n' < /proc/cmdline | sed -n "s/^$1=//p"
@@ -129,6 +130,34 @@ load() {
   told load [ $bad = 0 ]
 }
 
+# reads NAME FILE DEPTH COUNT: reads of 4 KiB per second, DEPTH at a time
+reads() {
+  since=$(cut -d ' ' -f 1 /proc/uptime | tr -d .)
+  for i in $(seq "$3"); do
+    dd if="$2" of=/dev/null bs=4k skip=$((i * 256)) count="$4" iflag=direct 2> /dev/null &
+  done
+  wait
+  until=$(cut -d ' ' -f 1 /proc/uptime | tr -d .)
+  tell "bench $1_reads_per_s_depth_$3 $(($3 * $4 * 100 / (until - since)))"
+}
+
+bench() {
+  edu=$(grep -l 0x11e8 /sys/bus/pci/devices/*/device)
+  edu=${edu%/device}
+  echo dma_map_benchmark > "$edu/driver_override"
+  echo "${edu##*/}" > /sys/bus/pci/drivers_probe
+  for threads in 1 2; do
+    map $threads 2 > /tmp/map
+    tell "bench map_ns_threads_$threads $(cut -d ' ' -f 1 /tmp/map)"
+    tell "bench unmap_ns_threads_$threads $(cut -d ' ' -f 2 /tmp/map)"
+  done
+  for d in nvme0n1 vda; do
+    retry test -b /dev/$d
+    reads ${d%0n1} /dev/$d 1 6000
+    reads ${d%0n1} /dev/$d 32 240
+  done
+}
+
 errors() {
   dmesg | grep -iE 'arm-smmu-v3.*(event|error|timeout|unhandled|fail|warn)|BUG|Oops|WARNING' > /tmp/bad
   sed 's/^/VM: error: /' /tmp/bad
@@ -140,7 +169,7 @@ dd if=/dev/urandom of=/tmp/noise bs=1M count=4 2> /dev/null
 dmesg | grep 'arm-smmu-v3' | sed 's/^/VM: driver: /'
 for step in $(argument steps | tr , ' '); do
   case $step in
-    io | fault | hotplug | again | load) $step ;;
+    io | fault | hotplug | again | load | bench) $step ;;
     shell) stty onlcr; setsid cttyhack sh ;;
   esac
 done
