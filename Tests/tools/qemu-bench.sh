@@ -28,7 +28,7 @@ once() {
   shift
   since=$(date +%s%N)
   rm -f "$console"
-  timeout -k 1 240 "$qemu" -nodefaults -display none -no-reboot -serial "file:$console" -m 1G \
+  ${PERF:-} timeout -k 1 240 "$qemu" -nodefaults -display none -no-reboot -serial "file:$console" -m 1G \
     -smp 2 -kernel "$kernel" -initrd "$work/initrd" -object iothread,id=thread "$@" \
     -drive "if=none,id=nvme,format=raw,cache=unsafe,file=$work/nvme.img" \
     -device nvme,drive=nvme,serial=1 -device edu \
@@ -46,8 +46,8 @@ once() {
 
 for run in $(seq "$runs"); do
   say "run $run of $runs"
-  once qemu -M virt,gic-version=3,iommu=smmuv3 -cpu max,pauth-impdef=on
-  once library "${machine[@]}" -device "vsmmuv3,lib=$library"
+  [ -n "${ONLY:-}" ] || once qemu -M virt,gic-version=3,iommu=smmuv3 -cpu max,pauth-impdef=on
+  once library "${machine[@]}" -device "vsmmuv3,lib=$library${OPTIONS:-}"
 done
 
 median() {

@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
 # Sourced by qemu.sh and qemu-test.sh, in the repository's directory.
 export LC_ALL=C
 cache=${VSMMUV3_QEMU_DIR:-$HOME/.cache/vsmmuv3-qemu}
