@@ -24,12 +24,12 @@ pack() {
   (cd "$1" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1)
 }
 
-# initramfs FILE
+# initramfs FILE [BASE]
 initramfs() {
   local t
   t=$(mktemp -d)
   cp Tests/tools/qemu-init.sh "$t/init"
   chmod +x "$t/init"
-  { cat "$guest/base.gz"; pack "$t"; } > "$1"
+  { cat "${2:-$guest}/base.gz"; pack "$t"; } > "$1"
   rm -rf "$t"
 }

@@ -70,6 +70,7 @@ io() {
     [ ! -e "$d" ] || told "${d##*/}" network "${d##*/}"
   done
   groups=$(find /sys/kernel/iommu_groups/* -maxdepth 0 | wc -l)
+  tell "pages $(($(sed -n 's/^KernelPageSize: *\([0-9]*\) kB/\1/p' /proc/self/smaps | head -n 1) * 1024))"
   tell "groups $groups $(sort -u /sys/kernel/iommu_groups/*/type | tr '\n' ' ')"
 }
 

@@ -12,6 +12,8 @@ mkdir -p "$logs"
 work=$(mktemp -d)
 trap 'stop; rm -rf "$work"' EXIT
 initramfs "$work/initrd"
+kernel=$guest/vmlinuz
+initrd=$work/initrd
 device=vsmmuv3,lib=$library
 pid=
 
@@ -32,7 +34,7 @@ start() {
   mkfifo "$work/monitor"
   timeout -k 1 150 "$qemu" "${machine[@]}" -nodefaults -display none -monitor stdio \
     -serial "file:$console" -m 512M -d guest_errors -D "$logs/$name.guest_errors" \
-    -kernel "$guest/vmlinuz" -initrd "$work/initrd" "$@" \
+    -kernel "$kernel" -initrd "$initrd" "$@" \
     -append "console=ttyAMA0 panic=-1 iommu.strict=1 iommu.passthrough=0 $append steps=$steps" \
     < "$work/monitor" > "$logs/$name.monitor" 2> "$logs/$name.errors" &
   pid=$!
@@ -193,7 +195,24 @@ stage2() {
   has "fault: stage 2, with its IPA" "VM: fault: .*F_TRANSLATION.*ipa: 0x3456000"
 }
 
-[ $# != 0 ] || set -- options tree acpi migration lazy stage2 passthrough
+# Debian's other arm64 kernel: pages and granule of 16 KiB.
+pages16k() {
+  name=pages16k
+  if [ ! -e "$guest/16k/base.gz" ]; then
+    skip "Linux with pages of 16 KiB" "it is not fetched (make qemu)"
+    return
+  fi
+  initramfs "$work/initrd16k" "$guest/16k"
+  local kernel=$guest/16k/vmlinuz initrd=$work/initrd16k
+  start pages16k io "" -smp 2 -device "$device" \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio" $network
+  finished
+  has "groups, translated" "VM: groups [4-9] DMA *.?$"
+  has "16 KiB" "VM: pages 16384"
+}
+
+[ $# != 0 ] || set -- options tree acpi migration lazy stage2 pages16k passthrough
 for t in "$@"; do
   begin=$SECONDS
   "$t"

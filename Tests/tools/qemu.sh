@@ -112,27 +112,41 @@ build() {
 }
 
 guest() {
-  [ ! -e "$guest/base.gz" ] || return 0
   Tests/tools/packages.sh cpio kmod xz-utils
-  apt_lists
-  say "fetching Debian's arm64 kernel, busybox and UEFI firmware"
-  local new=$cache/guest.new image version module
+  [ -e "$guest/QEMU_EFI.fd" ] && [ -e "$guest/busybox" ] || {
+    say "fetching busybox and UEFI firmware"
+    rm -rf "$cache/other"
+    unpack "$cache/other" busybox-static:arm64/sid qemu-efi-aarch64/sid
+    mkdir -p "$guest"
+    cp "$cache/other/usr/bin/busybox" "$cache/other/usr/share/qemu-efi-aarch64/QEMU_EFI.fd" "$guest/"
+    rm -rf "$cache/other"
+  }
+  kernel "$guest" linux-image-arm64
+  # The other page size, for the other granule.
+  kernel "$guest/16k" linux-image-arm64-16k
+}
+
+# kernel DIRECTORY PACKAGE: a kernel of Debian sid, with the modules that the guests need.
+kernel() {
+  [ ! -e "$1/base.gz" ] || return 0
+  say "fetching $2"
+  local new=$cache/kernel.new packages version module
   rm -rf "$new"
   mkdir -p "$new/root/bin" "$new/root/mod"
-  unpack "$new/other" busybox-static:arm64/sid qemu-efi-aarch64/sid
-  image=$(apt_own apt-cache depends --recurse --no-{recommends,suggests,conflicts,breaks} \
-    --no-{replaces,enhances} linux-image-arm64:arm64 |
-    sed -nE 's/^ *(linux-(image|binary|modules|base)-[0-9][^ ]*)$/\1/p' | sort -u)
+  apt_lists
+  packages=$(apt_own apt-cache depends --recurse --no-{recommends,suggests,conflicts,breaks} \
+    --no-{replaces,enhances} "$2:arm64" |
+    sed -nE 's/^(linux-(image|binary|modules|base)-[0-9].*)$/\1\/sid/p' | sort -u)
   # shellcheck disable=SC2086
-  unpack "$new/kernel" $(printf '%s/sid ' $image)
-  version=$(basename "$new"/kernel/usr/lib/modules/*)
-  find "$new/kernel" -name 'vmlinuz*' -type f -exec cp {} "$new/vmlinuz" \;
-  ln -s usr/lib "$new/kernel/lib"
-  /sbin/depmod -b "$new/kernel" "$version"
-  cp "$new/other/usr/bin/busybox" "$new/root/bin/"
-  cp "$new/other/usr/share/qemu-efi-aarch64/QEMU_EFI.fd" "$new/"
+  unpack "$new" $packages
+  version=$(basename "$new"/usr/lib/modules/*)
+  mkdir -p "$1"
+  find "$new" -name 'vmlinuz*' -type f -exec cp {} "$1/vmlinuz" \;
+  ln -s usr/lib "$new/lib"
+  /sbin/depmod -b "$new" "$version"
+  cp "$guest/busybox" "$new/root/bin/"
   for module in nvme virtio_blk virtio_net e1000e; do
-    /sbin/modprobe -d "$new/kernel" -S "$version" --show-depends "$module"
+    /sbin/modprobe -d "$new" -S "$version" --show-depends "$module"
   done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r module; do
     case $module in
       *.xz) xz -dc "$module" > "$new/root/mod/$(basename "$module" .xz)" ;;
@@ -141,8 +155,8 @@ guest() {
     basename "$module" .xz >> "$new/root/mod/order"
   done
   pack "$new/root" > "$new/base.gz"
-  rm -rf "$new/kernel" "$new/other" "$new/root" "$guest"
-  mv "$new" "$guest"
+  mv "$new/base.gz" "$1/"
+  rm -rf "$new"
 }
 
 ready() {
