@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # The library's SMMU beside QEMU's own, in one QEMU, runs of both in turn: qemu-bench.sh [RUNS].
 # Prints a table of medians. VSMMUV3_KERNEL is an arm64 Image with DMA_MAP_BENCHMARK, NVMe and
-# virtio-blk built in, VSMMUV3_HEADERS its exported headers.
+# virtio-blk built in, VSMMUV3_HEADERS its exported headers. OPTIONS=,tlb-entries=64 goes to the
+# device, ONLY=1 runs the library's alone, PERF="perf record -g" goes before QEMU.
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 . Tests/tools/qemu-common.sh
@@ -28,8 +29,9 @@ once() {
   shift
   since=$(date +%s%N)
   rm -f "$console"
-  ${PERF:-} timeout -k 1 240 "$qemu" -nodefaults -display none -no-reboot -serial "file:$console" -m 1G \
-    -smp 2 -kernel "$kernel" -initrd "$work/initrd" -object iothread,id=thread "$@" \
+  ${PERF:-} timeout -k 1 240 "$qemu" -nodefaults -display none -no-reboot \
+    -serial "file:$console" -m 1G -smp 2 -kernel "$kernel" -initrd "$work/initrd" \
+    -object iothread,id=thread "$@" \
     -drive "if=none,id=nvme,format=raw,cache=unsafe,file=$work/nvme.img" \
     -device nvme,drive=nvme,serial=1 -device edu \
     -drive "if=none,id=vda,format=raw,cache=unsafe,file=$work/vda.img" \

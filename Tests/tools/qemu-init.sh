@@ -70,7 +70,8 @@ io() {
     [ ! -e "$d" ] || told "${d##*/}" network "${d##*/}"
   done
   groups=$(find /sys/kernel/iommu_groups/* -maxdepth 0 | wc -l)
-  tell "pages $(($(sed -n 's/^KernelPageSize: *\([0-9]*\) kB/\1/p' /proc/self/smaps | head -n 1) * 1024))"
+  kilobytes=$(sed -n 's/^KernelPageSize: *\([0-9]*\) kB/\1/p' /proc/self/smaps | head -n 1)
+  tell "pages $((kilobytes * 1024))"
   tell "groups $groups $(sort -u /sys/kernel/iommu_groups/*/type | tr '\n' ' ')"
 }
 
@@ -160,7 +161,8 @@ bench() {
 }
 
 errors() {
-  dmesg | grep -iE 'arm-smmu-v3.*(event|error|timeout|unhandled|fail|warn)|BUG|Oops|WARNING' > /tmp/bad
+  dmesg | grep -iE 'arm-smmu-v3.*(event|error|timeout|unhandled|fail|warn)|BUG:|Oops|WARNING' \
+    > /tmp/bad
   sed 's/^/VM: error: /' /tmp/bad
   told quiet [ ! -s /tmp/bad ]
 }

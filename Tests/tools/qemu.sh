@@ -118,7 +118,8 @@ guest() {
     rm -rf "$cache/other"
     unpack "$cache/other" busybox-static:arm64/sid qemu-efi-aarch64/sid
     mkdir -p "$guest"
-    cp "$cache/other/usr/bin/busybox" "$cache/other/usr/share/qemu-efi-aarch64/QEMU_EFI.fd" "$guest/"
+    cp "$cache/other/usr/bin/busybox" "$guest/"
+    cp "$cache/other/usr/share/qemu-efi-aarch64/QEMU_EFI.fd" "$guest/"
     rm -rf "$cache/other"
   }
   kernel "$guest" linux-image-arm64

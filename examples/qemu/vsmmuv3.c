@@ -161,7 +161,7 @@ static void send_message(void *opaque)
 			     MEMTXATTRS_UNSPECIFIED, NULL);
 }
 
-/* Its target is a doorbell, a device's register: not from here. That it exists is seen from here. */
+/* Its target is a doorbell, a device's register: not from here, but whether it exists is seen. */
 static int32_t msi(void *opaque, uint64_t address, uint32_t data)
 {
 	VSMMUv3 *s = opaque;
