@@ -57,12 +57,12 @@ qemu: library ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux o
 	@Tests/tools/qemu.sh guest
 	@Tests/tools/qemu.sh boot
 
-qemu-test: ## Linux in that QEMU: disks, network, faults, hot-plug, migration (about 3 minutes)
+qemu-test: library ## Linux in that QEMU: disks, network, faults, hot-plug, migration (about 3 minutes)
 	@mkdir -p $(BUILD)/test
 	@Tests/tools/checks/qemu.sh 2>&1 | tee $(BUILD)/test/qemu.log
 	@tail -n 1 $(BUILD)/test/qemu.log | grep -q ', 0 failed$$'
 
-qemu-bench: ## The library's SMMU beside QEMU's own, as a table
+qemu-bench: library ## The library's SMMU beside QEMU's own, as a table
 	@Tests/tools/qemu-bench.sh
 
 fuzz: ## Fuzzes for FUZZ_SECONDS (60)

@@ -77,6 +77,7 @@ io() {
 
 # The edu device writes four bytes to an address that nobody mapped.
 fault() {
+  errors # of before, as this forgets them
   edu=$(grep -l 0x11e8 /sys/bus/pci/devices/*/device)
   edu=${edu%/device}
   echo 1 > "$edu/enable"
@@ -89,6 +90,7 @@ fault() {
   sleep 1
   tell "fault of ${edu##*/}"
   dmesg | grep arm-smmu-v3 | grep -A 9 'event: ' | sed 's/^/VM: fault: /'
+  told single [ "$(dmesg | grep -c 'arm-smmu-v3.*event: ')" = 1 ]
   dmesg -c > /dev/null
 }
 
