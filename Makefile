@@ -19,7 +19,7 @@ LIBRARY := $(BUILD)/libvsmmuv3.so.0
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: all library examples run test fuzz asan tsan coverage lint install clean help packages
+.PHONY: all library examples run test qemu qemu-test qemu-bench fuzz asan tsan coverage lint install clean help packages
 
 all: library examples ## The library without a Swift runtime, and the C examples, into build/
 
@@ -52,6 +52,19 @@ run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device
 test: ## Proves all of it: about 10 minutes on two cores
 	@Tests/tools/test.sh
 
+qemu: library ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux on it
+	@Tests/tools/qemu.sh build
+	@Tests/tools/qemu.sh guest
+	@Tests/tools/qemu.sh boot
+
+qemu-test: library ## Linux in that QEMU: disks, network, faults, hot-plug, migration (about 3 minutes)
+	@mkdir -p $(BUILD)/test
+	@Tests/tools/checks/qemu.sh 2>&1 | tee $(BUILD)/test/qemu.log
+	@tail -n 1 $(BUILD)/test/qemu.log | grep -q ', 0 failed$$'
+
+qemu-bench: library ## The library's SMMU beside QEMU's own, as a table
+	@Tests/tools/qemu-bench.sh
+
 fuzz: ## Fuzzes for FUZZ_SECONDS (60)
 	@Tests/tools/test.sh fuzz
 
@@ -82,7 +95,7 @@ clean: ## Removes all that was built
 	rm -rf $(BUILD) .build .build-*
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
 packages:
 	@Tests/tools/packages.sh gcc libc6-dev binutils pkg-config libglib2.0-dev libfdt-dev

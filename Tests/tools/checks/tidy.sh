@@ -12,9 +12,12 @@ sources() {
 # The first line, or the second after a line that a tool reads.
 without_licence() {
   sources | while read -r file; do
+    licence=MIT
+    # It is compiled into QEMU.
+    case $file in examples/qemu/*) licence=GPL-2.0-or-later ;; esac
     head -n 2 "$file" |
       awk 'NR == 1 && /swift-tools-version|^#!/ { next } { print; exit }' |
-      grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
+      grep -q "SPDX-License-Identifier: $licence" || echo "$file"
   done
 }
 empty "SPDX in the first line" without_licence

@@ -1,0 +1,253 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Boots Linux in QEMU on the library's SMMU and tells what worked: qemu-test.sh [NAME...]. Consoles
+# and QEMU's own words are kept in build/test/qemu. The last line is "N passed, N failed".
+cd "$(dirname "$0")/../.." || exit 1
+. Tests/tools/qemu-common.sh
+. Tests/tools/check.sh
+. Tests/tools/guest.sh
+Tests/tools/qemu.sh ready || exit 1
+
+logs=$BUILD/test/qemu
+mkdir -p "$logs"
+work=$(mktemp -d)
+trap 'stop; rm -rf "$work"' EXIT
+initramfs "$work/initrd"
+kernel=$guest/vmlinuz
+initrd=$work/initrd
+device=vsmmuv3,lib=$library
+pid=
+
+# QEMU's monitor listens to what is written to descriptor 7.
+stop() {
+  [ -z "$pid" ] || kill "$pid" 2> /dev/null
+  pid=
+}
+
+# start NAME STEPS APPEND ARGUMENT...
+start() {
+  name=$1
+  local steps=$2 append=$3
+  shift 3
+  console=$logs/$name.console
+  : > "$console"
+  rm -f "$work/monitor"
+  mkfifo "$work/monitor"
+  timeout -k 1 150 "$qemu" "${machine[@]}" -nodefaults -display none -monitor stdio \
+    -serial "file:$console" -m 512M -d guest_errors -D "$logs/$name.guest_errors" \
+    -kernel "$kernel" -initrd "$initrd" "$@" \
+    -append "console=ttyAMA0 panic=-1 iommu.strict=1 iommu.passthrough=0 $append steps=$steps" \
+    < "$work/monitor" > "$logs/$name.monitor" 2> "$logs/$name.errors" &
+  pid=$!
+  exec 7> "$work/monitor"
+}
+
+# said PATTERN [SECONDS]: waits for a line of the guest.
+said() {
+  local end=$((SECONDS + ${2:-120}))
+  until grep -q "$1" "$console"; do
+    kill -0 "$pid" 2> /dev/null && [ $SECONDS -lt $end ] || return 1
+    sleep 0.2
+  done
+}
+
+ask() {
+  echo "$*" >&7
+}
+
+# Waits for the end of the guest; its own lines are checks.
+finished() {
+  wait "$pid"
+  local status=$?
+  pid=
+  exec 7>&-
+  ok "$name: QEMU ends well" [ $status = 0 ]
+  ok "$name: the guest ends well" grep -q '^VM: done' "$console"
+  empty "$name: QEMU has nothing to say" cat "$logs/$name.errors"
+  empty "$name: no mistake of the driver's" grep vsmmuv3 "$logs/$name.guest_errors"
+  local what
+  while read -r what; do
+    ok "$name: guest: $what" grep -q "^VM: $what ok" "$console"
+  done < <(sed -nE 's/\r//; s/^VM: ([a-z0-9]+) (ok|BAD).*/\1/p' "$console" | sort -u)
+  empty "$name: guest: nothing BAD" grep 'VM: .*BAD\|VM: error' "$console"
+}
+
+has() {
+  ok "$name: $1" grep -qE "$2" "$console"
+}
+
+# disk NAME [MiB]: the arguments of a drive of this name.
+disk() {
+  truncate -s "${2:-64}M" "$work/$name-$1.img"
+  echo "-drive if=none,id=$1,format=raw,cache=unsafe,file=$work/$name-$1.img"
+}
+
+network="-netdev user,id=net,guestfwd=tcp:10.0.2.100:7-cmd:cat \
+  -device e1000e,netdev=net,romfile=,bus=pcie.0"
+virtio=disable-legacy=on,iommu_platform=on
+
+# refused WHAT WORDS ARGUMENT...: QEMU says WORDS and gives up.
+refused() {
+  local what=$1 words=$2
+  shift 2
+  timeout -k 1 20 "$qemu" -M virt -nodefaults -display none -S "$@" < /dev/null \
+    > "$logs/refused" 2>&1
+  ok "refused: $what" grep -q -- "$words" "$logs/refused"
+}
+
+options() {
+  local v=vsmmuv3,lib=$library
+  refused "no library" "say which library" -device vsmmuv3
+  refused "a library that is not there" "no such file\|No such file" -device vsmmuv3,lib=/none
+  refused "a library that is another" "is not libvsmmuv3" -device vsmmuv3,lib=libm.so.6
+  refused "stage=3" "none of 1, 2, nested" -device "$v,stage=3"
+  refused "oas=43" "none of 32" -device "$v,oas=43"
+  refused "granules=8k" "4k+16k+64k" -device "$v,granules=8k"
+  refused "profile=x" "none of full, linux" -device "$v,profile=x"
+  refused "a field that is none" "NOPE" -device "$v,features=NOPE=1"
+  refused "what is not implemented" "ATS" -device "$v,features=ATS=1"
+  refused "a second SMMU" "an IOMMU already" -device "$v" -device "$v"
+  refused "with the machine's own" "an IOMMU already" -M virt,iommu=smmuv3 -device "$v"
+  refused "another machine" "only on the machine" -M none -device "$v"
+  local o
+  for o in stage=1 stage=2 stage=nested oas=40 granules=4k granules=4k+64k ril=off msi=off \
+    profile=linux strict=on tlb-entries=64,command-budget=16,reset-aborts=on; do
+    timeout -k 1 20 "$qemu" -M virt -nodefaults -display none -S -monitor stdio -device "$v,$o" \
+      <<< quit > "$logs/refused" 2>&1
+    ok "accepted: $o" [ $? = 0 ]
+  done
+}
+
+# Device tree: disks, network, a fault, hot-plug behind a root port, and a second boot.
+tree() {
+  name=tree
+  start tree io,again,fault,hotplug "" -smp 2 -device "$device" -object iothread,id=thread \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" \
+    $network -device edu,addr=9.0,dma_mask=0xffffffffffffffff \
+    -device pcie-root-port,id=rp0,chassis=1,addr=8.0 $(disk hot)
+  said 'VM: please plug' && ask "device_add nvme,drive=hot,serial=2,bus=rp0,id=hot"
+  said 'VM: please unplug' && ask "device_del hot"
+  finished
+  has "five groups, translated" "VM: groups [5-9] DMA *.?$"
+  has "fault: event" "VM: fault: .*F_TRANSLATION"
+  has "fault: StreamID" "VM: fault: .*sid: 0x48"
+  has "fault: address" "VM: fault: .*iova: 0x123456000"
+  has "fault: a write, unprivileged, stage 1" "VM: fault: .*unpriv data write s1"
+  has "a second boot" "VM: booted again"
+}
+
+# UEFI and ACPI, four CPUs, virtio-blk behind an expander bus of its own.
+acpi() {
+  name=acpi
+  start acpi io "" -smp 4 -device "$device" -bios "$guest/QEMU_EFI.fd" \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 \
+    -device pxb-pcie,id=far,bus=pcie.0,bus_nr=128 \
+    -device pcie-root-port,id=rp0,bus=far,chassis=2 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,bus=rp0,$virtio" $network
+  finished
+  has "groups, translated" "VM: groups [4-9] DMA *.?$"
+  has "the driver took the IORT" "VM: driver: .*arm-smmu-v3 arm-smmu-v3.0.auto"
+}
+
+# State goes to a file in the middle of I/O, and another QEMU goes on.
+migration() {
+  name=migration
+  local state=$work/state drive
+  drive=$(disk vda)
+  set -- -smp 2 -device "$device" $drive -device "virtio-blk-pci,drive=vda,$virtio" $network
+  start migration load "" "$@"
+  said 'VM: please migrate' && sleep 3
+  ask "migrate file:$state"
+  ask quit
+  wait "$pid"
+  ok "migration: saved" [ -s "$state" ]
+  cp "$console" "$logs/migration.before"
+  start migration load "" "$@" -incoming "file:$state"
+  finished
+  ok "migration: the second half in another QEMU" grep -q 'VM: rounds' "$console"
+}
+
+# What Linux does less of: lazy invalidation, by ASID; a stage 1 SMMU without range invalidation.
+lazy() {
+  name=lazy
+  start lazy io iommu.strict=0 -smp 2 -device "$device,profile=linux,ril=off,msi=off" \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio" $network
+  finished
+  has "lazy" "VM: groups [4-9] DMA-FQ *.?$"
+}
+
+passthrough() {
+  name=passthrough
+  start passthrough io iommu.passthrough=1 -smp 1 -device "$device" \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio"
+  finished
+  has "identity" "VM: groups [3-9] identity *.?$"
+}
+
+# A stage 2 SMMU: Linux has its DMA mappings there.
+stage2() {
+  name=stage2
+  start stage2 io,fault "" -smp 2 -device "$device,stage=2" \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 -device edu,addr=9.0 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio"
+  finished
+  has "groups, translated" "VM: groups [4-9] DMA *.?$"
+  has "fault: stage 2, with its IPA" "VM: fault: .*F_TRANSLATION.*ipa: 0x3456000"
+}
+
+# Debian's other arm64 kernel: pages and granule of 16 KiB.
+pages16k() {
+  name=pages16k
+  if [ ! -e "$guest/16k/base.gz" ]; then
+    skip "Linux with pages of 16 KiB" "it is not fetched (make qemu)"
+    return
+  fi
+  initramfs "$work/initrd16k" "$guest/16k"
+  local kernel=$guest/16k/vmlinuz initrd=$work/initrd16k
+  start pages16k io "" -smp 2 -device "$device" \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio" $network
+  finished
+  has "groups, translated" "VM: groups [4-9] DMA *.?$"
+  has "16 KiB" "VM: pages 16384"
+}
+
+# Rows of a log of the contract program that this machine shares with the one that was logged: it
+# has one SMMU, not two, and one that calls three commands illegal that QEMU's ignores (with
+# interrupts off, Linux waits a second for those in vain).
+shared_rows() {
+  grep -v -e '^FAIL' -e ' passed, ' -e '^foreign ' -e '^inv  *NH_VA, TG without a range' \
+    -e '^inv  *NH_VA, SCALE 32' -e '^inv  *ATC_INV without ATS' "$1"
+}
+
+# The other way round: this SMMU is the physical one of a Linux with iommufd, whose answers are
+# those that it gives on QEMU's SMMU.
+nested() {
+  local out=$logs/nested second
+  if [ -z "$(guest_directory)" ]; then
+    skip "iommufd on this SMMU" "its guest is not set up"
+    return
+  fi
+  aarch64-linux-gnu-gcc -std=gnu11 -O1 -IInclude -ISources/CKernel/include -static -DREAL \
+    -o "$out" Tests/Contract/*.c || fail "nested: the program compiles"
+  second="-device pxb-pcie,id=pcie.8,bus_nr=8,bus=pcie.0 \
+    -device pcie-root-port,bus=pcie.8,id=rp8,chassis=8 -device e1000e,bus=rp8,romfile="
+  in_guest "$out" whole QEMU="$qemu" SMMU=none KERNEL=iommufd DEVICES="edu nvme e1000e" \
+    QEMU_ARGS="-device $device,oas=44 $second" < /dev/null > "$out.log"
+  shared_rows "$out.log" > "$out.rows"
+  shared_rows Tests/Data/contract/linux-7.2.13.txt | head -n "$(wc -l < "$out.rows")" > "$out.want"
+  ok "nested: $(wc -l < "$out.rows") answers of iommufd" [ "$(wc -l < "$out.rows")" -gt 800 ]
+  same "nested: iommufd answers as on QEMU's SMMU" "$out.want" "$out.rows"
+}
+
+[ $# != 0 ] || set -- options tree acpi migration lazy stage2 pages16k passthrough nested
+for t in "$@"; do
+  begin=$SECONDS
+  "$t"
+  echo "> qemu $t: $((SECONDS - begin)) s"
+done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
