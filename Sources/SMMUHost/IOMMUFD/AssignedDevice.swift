@@ -26,7 +26,11 @@ extension HostSMMU {
   /// a failure the device aborts, or has what it had if not even that can be done.
   @discardableResult
   func follow(_ index: Int) -> Bool {
-    let wanted = smmu.assignment(of: devices[index].stream)
+    follow(index, smmu.assignment(of: devices[index].stream))
+  }
+
+  /// The same for who has looked: an STE is fetched once, as another vCPU may be changing it.
+  func follow(_ index: Int, _ wanted: AssignedStream) -> Bool {
     guard wanted != devices[index].current else { return true }
     do throws(Errno) {
       try attach(index, wanted)

@@ -75,7 +75,6 @@ extension HostSMMU {
     try? iommufd.kernel.close(fd)
   }
 
-  /// A file that was bound here before, and stayed open elsewhere, is bound still.
   private func bind(_ fd: Int32) throws(HostError) -> UInt32 {
     do throws(Errno) { return try iommufd.bind(fd) } catch {
       throw HostError(error, trying: "bind the device to the iommufd (VFIO_DEVICE_BIND_IOMMUFD)")

@@ -43,11 +43,12 @@ extension HostSMMU: Hardware {
 
   private func reconfigure(_ index: Int, _ calls: inout Int) -> Bool {
     let before = devices[index].nested
-    if smmu.assignment(of: devices[index].stream) != devices[index].current {
+    let wanted = smmu.assignment(of: devices[index].stream)
+    if wanted != devices[index].current {
       // Invalidation, allocation, attachment, and the old one goes.
       calls += 4
       // What the guest asked for before belongs to the old configuration.
-      guard flush(), follow(index) else { return false }
+      guard flush(), follow(index, wanted) else { return false }
     }
     // The same STE still means that its CDs may have changed with it (§4.3.1).
     guard devices[index].nested == before, before != 0 else { return true }
