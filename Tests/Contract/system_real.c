@@ -3,8 +3,8 @@
 #ifdef REAL
 #include "contract.h"
 #include "edu.h"
+#include "vfio_device.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -58,21 +58,10 @@ static int32_t linux_dup(int32_t fd)
 
 static const char *linux_device(unsigned index)
 {
-	static char path[3][300];
+	static char path[3][VFIO_PATH];
 	static const char *const names[] = {"EDU", "NVME", "E1000E"};
-	const char *address = getenv(names[index]);
-	char *it = path[index];
-	DIR *directory;
 
-	snprintf(it, sizeof(path[0]), "/sys/bus/pci/devices/%.100s/vfio-dev",
-		 address ? address : "none");
-	directory = opendir(it);
-	for (struct dirent *e; directory && (e = readdir(directory));)
-		if (strncmp(e->d_name, "vfio", 4) == 0)
-			snprintf(it, sizeof(path[0]), "/dev/vfio/devices/%.200s", e->d_name);
-	if (directory)
-		closedir(directory);
-	return it;
+	return vfio_device(names[index], path[index]);
 }
 
 static void linux_pause(void)

@@ -2,6 +2,7 @@
 /* Linux with a real SMMU driver. EDU and NVME hold the PCI addresses of VFIO devices. */
 #ifdef REAL
 #include "../Contract/edu.h"
+#include "../Contract/vfio_device.h"
 #include "endtoend.h"
 
 #include <dirent.h>
@@ -62,20 +63,9 @@ void platform_close(void)
 
 const char *platform_device(unsigned index)
 {
-	static char path[2][300];
-	const char *address = getenv(index ? "NVME" : "EDU");
-	char *it = path[index];
-	DIR *directory;
+	static char path[2][VFIO_PATH];
 
-	snprintf(it, sizeof(path[0]), "/sys/bus/pci/devices/%.100s/vfio-dev",
-		 address ? address : "none");
-	directory = opendir(it);
-	for (struct dirent *e; directory && (e = readdir(directory));)
-		if (strncmp(e->d_name, "vfio", 4) == 0)
-			snprintf(it, sizeof(path[0]), "/dev/vfio/devices/%.200s", e->d_name);
-	if (directory)
-		closedir(directory);
-	return it;
+	return vfio_device(index ? "NVME" : "EDU", path[index]);
 }
 
 void platform_dma(int32_t fd, uint64_t from, uint64_t to)
