@@ -32,6 +32,8 @@ public final class SMMU: @unchecked Sendable {
   let memory: GuestMemory
   let configurations: ConfigurationCache
   let tlb: TranslationCache
+  let walks: WalkCache
+  public let micro: MicroTLB
   let accesses: AccessGuard
   /// Guards the event queue's indices and GERROR, which faulting threads change too.
   let eventLock: SpinLock
@@ -51,6 +53,8 @@ public final class SMMU: @unchecked Sendable {
     memory = GuestMemory()
     configurations = ConfigurationCache(entries: options.configurationEntries)
     tlb = TranslationCache(entries: options.tlbEntries)
+    walks = WalkCache()
+    micro = MicroTLB()
     accesses = AccessGuard()
     eventLock = SpinLock()
   }
@@ -61,6 +65,8 @@ public final class SMMU: @unchecked Sendable {
     memory.deallocate()
     configurations.deallocate()
     tlb.deallocate()
+    walks.table.deallocate()
+    micro.table.deallocate()
     accesses.deallocate()
     eventLock.deallocate()
   }
@@ -82,26 +88,6 @@ public final class SMMU: @unchecked Sendable {
     self.features = features
     registers.adopt(features, resetAborts: options.resetAborts)
     forgetEverything()
-  }
-
-  /// Empties the caches, as reset and restore do.
-  func forgetEverything() {
-    renewCaches()
-    tlb.invalidate(.everything, wildcard: 0, machine)
-    configurations.forget(streams: 0, .max, machine)
-    accesses.drain(machine)
-    machine.forget(.translations(.everything))
-  }
-
-  /// Starts the caches' time afresh before it would wrap, once in 2^32 invalidations. What is dead
-  /// stays dead: the stamps that say so go only when no look-up of before is left.
-  func renewCaches() {
-    guard tlb.isExhausted || configurations.isExhausted else { return }
-    tlb.close(machine)
-    configurations.close(machine)
-    accesses.drain(machine)
-    tlb.reopen()
-    configurations.reopen()
   }
 
   /// Makes RAM known (`GuestMemory`).
@@ -133,7 +119,7 @@ public final class SMMU: @unchecked Sendable {
   /// Forgets what is cached of a stream that goes away.
   public func forget(stream: StreamID) {
     renewCaches()
-    configurations.forget(streams: stream, stream, machine)
+    forgetConfigurations(stream, stream)
     accesses.drain(machine)
   }
 }

@@ -53,8 +53,11 @@ public struct Features: Equatable, Sendable {
   public var smallTables: Bool { Self.isSet(idr3, IDR3.stt) }
   public var rangeInvalidation: Bool { Self.isSet(idr3, IDR3.ril) }
 
-  /// Output address size in bits.
-  public var outputBits: Int { addressBits(UInt64(Self.value(idr5, IDR5.oas))) }
+  /// Output address size, as IDR5.OAS has it and in bits.
+  @inline(__always)
+  public var outputSize: UInt64 { UInt64(Self.value(idr5, IDR5.oas)) }
+  @inline(__always)
+  public var outputBits: Int { addressBits(outputSize) }
 
   @inline(__always)
   public func supports(_ granule: Granule) -> Bool {

@@ -33,6 +33,10 @@ public enum Granule: UInt8, Sendable {
   @inline(__always)
   public var stride: Int { shift - 3 }
 
+  /// The lowest address bit that a level of table resolves.
+  @inline(__always)
+  public func lowBit(_ level: Int) -> Int { shift + stride * (3 - level) }
+
   /// CD.TG0 and STE.S2TG (§5.4, §5.2).
   @inline(__always)
   public init?(tg0 encoding: UInt64) {

@@ -5,8 +5,28 @@ import SMMUHost
 import SMMUModel
 import SMMUSpec
 
-/// What a `vsmmu_t *` points to: an SMMU, the lock that serialises its registers, and the sentence
-/// about the last refusal.
+/// What a `vsmmu_t *` points to: the device, and beside it what answers most accesses.
+struct DeviceHandle {
+  let micro: MicroTLB
+  fileprivate let device: Unmanaged<Device>
+
+  /// Takes the device over.
+  static func make(_ device: Device) -> OpaquePointer {
+    let handle = UnsafeMutablePointer<DeviceHandle>.allocate(capacity: 1)
+    let kept = Unmanaged.passRetained(device)
+    handle.initialize(to: DeviceHandle(micro: device.smmu.micro, device: kept))
+    return OpaquePointer(handle)
+  }
+
+  /// Lets go of device and handle.
+  static func destroy(_ handle: OpaquePointer) {
+    let handle = UnsafeMutablePointer<DeviceHandle>(handle)
+    handle.pointee.device.release()
+    handle.deallocate()
+  }
+}
+
+/// An SMMU, the lock that serialises its registers, and the sentence about the last refusal.
 final class Device {
   let smmu: SMMU
   let machine: CallbackMachine
@@ -145,7 +165,7 @@ final class Device {
 /// threads fight for a cache line.
 @inline(__always)
 func with<R>(_ handle: OpaquePointer, _ body: (Device) -> R) -> R {
-  Unmanaged<Device>.fromOpaque(UnsafeRawPointer(handle))._withUnsafeGuaranteedRef(body)
+  UnsafePointer<DeviceHandle>(handle).pointee.device._withUnsafeGuaranteedRef(body)
 }
 
 /// Runs a serial call on a handle that may be NULL.

@@ -20,7 +20,7 @@ extension SMMU {
     counters.add(.invalidations)
     renewCaches()
     let widened = tlb.widened(what)
-    tlb.invalidate(widened, wildcard: vmidWildcard, sharedOnly: true, machine)
+    forgetTranslations(widened, wildcard: vmidWildcard, sharedOnly: true)
     machine.forget(.translations(vmidWildcard == 0 ? widened : .everything))
     accesses.drain(machine)
     isUnsettled = false

@@ -5,10 +5,10 @@ import Synchronization
 /// Cached configurations by StreamID and SubstreamID, exact under every CFGI. Look-ups take no
 /// lock. What could not be fetched or was not legal is never cached.
 ///
-/// A row: {sequence, time} · {identity} · {tag} · {plan} · STE · CD.
+/// A row: {sequence, time} · identity · the words of a `StreamConfiguration`.
 struct ConfigurationCache {
-  private static var rowWords: Int { 24 }
-  private static var usedWords: Int { 19 }
+  typealias Table = SequencedTable<24>
+  private static var usedWords: Int { 1 + StreamConfiguration.words }
   private static var streams: Int { 1024 }
   /// Stamps: everything, then by StreamID.
   private static var everything: Int { 0 }
@@ -16,12 +16,12 @@ struct ConfigurationCache {
     1 &+ Int(truncatingIfNeeded: id) & (streams - 1)
   }
 
-  private let table: SequencedTable
+  private let table: Table
   private let clock: InvalidationClock
   private let lock: SpinLock
 
   init(entries: Int) {
-    table = SequencedTable(entries: entries, rowWords: Self.rowWords)
+    table = Table(entries: entries)
     clock = InvalidationClock(stamps: 1 + Self.streams)
     lock = SpinLock()
   }
@@ -75,31 +75,31 @@ struct ConfigurationCache {
     return nil
   }
 
-  /// All of it.
-  func configuration(of access: Access) -> StreamConfiguration? {
-    guard let identity = Self.identity(access) else { return nil }
+  /// Copies all of it; false if it is not here. What is not whole may have been copied too.
+  func find(_ access: Access, _ configuration: inout StreamConfiguration) -> Bool {
+    guard let identity = Self.identity(access) else { return false }
     for row in set(identity) where table.peek(row, 1) == identity {
-      var words = InlineArray<19, UInt64>(repeating: 0)
       let time = table.time(row)
-      let isWhole = table.read(row, from: 1, Self.usedWords) { words[$0] = $1 }
-      guard isWhole, words[0] == identity, isAlive(identity, time), table.time(row) == time
-      else { continue }
-      var ste = StreamTableEntry()
-      var cd = ContextDescriptor()
-      for i in 0..<8 {
-        ste.words[i] = words[3 + i]
-        cd.words[i] = words[11 + i]
+      var found: UInt64 = 0
+      let isWhole = configuration.withWords { words in
+        table.read(row, from: 1, Self.usedWords) {
+          if $0 == 0 { found = $1 } else { words[$0 &- 1] = $1 }
+        }
       }
-      return StreamConfiguration(
-        ste: ste, cd: cd, plan: StreamPlan(raw: words[2]), tag: TranslationTag(raw: words[1]))
+      guard isWhole, found == identity, isAlive(identity, time),
+        table.time(row) == time
+      else { continue }
+      return true
     }
-    return nil
+    configuration = StreamConfiguration()
+    return false
   }
 
   /// Keeps a configuration whose fetch began at `time`, unless anything was forgotten since.
   func insert(
     _ access: Access, _ configuration: StreamConfiguration, time: UInt32, _ machine: any Machine
   ) {
+    var configuration = configuration
     guard let identity = Self.identity(access) else { return }
     lock.lock(machine)
     defer { lock.unlock() }
@@ -109,14 +109,8 @@ struct ConfigurationCache {
     } isDead: {
       !isAlive(table.peek($0, 1), table.time($0))
     }
-    table.write(row, time: time, Self.usedWords) { word in
-      switch word {
-      case 0: identity
-      case 1: configuration.tag.raw
-      case 2: configuration.plan.raw
-      case 3...10: configuration.ste.words[word - 3]
-      default: configuration.cd.words[word - 11]
-      }
+    configuration.withWords { words in
+      table.write(row, time: time, Self.usedWords) { $0 == 0 ? identity : words[$0 &- 1] }
     }
   }
 

@@ -29,8 +29,12 @@ struct InvalidationClock {
   @inline(__always)
   subscript(_ stamp: Int) -> UInt32 { words[stamp &+ 1].load(ordering: .relaxed) }
 
-  /// The time is about to wrap: the cache must be renewed before it advances.
-  var isExhausted: Bool { now == .max }
+  /// The time is about to wrap: the cache must be renewed before it advances much.
+  @inline(__always)
+  var isExhausted: Bool { now > .max - Self.margin }
+
+  /// How often it may advance between two looks at `isExhausted`.
+  static var margin: UInt32 { 64 }
 
   /// Starts a new moment.
   func advance() { words[0].store(now &+ 1, ordering: .sequentiallyConsistent) }

@@ -7,18 +7,16 @@ import Synchronization
 /// so a reader without a lock can at worst read a torn row, and notices.
 ///
 /// Word 0 is {sequence, time}: bits 63:32 and 31:0. Word 1 is zero in an empty row.
-struct SequencedTable {
+struct SequencedTable<let rowWords: Int> {
   static var ways: Int { 4 }
   let rows: Int
-  let rowWords: Int
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   /// Which way of a set is replaced next; shared by all sets.
   private let victim: UnsafeMutablePointer<UInt32>
 
   /// `entries` is a power of two; a set is the least that there is.
-  init(entries: Int, rowWords: Int) {
+  init(entries: Int) {
     rows = max(entries, Self.ways)
-    self.rowWords = rowWords
     victim = .allocate(capacity: 1)
     victim.initialize(to: 0)
     // Rows of 32 and 192 bytes must not share a cache line more than needed.

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
 struct TranslationCache {
-  private static var rowWords: Int { 4 }
+  typealias Table = SequencedTable<4>
 
   private static var vmids: Int { 256 }
   private static var asids: Int { 1024 }
@@ -22,7 +22,7 @@ struct TranslationCache {
     return 1 &+ 3 &* vmids &+ (contextBits ^ Int(tag.vmid) &* 74) & (2 &* asids - 1)
   }
 
-  let table: SequencedTable
+  let table: Table
   let clock: InvalidationClock
   /// Sizes that entries have had since the cache was last empty, as a set of log2 values: what a
   /// look-up must try. For entries of one ASID or of stage 2, and for global ones; then the sizes
@@ -31,7 +31,7 @@ struct TranslationCache {
   let lock: SpinLock
 
   init(entries: Int) {
-    table = SequencedTable(entries: entries, rowWords: Self.rowWords)
+    table = Table(entries: entries)
     clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids)
     sizes = .allocate(capacity: 3)
     for i in 0..<3 { (sizes + i).initialize(to: Atomic(0)) }

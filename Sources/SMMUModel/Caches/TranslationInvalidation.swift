@@ -82,7 +82,7 @@ extension TranslationCache {
         }
       }
     }
-    return (probes.partialValue + globalProbes.partialValue) * SequencedTable.ways
+    return (probes.partialValue + globalProbes.partialValue) * Table.ways
   }
 
   /// Stage 2 by address.
@@ -101,7 +101,7 @@ extension TranslationCache {
       let tag = TranslationTag(intermediate: vmid)
       eachPage(range, 0) { remove($0, tag, $1) }
     }
-    return probes.partialValue * SequencedTable.ways
+    return probes.partialValue * Table.ways
   }
 
   /// Pages in a range, of all sizes that entries have; at most a quarter of all integers.

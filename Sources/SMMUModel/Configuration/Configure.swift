@@ -4,35 +4,29 @@ import SMMUSpec
 /// From a StreamID and SubstreamID to what governs the transaction (§3.3.2), in the order of faults
 /// of §7.3.22.
 extension SMMU {
-  /// Finds the cached configuration, or fetches one, which is then cached. On a fault `found` is as
-  /// much as was known: the STE, if it was valid.
+  /// Finds the cached configuration, or fetches one, which is then cached. On a fault it is as much
+  /// as was known: the STE, if it was valid.
   func configure(
-    _ access: Access, _ found: inout StreamConfiguration?
-  ) throws(Fault) -> StreamConfiguration {
-    if let cached = configurations.configuration(of: access) {
-      found = cached
-      return cached
-    }
+    _ access: Access, _ configuration: inout StreamConfiguration, walks epoch: UInt32
+  ) throws(Fault) {
+    if configurations.find(access, &configuration) { return }
     counters.add(.configurationMisses)
     let time = configurations.now
-    let fetched = try fetchConfiguration(access, &found)
-    found = fetched
-    configurations.insert(access, fetched, time: time, machine)
-    return fetched
+    try fetchConfiguration(access, &configuration, epoch)
+    configurations.insert(access, configuration, time: time, machine)
   }
 
   private func fetchConfiguration(
-    _ access: Access, _ found: inout StreamConfiguration?
-  ) throws(Fault) -> StreamConfiguration {
+    _ access: Access, _ configuration: inout StreamConfiguration, _ epoch: UInt32
+  ) throws(Fault) {
     let ste = try fetchSTE(access.stream)
     guard ste.isValid(features) else { throw Fault(event: .badSTE) }
     let substream = access.flags.contains(.substream) ? access.substream : nil
     let (policy, context) = try StreamPolicy.decide(ste, substream, features)
-    let withoutContext = StreamConfiguration(policy, ste, ContextDescriptor(), features)
-    guard case .descriptor(let index) = context else { return withoutContext }
-    found = withoutContext
-    let cd = try fetchCD(ste, index)
+    configuration = StreamConfiguration(policy, ste, ContextDescriptor(), features)
+    guard case .descriptor(let index) = context else { return }
+    let cd = try fetchCD(ste, index, epoch: epoch)
     guard cd.isValid(features) else { throw Fault(event: .badCD) }
-    return StreamConfiguration(policy, ste, cd, features)
+    configuration = StreamConfiguration(policy, ste, cd, features)
   }
 }

@@ -4,9 +4,12 @@ import SMMUSpec
 /// Finding and fetching a Context Descriptor (§5.2 S1Fmt, §5.3).
 extension SMMU {
   func fetchCD(
-    _ ste: StreamTableEntry, _ substream: SubstreamID
+    _ ste: StreamTableEntry, _ substream: SubstreamID, epoch: UInt32
   ) throws(Fault) -> ContextDescriptor {
-    let stage2 = ste[StreamTableEntry.config] == 0b111 ? Stage2(ste, features) : nil
+    let isNested = ste[StreamTableEntry.config] == 0b111
+    let stage2 =
+      isNested
+      ? Stage2(ste, TableGeometry(stage2: ste, features), features, epoch: epoch) : nil
     let bits =
       features.substreamIDBits == 0 ? 0 : Int(truncatingIfNeeded: ste[StreamTableEntry.s1cdMax])
     let address = try contextAddress(ste, substream, bits, stage2)

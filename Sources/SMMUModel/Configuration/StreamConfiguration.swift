@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// The part of a configuration that every access needs, in one word.
+/// The part of a configuration that every translation needs, in one word: policy [2:0],
+/// overrides [6:3], halves [11:8], what the tables look like [57:16], known [63].
 struct StreamPlan: Equatable, Sendable {
   var raw: UInt64
 
@@ -12,6 +13,7 @@ struct StreamPlan: Equatable, Sendable {
     _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor, _ features: Features
   ) {
     raw = UInt64(policy.rawValue)
+    raw[63] = true
     if features.attributePermissionsOverride {
       raw[4, 3] = ste[StreamTableEntry.privcfg]
       raw[6, 5] = ste[StreamTableEntry.instcfg]
@@ -21,13 +23,38 @@ struct StreamPlan: Equatable, Sendable {
       raw[9] = cd.flag(ContextDescriptor.tbi1)
       raw[10] = cd.flag(ContextDescriptor.epd0)
       raw[11] = cd.flag(ContextDescriptor.epd1)
+      raw[29, 16] = TableGeometry(cd, upper: false, features)?.raw ?? 0
+      raw[43, 30] = TableGeometry(cd, upper: true, features)?.raw ?? 0
     }
+    if policy.usesStage2 { raw[57, 44] = TableGeometry(stage2: ste, features).raw }
   }
+
+  @inline(__always)
+  func stage1(upper: Bool) -> TableGeometry {
+    TableGeometry(raw: upper ? raw[43, 30] : raw[29, 16])
+  }
+
+  @inline(__always)
+  var stage2: TableGeometry { TableGeometry(raw: raw[57, 44]) }
 
   @inline(__always)
   var policy: StreamPolicy {
     // Written by `init` alone; an unknown value would abort.
     StreamPolicy(rawValue: UInt8(truncatingIfNeeded: raw & 7)) ?? .abort
+  }
+
+  /// Not the plan of a stream of which nothing is known.
+  @inline(__always)
+  var isKnown: Bool { raw[63] }
+
+  /// The permissions that accesses without and with privilege, as they come, see; nil where an
+  /// override makes data of instructions or the reverse.
+  @inline(__always)
+  func visible(_ permissions: Permissions) -> Permissions? {
+    if raw[6] { return nil }
+    guard raw[4] else { return permissions }
+    let half = permissions.visible(privileged: raw[3])
+    return Permissions(rawValue: half | half &<< 3)
   }
 
   @inline(__always)
@@ -46,14 +73,34 @@ struct StreamPlan: Equatable, Sendable {
 
 /// A stream's configuration for one SubstreamID, fetched and valid.
 struct StreamConfiguration {
+  var tag: TranslationTag
+  var plan: StreamPlan
   var ste: StreamTableEntry
   /// Zero where the policy uses no stage 1.
   var cd: ContextDescriptor
-  var plan: StreamPlan
-  var tag: TranslationTag
+
+  /// The 64-bit words of all of it.
+  static var words: Int { 18 }
+
+  /// Nothing is known.
+  @inline(__always)
+  init() {
+    tag = TranslationTag(raw: 0)
+    plan = StreamPlan(raw: 0)
+    ste = StreamTableEntry()
+    cd = ContextDescriptor()
+  }
 
   @inline(__always)
   var policy: StreamPolicy { plan.policy }
+
+  /// The configuration as words, for a cache to copy.
+  @inline(__always)
+  mutating func withWords<R>(_ body: (UnsafeMutablePointer<UInt64>) -> R) -> R {
+    withUnsafeMutablePointer(to: &self) { pointer in
+      pointer.withMemoryRebound(to: UInt64.self, capacity: Self.words, body)
+    }
+  }
 
   init(
     _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor, _ features: Features
@@ -62,13 +109,6 @@ struct StreamConfiguration {
     self.cd = cd
     plan = StreamPlan(policy, ste, cd, features)
     tag = Self.tag(policy, ste, cd, features)
-  }
-
-  init(ste: StreamTableEntry, cd: ContextDescriptor, plan: StreamPlan, tag: TranslationTag) {
-    self.ste = ste
-    self.cd = cd
-    self.plan = plan
-    self.tag = tag
   }
 
   /// §3.17: stage 1 alone is tagged with S2VMID too where stage 2 exists.

@@ -62,15 +62,16 @@ extension StreamTableEntry {
     }
     guard features.outputBits >= minimumOutput else { return false }
     // At least one bit at the first level, at most 16 concatenated tables.
-    let low = TranslationTable.lowBit(granule, Stage2.startLevel(self, granule))
+    let low = granule.lowBit(Stage2.startLevel(self, granule))
     let inputBits = 64 - t0sz
     return inputBits >= low + 1 && inputBits <= low + granule.stride + 4
   }
 
   private func hasValidStage2Base(_ features: Features) -> Bool {
-    let stage2 = Stage2(self, features)
+    let geometry = TableGeometry(stage2: self, features)
+    let table = TranslationTable(geometry, base: stage2Table & UInt64.ones(52))
     // 48 bits at most, as no output is larger here.
-    return stage2.table.base & ~UInt64.ones(min(stage2.table.outputBits, 48)) == 0
+    return table.base & ~UInt64.ones(min(geometry.outputBits, 48)) == 0
   }
 }
 

@@ -65,15 +65,15 @@ extension SMMU {
     case .forgetStreams(let first, let last): try forgetStreams(first, last)
     case .forgetContext(let stream, let substream):
       renewCaches()
-      configurations.forget(stream, substream, machine)
+      forgetConfiguration(stream, substream)
       isUnsettled = true
       machine.forget(.configuration(first: stream, last: stream))
       try hand(words)
     case .forgetContexts(let stream):
-      forgetConfigurations(stream, stream)
+      forgetStreamsHere(stream, stream)
       try hand(words)
     case .invalidate(let what):
-      invalidate(what)
+      invalidate(what, leavesOnly: words.namesLeaves)
       try hand(words)
     case .synchronize(let completion):
       try synchronize(completion)
@@ -102,28 +102,28 @@ extension SMMU {
   }
 
   private func forgetStreams(_ first: StreamID, _ last: StreamID) throws(CommandError) {
-    forgetConfigurations(first, last)
+    forgetStreamsHere(first, last)
     guard let result = hardware?.configurationChanged(first: first, last: last) else { return }
     extraWork += Self.systemCall * result.systemCalls
     guard result.isDone else { throw refusedByHardware() }
   }
 
-  private func forgetConfigurations(_ first: StreamID, _ last: StreamID) {
+  private func forgetStreamsHere(_ first: StreamID, _ last: StreamID) {
     renewCaches()
-    let stamps = configurations.forget(streams: first, last, machine)
-    extraWork += stamps / 16
+    extraWork += forgetConfigurations(first, last) / 16
     isUnsettled = true
     machine.forget(.configuration(first: first, last: last))
   }
 
   /// Removes translations here and gives notice to those who keep copies.
-  func invalidate(_ what: TLBInvalidation) {
+  func invalidate(_ what: TLBInvalidation, leavesOnly: Bool = false) {
     counters.add(.invalidations)
     if what == .nothing { return }
     renewCaches()
     let widened = tlb.widened(what)
     // A command costs about as much as looking at 64 rows.
-    extraWork += tlb.invalidate(widened, wildcard: vmidWildcard, machine) / 64
+    extraWork +=
+      forgetTranslations(widened, wildcard: vmidWildcard, leavesOnly: leavesOnly) / 64
     isUnsettled = true
     machine.forget(.translations(vmidWildcard == 0 ? widened : .everything))
   }

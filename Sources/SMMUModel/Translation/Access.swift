@@ -19,6 +19,8 @@ public struct AccessFlags: OptionSet, Sendable {
   public static var attributes: AccessFlags { AccessFlags(rawValue: 64) }
 
   public static var all: AccessFlags { AccessFlags(rawValue: 127) }
+  /// Those that the micro TLB knows.
+  public static var common: AccessFlags { AccessFlags(rawValue: 127 & ~(16 | 64)) }
 }
 
 /// One incoming transaction (§3.2).

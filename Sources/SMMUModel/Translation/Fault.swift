@@ -49,7 +49,7 @@ struct WalkPurpose {
 extension SMMU {
   /// Records a fault if it is to be recorded, and says what the client sees (§3.12, §5.5, §7.2).
   func conclude(
-    _ fault: Fault, _ access: Access, _ configuration: StreamConfiguration?
+    _ fault: Fault, _ access: Access, _ configuration: StreamConfiguration
   ) -> Translation {
     var result = Translation(
       kind: .abort, address: 0, length: 0, pageBits: 0, permissions: 0, event: fault.event,
@@ -60,7 +60,7 @@ extension SMMU {
     case .badStreamID:
       isRecorded = registers.flag(.cr2, CR2.recinvsid)
     case .translation, .addressSize, .access, .permission:
-      guard let configuration else { break }
+      guard configuration.plan.isKnown else { break }
       if fault.stage2 {
         isRecorded = configuration.ste.flag(StreamTableEntry.s2r)
       } else if configuration.policy.usesStage1 {
@@ -76,7 +76,7 @@ extension SMMU {
   }
 
   private func record(
-    _ event: EventKind, _ fault: Fault, _ access: Access, _ configuration: StreamConfiguration?
+    _ event: EventKind, _ fault: Fault, _ access: Access, _ configuration: StreamConfiguration
   ) -> EventRecord {
     var record = EventRecord()
     record[EventRecord.number] = UInt64(event.rawValue)
@@ -103,10 +103,11 @@ extension SMMU {
 
   /// The fields that describe the transaction: it is always the incoming one (§7.3.12 to §7.3.16).
   private func describe(
-    _ access: Access, _ fault: Fault, _ configuration: StreamConfiguration?,
+    _ access: Access, _ fault: Fault, _ configuration: StreamConfiguration,
     _ record: inout EventRecord
   ) {
-    let effective = configuration?.plan.effective(access)
+    let plan = configuration.plan
+    let effective = plan.isKnown ? plan.effective(access) : nil
     let isRead = !access.writes || fault.missesRead
     record[EventRecord.pnu] = effective?.privileged == true ? 1 : 0
     record[EventRecord.ind] = isRead && effective?.instruction == true ? 1 : 0

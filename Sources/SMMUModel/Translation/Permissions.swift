@@ -11,6 +11,7 @@ struct Permissions: OptionSet, Sendable {
   static var privilegedRead: Permissions { Permissions(rawValue: 8) }
   static var privilegedWrite: Permissions { Permissions(rawValue: 16) }
   static var privilegedExecute: Permissions { Permissions(rawValue: 32) }
+  static var all: Permissions { Permissions(rawValue: 63) }
 
   @inline(__always)
   init(rawValue: UInt8) { self.rawValue = rawValue }

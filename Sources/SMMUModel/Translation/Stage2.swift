@@ -4,6 +4,9 @@ import SMMUSpec
 /// Stage 2 of one stream, from a valid STE (§5.2).
 struct Stage2 {
   let table: TranslationTable
+  let tag: TranslationTag
+  /// Of the walk cache, when the stream's configuration was looked up.
+  let epoch: UInt32
   let accessFlagIsOff: Bool
   let refusesDeviceWalks: Bool
   let hasXNX: Bool
@@ -16,15 +19,12 @@ struct Stage2 {
   }
 
   @inline(__always)
-  init(_ ste: StreamTableEntry, _ features: Features) {
-    // A valid STE has a granule; the default is never used.
-    let granule = Granule(tg0: ste[StreamTableEntry.s2tg]) ?? .size4K
-    table = TranslationTable(
-      granule: granule, inputBits: 64 - Int(truncatingIfNeeded: ste[StreamTableEntry.s2t0sz]),
-      startLevel: Stage2.startLevel(ste, granule),
-      base: ste.stage2Table & UInt64.ones(52),
-      outputBits: min(addressBits(ste[StreamTableEntry.s2ps]), features.outputBits),
-      bigEndian: ste.flag(StreamTableEntry.s2endi))
+  init(
+    _ ste: StreamTableEntry, _ geometry: TableGeometry, _ features: Features, epoch: UInt32
+  ) {
+    self.epoch = epoch
+    tag = TranslationTag(intermediate: VMID(truncatingIfNeeded: ste[StreamTableEntry.s2vmid]))
+    table = TranslationTable(geometry, base: ste.stage2Table & UInt64.ones(52))
     accessFlagIsOff = ste.flag(StreamTableEntry.s2affd)
     // S2PTW acts on nested streams alone (§5.2).
     refusesDeviceWalks =
@@ -47,8 +47,9 @@ struct Stage2 {
     _ ipa: UInt64, _ smmu: SMMU, _ accessClass: AccessClass
   ) throws(Fault) -> Output {
     let purpose = WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa)
-    if ipa & ~UInt64.ones(table.inputBits) != 0 { throw purpose.fault(.translation) }
-    let leaf = try table.walk(ipa, PhysicalSource(smmu: smmu, purpose: purpose), purpose)
+    if ipa & ~UInt64.ones(table.geometry.inputBits) != 0 { throw purpose.fault(.translation) }
+    let leaf = try smmu.walk(
+      table, ipa, tag, PhysicalSource(smmu: smmu, purpose: purpose), purpose, epoch)
     if !leaf.descriptor.accessFlag && !accessFlagIsOff { throw purpose.fault(.access) }
     return Output(address: leaf.address, size: leaf.size, descriptor: leaf.descriptor)
   }
@@ -70,10 +71,26 @@ struct Stage2 {
   }
 }
 
+extension TableGeometry {
+  /// Of the stage 2 of a valid STE.
+  init(stage2 ste: StreamTableEntry, _ features: Features) {
+    // A valid STE has a granule; the default is never used.
+    let granule = Granule(tg0: ste[StreamTableEntry.s2tg]) ?? .size4K
+    self.init(
+      granule: granule, inputBits: 64 - Int(truncatingIfNeeded: ste[StreamTableEntry.s2t0sz]),
+      startLevel: Stage2.startLevel(ste, granule),
+      outputSize: min(ste[StreamTableEntry.s2ps], features.outputSize),
+      bigEndian: ste.flag(StreamTableEntry.s2endi))
+  }
+}
+
 /// Descriptors by physical address.
 struct PhysicalSource: DescriptorSource {
   unowned(unsafe) let smmu: SMMU
   let purpose: WalkPurpose
+
+  @inline(__always)
+  func place(of table: UInt64, _ geometry: TableGeometry) -> UInt64? { table }
 
   @inline(__always)
   func descriptor(at address: UInt64) throws(Fault) -> UInt64 {
@@ -85,14 +102,27 @@ struct PhysicalSource: DescriptorSource {
 struct IntermediateSource: DescriptorSource {
   unowned(unsafe) let smmu: SMMU
   let stage2: Stage2
+  /// Of the last load: where it went, and log2 of what stage 2 maps around it.
+  private var physical: UInt64 = 0
+  private var size = 0
 
   @inline(__always)
-  func descriptor(at address: UInt64) throws(Fault) -> UInt64 {
-    let physical = try stage2.structure(address, smmu, .translationTable).address
+  init(_ smmu: SMMU, _ stage2: Stage2) { (self.smmu, self.stage2) = (smmu, stage2) }
+
+  @inline(__always)
+  mutating func descriptor(at address: UInt64) throws(Fault) -> UInt64 {
+    let output = try stage2.structure(address, smmu, .translationTable)
+    (physical, size) = (output.address, output.size)
     do throws(BusAbort) {
       return try smmu.load64(physical)
     } catch {
       throw WalkPurpose.stage1.abort(physical)
     }
+  }
+
+  /// The last table in physical memory, if stage 2 maps it in one piece.
+  @inline(__always)
+  func place(of table: UInt64, _ geometry: TableGeometry) -> UInt64? {
+    size >= geometry.shift ? physical.aligned(down: geometry.shift) : nil
   }
 }

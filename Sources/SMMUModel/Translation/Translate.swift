@@ -10,26 +10,29 @@ import SMMUSpec
 ///   5. Stage 1, its tables read through stage 2 where nested; then stage 2 (`walk`).
 ///   6. What was found is cached; attributes are combined if they are wanted.
 ///
-/// A fault at any step ends in `conclude`.
+/// A fault at any step ends in `conclude`. The micro TLB answers before all of them.
 extension SMMU {
   @inline(__always)
   public func translate(_ access: Access) -> Translation {
-    if let hit = translateCached(access) { return hit }
+    if let recent = micro.lookUp(access) { return recent }
+    return translateKnown(access) ?? translateFully(access)
+  }
+
+  /// All steps for a stream whose configuration is cached; nil if it is not. Takes no lock where
+  /// the TLB hits.
+  @inline(never)
+  public func translateKnown(_ access: Access) -> Translation? {
+    let epoch = micro.table.now
+    guard registers.flag(.cr0ack, CR0.smmuen), let (plan, tag) = configurations.plan(of: access)
+    else { return nil }
+    if !access.flags.contains(.attributes), let hit = hit(access, plan, tag, epoch) { return hit }
     return translateFully(access)
   }
 
-  /// Steps 1 to 4 for the access that finds all it needs in the caches. Takes no lock, allocates
-  /// nothing, counts nothing.
   @inline(__always)
-  public func translateCached(_ access: Access) -> Translation? {
-    guard registers.flag(.cr0ack, CR0.smmuen), !access.flags.contains(.attributes),
-      let (plan, tag) = configurations.plan(of: access)
-    else { return nil }
-    return hit(access, plan, tag)
-  }
-
-  @inline(__always)
-  private func hit(_ access: Access, _ plan: StreamPlan, _ tag: TranslationTag) -> Translation? {
+  private func hit(
+    _ access: Access, _ plan: StreamPlan, _ tag: TranslationTag, _ epoch: UInt32
+  ) -> Translation? {
     let key: UInt64
     switch plan.policy {
     case .stage1, .nested:
@@ -38,7 +41,10 @@ extension SMMU {
     case .stage2:
       key = access.address
     case .bypass:
-      return isPhysical(access.address) ? identity(access, .incoming) : nil
+      guard isPhysical(access.address) else { return nil }
+      let answer = identity(access, .incoming)
+      micro.insert(access, answer, .all, epoch: epoch)
+      return answer
     case .abort:
       return nil
     }
@@ -46,11 +52,31 @@ extension SMMU {
     let effective = plan.effective(access)
     // A refusal is worked out afresh: the event must name the stage that refuses.
     guard cached.permissions.allow(access, effective) else { return nil }
-    return cached.answer(access, effective, .incoming)
+    let answer = cached.answer(access, effective, .incoming)
+    keep(access, answer, cached.permissions, plan, epoch)
+    return answer
+  }
+
+  /// Into the micro TLB.
+  @inline(__always)
+  private func keep(
+    _ access: Access, _ answer: Translation, _ permissions: Permissions, _ plan: StreamPlan,
+    _ epoch: UInt32
+  ) {
+    guard let visible = plan.visible(permissions) else { return }
+    micro.insert(access, answer, visible, epoch: epoch)
   }
 
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.plan(of: access) != nil }
+
+  /// When a translation began, in the times of the caches: what is invalidated meanwhile is not
+  /// kept.
+  struct Moment {
+    let tlb: UInt32
+    let micro: UInt32
+    let walks: UInt32
+  }
 
   /// All steps, for any access.
   @inline(never)
@@ -58,13 +84,14 @@ extension SMMU {
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
-    guard registers.flag(.cr0ack, CR0.smmuen) else { return bypassGlobally(access) }
     // Sampled before the configuration is: a table pointer that a CFGI and a TLBI have replaced
-    // meanwhile must not fill the TLB.
-    let time = tlb.now
-    var configuration: StreamConfiguration?
+    // meanwhile must not fill a TLB.
+    let moment = Moment(tlb: tlb.now, micro: micro.table.now, walks: walks.table.now)
+    guard registers.flag(.cr0ack, CR0.smmuen) else { return bypassGlobally(access) }
+    var configuration = StreamConfiguration()
     do throws(Fault) {
-      return try translate(access, try configure(access, &configuration), time)
+      try configure(access, &configuration, walks: moment.walks)
+      return try translate(access, configuration, moment)
     } catch {
       return conclude(error, access, configuration)
     }
@@ -74,7 +101,7 @@ extension SMMU {
   private func bypassGlobally(_ access: Access) -> Translation {
     let gbpa = registers[.gbpa]
     guard !gbpa[GBPA.abort.low], isPhysical(access.address) else {
-      return conclude(.silent, access, nil)
+      return conclude(.silent, access, StreamConfiguration())
     }
     let attributes =
       features.attributeTypesOverride
@@ -99,7 +126,7 @@ extension SMMU {
 
   /// Steps 3 to 6.
   private func translate(
-    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32
+    _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment
   ) throws(Fault) -> Translation {
     switch configuration.policy {
     case .abort:
@@ -112,12 +139,12 @@ extension SMMU {
       if configuration.policy == .stage2 && !isPhysical(access.address) {
         throw Fault(event: .addressSize)
       }
-      return try translateByTables(access, configuration, time)
+      return try translateByTables(access, configuration, moment)
     }
   }
 
   private func translateByTables(
-    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32
+    _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment
   ) throws(Fault) -> Translation {
     let plan = configuration.plan
     let effective = plan.effective(access)
@@ -128,26 +155,30 @@ extension SMMU {
       return cached.answer(access, effective, configuration.attributes(cached, access, features))
     }
     counters.add(.tlbMisses)
-    let (found, isGlobal) = try walk(access, effective, configuration)
+    let (found, isGlobal) = try walk(access, effective, configuration, moment.walks)
     let tag = isGlobal ? configuration.tag.global : configuration.tag
+    let answer = found.answer(
+      access, effective, configuration.attributes(found, access, features))
     if let key, registers.flag(.cr0ack, CR0.smmuen) {
-      tlb.insert(key, tag, found, time: time, machine)
+      tlb.insert(key, tag, found, time: moment.tlb, machine)
+      keep(access, answer, found.permissions, plan, moment.micro)
     }
-    return found.answer(access, effective, configuration.attributes(found, access, features))
+    return answer
   }
 
   /// Step 5: the stages that the policy has.
   private func walk(
-    _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration
+    _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration,
+    _ epoch: UInt32
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     guard configuration.policy.usesStage1 else {
-      let stage2 = Stage2(configuration.ste, features)
+      let stage2 = stage2(configuration, epoch)
       let found = try output(stage2, access.address, access, effective)
       return (found, false)
     }
-    var (found, isGlobal) = try walkStage1(access, effective, configuration)
+    var (found, isGlobal) = try walkStage1(access, effective, configuration, epoch)
     guard configuration.policy == .nested else { return (found, isGlobal) }
-    let stage2 = Stage2(configuration.ste, features)
+    let stage2 = stage2(configuration, epoch)
     let ipa = found.output | access.address & UInt64.ones(found.size)
     let below = try output(stage2, ipa, access, effective)
     // The span is the smaller of both (§13.6.3), the permissions what both allow.
@@ -159,21 +190,28 @@ extension SMMU {
     return (found, isGlobal)
   }
 
+  @inline(__always)
+  private func stage2(_ configuration: StreamConfiguration, _ epoch: UInt32) -> Stage2 {
+    Stage2(configuration.ste, configuration.plan.stage2, features, epoch: epoch)
+  }
+
   private func walkStage1(
-    _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration
+    _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration,
+    _ epoch: UInt32
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     let cd = configuration.cd
     let purpose = WalkPurpose.stage1
-    guard let stage1 = Stage1(cd, access.address, features) else {
+    guard let stage1 = Stage1(configuration.plan, cd, access.address) else {
       throw purpose.fault(.translation)
     }
     let leaf =
       configuration.policy == .nested
-      ? try stage1.table.walk(
-        access.address,
-        IntermediateSource(smmu: self, stage2: Stage2(configuration.ste, features)), purpose)
-      : try stage1.table.walk(
-        access.address, PhysicalSource(smmu: self, purpose: purpose), purpose)
+      ? try walk(
+        stage1.table, stage1.input, configuration.tag,
+        IntermediateSource(self, stage2(configuration, epoch)), purpose, epoch)
+      : try walk(
+        stage1.table, stage1.input, configuration.tag,
+        PhysicalSource(smmu: self, purpose: purpose), purpose, epoch)
     let descriptor = leaf.descriptor
     if !descriptor.accessFlag && !cd.flag(ContextDescriptor.affd) { throw purpose.fault(.access) }
     let isIgnored =

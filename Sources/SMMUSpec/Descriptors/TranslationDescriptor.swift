@@ -9,14 +9,15 @@ public struct TranslationDescriptor: Sendable {
 
   public enum Kind: Sendable { case invalid, table, leaf }
 
-  /// What the low bits make of it at `level`; which levels may hold blocks depends on the granule
-  /// (D8.2.8 to D8.2.10), and bits [1:0] == 0b01 at level 3 are reserved.
+  /// What the low bits make of it at `level` of tables of 2^`shift` bytes; which levels may hold
+  /// blocks depends on the granule (D8.2.8 to D8.2.10), and bits [1:0] == 0b01 at level 3 are
+  /// reserved.
   @inline(__always)
-  public func kind(level: Int, granule: Granule) -> Kind {
+  public func kind(level: Int, shift: Int) -> Kind {
     if !raw[0] { return .invalid }
     if level == 3 { return raw[1] ? .leaf : .invalid }
     if raw[1] { return .table }
-    return level == 2 || (level == 1 && granule == .size4K) ? .leaf : .invalid
+    return level == 2 || (level == 1 && shift == 12) ? .leaf : .invalid
   }
 
   /// Bits [47:shift] in place: next table or output address.

@@ -154,6 +154,15 @@ extension Opcode {
 }
 
 extension CommandWords {
+  /// Of a TLBI by address of stage 1: tables need not be forgotten (§4.4.1). For stage 2 they are
+  /// all the same, as stage 1 tables lie behind its leaves.
+  @inline(__always)
+  public var namesLeaves: Bool {
+    let opcode = UInt8(truncatingIfNeeded: low)
+    return flag(CommandWords.leaf)
+      && (opcode == Opcode.tlbiNHVA.rawValue || opcode == Opcode.tlbiNHVAA.rawValue)
+  }
+
   @inline(__always)
   var stream: StreamID { StreamID(truncatingIfNeeded: self[CommandWords.streamID]) }
 

@@ -18,7 +18,7 @@ public func vsmmu_create(
     var opsCopy = vsmmu_ops()
     try copyIn(ops, "ops", least: 8, into: &opsCopy)
     let device = try Device.make(configCopy, opsCopy, opaque)
-    out.pointee = OpaquePointer(Unmanaged.passRetained(device).toOpaque())
+    out.pointee = DeviceHandle.make(device)
     Sentence().copy(to: message, message_size)
     return 0
   } catch {
@@ -30,7 +30,7 @@ public func vsmmu_create(
 @implementation @_cdecl("vsmmu_destroy")
 public func vsmmu_destroy(_ vsmmu: OpaquePointer?) {
   guard let vsmmu else { return }
-  Unmanaged<Device>.fromOpaque(UnsafeRawPointer(vsmmu)).release()
+  DeviceHandle.destroy(vsmmu)
 }
 
 @implementation @_cdecl("vsmmu_reset")

@@ -62,44 +62,57 @@ extension Device {
     return Access(copy)
   }
 
-  /// The call for structs of any size and content.
-  @inline(never)
-  fileprivate func translate(
-    checking access: UnsafePointer<vsmmu_access>?, _ result: UnsafeMutablePointer<vsmmu_result>?
-  ) -> Int32 {
-    do throws(Refusal) {
-      let access = try self.access(access)
-      try requireRoom(result)
-      try copyOut(vsmmu_result(try translate(missed: access)), to: result, "result", least: 24)
-      return 0
-    } catch {
-      return refuse(error)
-    }
-  }
-
   /// A result that cannot be filled is refused before the access can leave an event.
   fileprivate func requireRoom(_ result: UnsafeMutablePointer<vsmmu_result>?) throws(Refusal) {
     _ = try checkedSize(result.map { UnsafePointer($0) }, "result", least: 24)
   }
 }
 
+/// Whether both structs are of this very version, with nothing odd or rare in them.
+@inline(__always)
+private func arePlain(
+  _ access: UnsafePointer<vsmmu_access>, _ result: UnsafeMutablePointer<vsmmu_result>
+) -> Bool {
+  access.pointee.size == UInt32(MemoryLayout<vsmmu_access>.size)
+    && result.pointee.size == UInt32(MemoryLayout<vsmmu_result>.size)
+    && access.pointee.flags & ~AccessFlags.common.rawValue == 0 && access.pointee.reserved == 0
+}
+
+/// The path that must be fast: plain structs, and an answer that is there.
 @implementation @_cdecl("vsmmu_translate")
 public func vsmmu_translate(
   _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?,
   _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
+  guard let vsmmu, let access, let result, arePlain(access, result),
+    let recent = UnsafePointer<DeviceHandle>(vsmmu).pointee.micro.lookUp(Access(access.pointee))
+  else { return translate(vsmmu, access, result) }
+  result.pointee = vsmmu_result(recent)
+  return 0
+}
+
+@inline(never)
+private func translate(
+  _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?,
+  _ result: UnsafeMutablePointer<vsmmu_result>?
+) -> Int32 {
   guard let vsmmu else { return vsmmu_support_einval }
   return with(vsmmu) { device in
-    // The structs of this very version, nothing odd in them, and a hit: the path that must be fast.
-    if let access, let result, access.pointee.size == UInt32(MemoryLayout<vsmmu_access>.size),
-      result.pointee.size == UInt32(MemoryLayout<vsmmu_result>.size),
-      access.pointee.flags & ~AccessFlags.all.rawValue == 0, access.pointee.reserved == 0,
-      let hit = device.smmu.translateCached(Access(access.pointee))
+    if let access, let result, arePlain(access, result),
+      let known = device.smmu.translateKnown(Access(access.pointee))
     {
-      result.pointee = vsmmu_result(hit)
+      result.pointee = vsmmu_result(known)
       return 0
     }
-    return device.translate(checking: access, result)
+    do throws(Refusal) {
+      let access = try device.access(access)
+      try device.requireRoom(result)
+      let answer = try device.translate(missed: access)
+      try copyOut(vsmmu_result(answer), to: result, "result", least: 24)
+      return 0
+    } catch {
+      return device.refuse(error)
+    }
   }
 }
 

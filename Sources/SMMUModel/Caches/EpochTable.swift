@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+import Synchronization
+
+/// A direct-mapped table of rows that are found only in the epoch in which their making began: an
+/// invalidation is never searched for in it but begins a new epoch.
+///
+/// Any thread reads, and any thread fills. A row that another thread is filling is left alone, so
+/// nobody waits. A row's word 0 is {sequence, epoch}, bits 63:32 and 31:0; the sequence is odd, and
+/// the epoch 0, while the row changes.
+///
+/// Both sizes are powers of two.
+struct EpochTable<let rows: Int, let rowWords: Int> {
+  typealias Row = UnsafeMutablePointer<Atomic<UInt64>>
+
+  /// A line with the epoch, then the rows.
+  private let words: Row
+  private static var line: Int { 8 }
+  /// In which nothing is found and nothing is kept.
+  private static var closed: UInt32 { .max }
+
+  init() {
+    let count = Self.line + rows * rowWords
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: count * 8, alignment: 64)
+    words = raw.bindMemory(to: Atomic<UInt64>.self, capacity: count)
+    for i in 0..<count { (words + i).initialize(to: Atomic(0)) }
+    reopen()
+  }
+
+  func deallocate() { words.deallocate() }
+
+  // MARK: Epochs
+
+  /// To be taken before anything is looked up of what is to be kept.
+  @inline(__always)
+  var now: UInt32 { UInt32(truncatingIfNeeded: words[0].load(ordering: .acquiring)) }
+
+  /// Nothing is found any more whose making began before. To be called when what an invalidation
+  /// names can no longer be found elsewhere. Serialised by the caller.
+  @inline(__always)
+  func advance() { words[0].store(UInt64(now &+ 1), ordering: .releasing) }
+
+  /// The epochs are about to wrap: they must be renewed first (`SMMU.renewCaches`).
+  @inline(__always)
+  var isExhausted: Bool { now > Self.closed &- InvalidationClock.margin }
+
+  /// First half of a renewal: empties all rows. Whoever fills one is waited for, or finds the epoch
+  /// ended.
+  func close(_ machine: any Machine) {
+    words[0].store(UInt64(Self.closed), ordering: .sequentiallyConsistent)
+    for number in 0..<rows {
+      let row = row(number)
+      while !claim(row) { machine.relax() }
+      release(row, epoch: 0)
+    }
+  }
+
+  func reopen() { words[0].store(1, ordering: .sequentiallyConsistent) }
+
+  /// For tests of the wrap.
+  func set(_ epoch: UInt32) { words[0].store(UInt64(epoch), ordering: .sequentiallyConsistent) }
+
+  // MARK: Rows
+
+  @inline(__always)
+  func row(_ number: Int) -> Row { words + (Self.line &+ (number & (rows &- 1)) &* rowWords) }
+
+  /// Begins to read a row: the value to give to `isWhole`, nil if it is of another epoch.
+  @inline(__always)
+  func begin(_ row: Row) -> UInt64? {
+    let word = row[0].load(ordering: .acquiring)
+    return UInt32(truncatingIfNeeded: word) == now ? word : nil
+  }
+
+  /// Whether all that was read of the row since `begin` belongs together.
+  @inline(__always)
+  func isWhole(_ row: Row, _ word: UInt64) -> Bool {
+    atomicMemoryFence(ordering: .acquiring)
+    return row[0].load(ordering: .relaxed) == word
+  }
+
+  /// Fills a row with what was looked up from `epoch` on, if nobody else does and the epoch goes on.
+  @inline(__always)
+  func fill(_ row: Row, epoch: UInt32, _ write: (Row) -> Void) {
+    guard claim(row) else { return }
+    // After the claim: a renewal that does not wait for it is seen here.
+    guard words[0].load(ordering: .sequentiallyConsistent) == UInt64(epoch), epoch != Self.closed
+    else { return release(row, epoch: 0) }
+    write(row)
+    release(row, epoch: epoch)
+  }
+
+  @inline(__always)
+  private func claim(_ row: Row) -> Bool {
+    let old = row[0].load(ordering: .relaxed)
+    guard !old[32] else { return false }
+    let (isMine, _) = row[0].compareExchange(
+      expected: old, desired: (old &>> 32 &+ 1) &<< 32, ordering: .sequentiallyConsistent)
+    atomicMemoryFence(ordering: .releasing)
+    return isMine
+  }
+
+  @inline(__always)
+  private func release(_ row: Row, epoch: UInt32) {
+    let sequence = row[0].load(ordering: .relaxed) &>> 32 &+ 1
+    row[0].store(sequence &<< 32 | UInt64(epoch), ordering: .releasing)
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// The caches together: what is removed from one must not be found in another that was filled from
+/// it. Serialised by the caller.
+extension SMMU {
+  /// Removes translations; returns how many rows were looked at (`TranslationCache.invalidate`).
+  /// `leavesOnly` spares what is known of stage 1 tables.
+  @inline(__always)
+  @discardableResult
+  func forgetTranslations(
+    _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false, leavesOnly: Bool = false
+  ) -> Int {
+    let rows = tlb.invalidate(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
+    if !leavesOnly { walks.table.advance() }
+    micro.table.advance()
+    return rows
+  }
+
+  /// Removes the configurations of streams; returns what that took
+  /// (`ConfigurationCache.forget(streams:)`).
+  @discardableResult
+  func forgetConfigurations(_ first: StreamID, _ last: StreamID) -> Int {
+    let stamps = configurations.forget(streams: first, last, machine)
+    micro.table.advance()
+    return stamps
+  }
+
+  /// Removes what came from one CD.
+  func forgetConfiguration(_ stream: StreamID, _ substream: SubstreamID) {
+    configurations.forget(stream, substream, machine)
+    micro.table.advance()
+  }
+
+  /// Empties the caches, as reset and restore do.
+  func forgetEverything() {
+    renewCaches()
+    forgetTranslations(.everything, wildcard: 0)
+    forgetConfigurations(0, .max)
+    accesses.drain(machine)
+    machine.forget(.translations(.everything))
+  }
+
+  /// Starts the caches' time afresh before it would wrap, once in 2^32 invalidations. What is dead
+  /// stays dead: the stamps that say so go only when no look-up of before is left.
+  @inline(__always)
+  func renewCaches() {
+    if tlb.isExhausted || configurations.isExhausted || walks.table.isExhausted
+      || micro.table.isExhausted
+    {
+      renewAll()
+    }
+  }
+
+  @inline(never)
+  private func renewAll() {
+    tlb.close(machine)
+    configurations.close(machine)
+    walks.table.close(machine)
+    micro.table.close(machine)
+    accesses.drain(machine)
+    tlb.reopen()
+    configurations.reopen()
+    walks.table.reopen()
+    micro.table.reopen()
+  }
+}
