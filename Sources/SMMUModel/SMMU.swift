@@ -11,6 +11,8 @@ public struct Options: Sendable {
   /// GBPA.ABORT after reset.
   public var resetAborts = false
   public var hasWiredInterrupts = true
+  /// Whether walks may begin at tables that earlier ones found.
+  public var cachesTables = true
 
   public init() {}
 }
@@ -41,8 +43,8 @@ public final class SMMU: @unchecked Sendable {
   var isUnsettled = false
   /// The command in progress failed in hardware.
   var isHardwareToBlame = false
-  /// What the command in progress costs beyond one of the budget.
-  var extraWork = 0
+  /// What the command in progress costs of the budget.
+  var commandCost = 0
 
   public init(_ features: Features, _ options: Options = Options(), machine: any Machine) {
     self.features = features

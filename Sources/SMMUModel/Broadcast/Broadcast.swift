@@ -17,7 +17,7 @@ extension SMMU {
   /// When this returns, no access uses what it removed: it is the TLBI with the DSB that follows.
   public func broadcast(_ scope: TLBInvalidation) {
     guard takesPartInBroadcast, let what = matched(scope) else { return }
-    counters.add(.invalidations)
+    counters.addAlone(.invalidations)
     renewCaches()
     let widened = tlb.widened(what)
     forgetTranslations(widened, wildcard: vmidWildcard, sharedOnly: true)

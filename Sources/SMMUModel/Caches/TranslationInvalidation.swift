@@ -7,9 +7,29 @@ extension TranslationCache {
   /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). `sharedOnly`:
   /// what matches by ASID leaves contexts with CD.ASET = 1 alone (§3.17). Returns how many rows are
   /// looked at: invalidations by VMID, ASID and of everything look at none.
+  @inline(__always)
   @discardableResult
   func invalidate(
     _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false, _ machine: any Machine
+  ) -> Int {
+    if case .address = what, advanceIfEmpty(machine) { return 0 }
+    return search(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
+  }
+
+  /// The whole effect on a TLB without entries: whoever walks now keeps nothing.
+  @inline(__always)
+  private func advanceIfEmpty(_ machine: any Machine) -> Bool {
+    lock.lock(machine)
+    defer { lock.unlock() }
+    let isEmpty =
+      sizes[0].load(ordering: .relaxed) | sizes[1].load(ordering: .relaxed) == 0
+    if isEmpty { clock.advance() }
+    return isEmpty
+  }
+
+  @inline(never)
+  private func search(
+    _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool, _ machine: any Machine
   ) -> Int {
     lock.lock(machine)
     defer { lock.unlock() }
@@ -159,9 +179,11 @@ extension TranslationCache {
   }
 
   /// What an invalidation must remove so that no piece of a divided leaf stays: all of the leaf.
+  @inline(__always)
   func widened(_ what: TLBInvalidation) -> TLBInvalidation {
-    guard case .address(let vmid, let asid, let range) = what else { return what }
-    let largest = 63 - (sizes[2].load(ordering: .acquiring) | 1).leadingZeroBitCount
+    let sizes = sizes[2].load(ordering: .acquiring)
+    guard sizes != 0, case .address(let vmid, let asid, let range) = what else { return what }
+    let largest = 63 - sizes.leadingZeroBitCount
     return .address(
       vmid, asid,
       AddressRange(

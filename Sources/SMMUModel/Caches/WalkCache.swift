@@ -2,35 +2,44 @@
 import SMMUSpec
 import Synchronization
 
-/// Where the last tables of late walks are, by context and the region that such a table covers: the
-/// walk of a neighbour page then loads the leaf alone. Gone with every TLBI but those that name
+/// Where the last tables of late walks are, by first table and the region that a last one covers:
+/// the walk of a neighbour page then loads the leaf alone. Gone with every TLBI but those that name
 /// leaves of stage 1 only (§4.4.1, Leaf).
 ///
-/// A row: {sequence, epoch} · {region, shift} · tag · {table, its bits of the tables above}.
+/// A row: {sequence, epoch} · {region, kind, shift} · {VMID, first table} · {last table, its bits}.
 struct WalkCache {
   typealias Table = EpochTable<256, 4>
   let table = Table()
 
-  /// What a table of the last level covers.
-  @inline(__always)
-  private static func region(_ input: UInt64, _ geometry: TableGeometry) -> UInt64 {
-    input.aligned(down: geometry.lowBit(2)) | UInt64(truncatingIfNeeded: geometry.shift)
+  /// Which walk: the region that the last table covers, and where the walk begins. First tables of
+  /// nested stage 1 are IPAs of a VMID.
+  struct Key {
+    let region: UInt64
+    let first: UInt64
+
+    @inline(__always)
+    init(_ input: UInt64, _ table: TranslationTable, _ tag: TranslationTag) {
+      let geometry = table.geometry
+      let kind: UInt64 = (tag.isIntermediate ? 1 : 0) | (tag.isNested ? 2 : 0)
+      region =
+        input.aligned(down: geometry.lowBit(2)) | kind &<< 6
+        | UInt64(truncatingIfNeeded: geometry.shift)
+      // The base has 52 bits and is aligned to 16 bytes at least.
+      first = table.base &>> 4 | UInt64(tag.vmid) &<< 48
+    }
   }
 
   @inline(__always)
-  private func row(_ region: UInt64, _ tag: TranslationTag) -> Table.Row {
-    let mixed = (region ^ tag.key &* 0x9e37_79b9_7f4a_7c15) &* 0xff51_afd7_ed55_8ccd
+  private func row(_ key: Key) -> Table.Row {
+    let mixed = (key.region ^ key.first &* 0x9e37_79b9_7f4a_7c15) &* 0xff51_afd7_ed55_8ccd
     return table.row(Int(truncatingIfNeeded: mixed &>> 40))
   }
 
   @inline(__always)
-  func lookUp(
-    _ input: UInt64, _ tag: TranslationTag, _ geometry: TableGeometry
-  ) -> LastTable? {
-    let region = Self.region(input, geometry)
-    let row = row(region, tag)
-    guard let word = table.begin(row), row[1].load(ordering: .relaxed) == region,
-      row[2].load(ordering: .relaxed) == tag.key
+  func lookUp(_ key: Key) -> LastTable? {
+    let row = row(key)
+    guard let word = table.begin(row), row[1].load(ordering: .relaxed) == key.region,
+      row[2].load(ordering: .relaxed) == key.first
     else { return nil }
     let found = row[3].load(ordering: .relaxed)
     guard table.isWhole(row, word) else { return nil }
@@ -38,16 +47,11 @@ struct WalkCache {
       base: found & UInt64.ones(56) & ~UInt64.ones(12), tables: found & (0xf &<< 59))
   }
 
-  /// Keeps a table that is in one piece of memory.
   @inline(__always)
-  func insert(
-    _ input: UInt64, _ tag: TranslationTag, _ geometry: TableGeometry, _ last: LastTable,
-    epoch: UInt32
-  ) {
-    let region = Self.region(input, geometry)
-    table.fill(row(region, tag), epoch: epoch) { row in
-      row[1].store(region, ordering: .relaxed)
-      row[2].store(tag.key, ordering: .relaxed)
+  func insert(_ key: Key, _ last: LastTable, epoch: UInt32) {
+    table.fill(row(key), epoch: epoch) { row in
+      row[1].store(key.region, ordering: .relaxed)
+      row[2].store(key.first, ordering: .relaxed)
       row[3].store(last.base | last.tables, ordering: .relaxed)
     }
   }

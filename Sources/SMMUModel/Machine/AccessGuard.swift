@@ -12,12 +12,15 @@ struct AccessGuard {
   /// Words from one slot to the next: two cache lines, as prefetchers fetch pairs.
   private static var stride: Int { 16 }
 
+  /// The epoch, and the set of slots that were ever used: waiting looks at those alone.
   private let epoch: UnsafeMutablePointer<Atomic<UInt64>>
+  private let used: UnsafeMutablePointer<Atomic<UInt64>>
   private let counts: UnsafeMutablePointer<Atomic<UInt64>>
 
   init() {
-    epoch = .allocate(capacity: 1)
-    epoch.initialize(to: Atomic(0))
+    epoch = .allocate(capacity: 2)
+    used = epoch + 1
+    for i in 0..<2 { (epoch + i).initialize(to: Atomic(0)) }
     counts = .allocate(capacity: Self.slots * Self.stride)
     for i in 0..<Self.slots * Self.stride { (counts + i).initialize(to: Atomic(0)) }
   }
@@ -41,7 +44,13 @@ struct AccessGuard {
   @inline(__always)
   func begin() -> UInt64 {
     let parity = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
-    let index = slot * Self.stride + parity
+    let slot = slot
+    let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: slot)
+    // Before the count: whoever does not see this slot waits for no access that has read anything.
+    if _slowPath(used.pointee.load(ordering: .relaxed) & bit == 0) {
+      used.pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
+    }
+    let index = slot &* Self.stride &+ parity
     counts[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
     // The count must be visible before anything of the access is read. On x86 the locked addition
     // sees to that; an exclusive pair of arm64 does not.
@@ -66,7 +75,10 @@ struct AccessGuard {
     for _ in 0..<2 {
       let old = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
       epoch.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
-      for slot in 0..<Self.slots {
+      var left = used.pointee.load(ordering: .sequentiallyConsistent)
+      while left != 0 {
+        let slot = left.trailingZeroBitCount
+        left &= left &- 1
         while counts[slot * Self.stride + old].load(ordering: .sequentiallyConsistent) != 0 {
           hasWaited = true
           machine.relax()

@@ -9,13 +9,17 @@ func atomicWord(_ pointer: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Atom
   pointer.assumingMemoryBound(to: Atomic<UInt64>.self)
 }
 
+/// One aligned little-endian 64-bit word of RAM.
+@inline(__always)
+func loadWord(_ pointer: UnsafeMutableRawPointer) -> UInt64 {
+  UInt64(littleEndian: atomicWord(pointer).pointee.load(ordering: .relaxed))
+}
+
 extension SMMU {
   /// One aligned little-endian 64-bit load (§3.21.3).
   @inline(__always)
   func load64(_ address: UInt64) throws(BusAbort) -> UInt64 {
-    if let host = memory.host(address, 8) {
-      return UInt64(littleEndian: atomicWord(host).pointee.load(ordering: .relaxed))
-    }
+    if let host = memory.host(address, 8) { return loadWord(host) }
     var word: UInt64 = 0
     guard readOutside(address, &word, 8) else { throw BusAbort() }
     return UInt64(littleEndian: word)
@@ -25,9 +29,7 @@ extension SMMU {
   @inline(__always)
   func load(_ address: UInt64, _ count: Int, _ use: (Int, UInt64) -> Void) throws(BusAbort) {
     if let host = memory.host(address, UInt64(truncatingIfNeeded: count * 8)) {
-      for i in 0..<count {
-        use(i, UInt64(littleEndian: atomicWord(host + i * 8).pointee.load(ordering: .relaxed)))
-      }
+      for i in 0..<count { use(i, loadWord(host + i * 8)) }
       return
     }
     for i in 0..<count { use(i, try load64(address &+ UInt64(truncatingIfNeeded: i * 8))) }

@@ -7,25 +7,25 @@ extension SMMU {
   /// TLB or wait for accesses count for more than one.
   @discardableResult
   public func consumeCommands(_ budget: Int) -> Bool {
+    guard var queue = waitingCommands else { return false }
     var left = budget
-    while let slot = nextCommand {
+    while queue.count > 0 {
       guard left > 0 else {
         machine.commandsLeft()
         return true
       }
-      left -= 1
-      defer {
-        left -= extraWork
-        extraWork = 0
-      }
+      // Time advances by one a command.
+      if queue.count & 31 == 0 { renewCaches() }
       var words = CommandWords()
+      commandCost = 1
       do throws(CommandError) {
-        words = try fetch(slot)
-        try perform(try Command(words, features, options.commandRules), words)
+        words = try fetch(queue)
+        try perform(try Command(words, features, options.commandRules), words, &queue)
       } catch {
-        stop(error, words, at: slot)
+        stop(error, words, at: queue)
         return false
       }
+      left -= commandCost
     }
     return false
   }
@@ -33,25 +33,39 @@ extension SMMU {
   /// What a wait or a system call counts, in commands.
   private static var systemCall: Int { 64 }
 
-  private struct Slot {
+  /// The commands that wait. Registers and RAM change between calls alone, so this holds for one.
+  private struct WaitingCommands {
     let ring: Ring
-    let index: UInt64
+    /// The whole ring, if it is in one region of RAM.
+    let slots: UnsafeMutableRawPointer?
+    /// Index of the next.
+    var consumer: UInt64
+    var count: UInt64
   }
 
-  /// The slot to consume next: none while the queue is off, empty, stopped by an error, or holds
-  /// indices that contradict each other.
-  private var nextCommand: Slot? {
+  /// None while the queue is off, empty, stopped by an error, or holds indices that contradict each
+  /// other.
+  private var waitingCommands: WaitingCommands? {
     guard registers.flag(.cr0ack, CR0.cmdqen), !isActive(GlobalError.cmdq) else { return nil }
     let ring = commandRing
     let consumer = registers[.cmdqCons] & ring.mask
     guard let count = ring.count(producer: registers[.cmdqProd], consumer: consumer), count > 0
     else { return nil }
-    return Slot(ring: ring, index: consumer)
+    renewCaches()
+    return WaitingCommands(
+      ring: ring, slots: memory.host(ring.base, ring.capacity &* ring.entryBytes),
+      consumer: consumer, count: count)
   }
 
-  private func fetch(_ slot: Slot) throws(CommandError) -> CommandWords {
+  @inline(__always)
+  private func fetch(_ queue: WaitingCommands) throws(CommandError) -> CommandWords {
+    if let slots = queue.slots {
+      let offset = queue.ring.slot(queue.consumer) &* CommandWords.bytes
+      let slot = slots + Int(truncatingIfNeeded: offset)
+      return CommandWords(loadWord(slot), loadWord(slot + 8))
+    }
     do throws(BusAbort) {
-      let address = slot.ring.address(slot.index)
+      let address = queue.ring.address(queue.consumer)
       return CommandWords(try load64(address), try load64(address &+ 8))
     } catch {
       throw .abort
@@ -59,12 +73,14 @@ extension SMMU {
   }
 
   /// Takes effect, then moves CONS: a driver that sees CONS pass the command sees the effect.
-  private func perform(_ command: Command, _ words: CommandWords) throws(CommandError) {
+  @inline(__always)
+  private func perform(
+    _ command: Command, _ words: CommandWords, _ queue: inout WaitingCommands
+  ) throws(CommandError) {
     switch command {
     case .prefetch: break
     case .forgetStreams(let first, let last): try forgetStreams(first, last)
     case .forgetContext(let stream, let substream):
-      renewCaches()
       forgetConfiguration(stream, substream)
       isUnsettled = true
       machine.forget(.configuration(first: stream, last: stream))
@@ -76,23 +92,26 @@ extension SMMU {
       invalidate(what, leavesOnly: words.namesLeaves)
       try hand(words)
     case .synchronize(let completion):
-      try synchronize(completion)
+      try synchronize(completion, &queue)
       return
     }
-    consumed()
+    consumed(&queue)
   }
 
   /// Hardware has the same to do. What it cannot is tried again, as if the fetch had aborted.
+  @inline(__always)
   private func hand(_ words: CommandWords) throws(CommandError) {
     guard let hardware, let opcode = Opcode(rawValue: UInt8(truncatingIfNeeded: words.low))
     else { return }
     guard hardware.invalidate(words, opcode) else { throw refusedByHardware() }
   }
 
-  private func consumed() {
-    counters.add(.commands)
-    let consumer = registers[.cmdqCons]
-    registers[.cmdqCons] = commandRing.next(consumer)
+  @inline(__always)
+  private func consumed(_ queue: inout WaitingCommands) {
+    counters.addAlone(.commands)
+    queue.consumer = queue.ring.next(queue.consumer)
+    queue.count &-= 1
+    registers[.cmdqCons] = queue.consumer
   }
 
   /// Hardware has told why, and it is not the guest's fault.
@@ -104,32 +123,31 @@ extension SMMU {
   private func forgetStreams(_ first: StreamID, _ last: StreamID) throws(CommandError) {
     forgetStreamsHere(first, last)
     guard let result = hardware?.configurationChanged(first: first, last: last) else { return }
-    extraWork += Self.systemCall * result.systemCalls
+    commandCost += Self.systemCall * result.systemCalls
     guard result.isDone else { throw refusedByHardware() }
   }
 
   private func forgetStreamsHere(_ first: StreamID, _ last: StreamID) {
-    renewCaches()
-    extraWork += forgetConfigurations(first, last) / 16
+    commandCost += forgetConfigurations(first, last) / 16
     isUnsettled = true
     machine.forget(.configuration(first: first, last: last))
   }
 
   /// Removes translations here and gives notice to those who keep copies.
+  @inline(__always)
   func invalidate(_ what: TLBInvalidation, leavesOnly: Bool = false) {
-    counters.add(.invalidations)
-    if what == .nothing { return }
-    renewCaches()
-    let widened = tlb.widened(what)
+    counters.addAlone(.invalidations)
+    if case .nothing = what { return }
+    let widened = tlb.widened(what), wildcard = vmidWildcard
     // A command costs about as much as looking at 64 rows.
-    extraWork +=
-      forgetTranslations(widened, wildcard: vmidWildcard, leavesOnly: leavesOnly) / 64
+    commandCost += forgetTranslations(widened, wildcard: wildcard, leavesOnly: leavesOnly) / 64
     isUnsettled = true
-    machine.forget(.translations(vmidWildcard == 0 ? widened : .everything))
+    machine.forget(.translations(wildcard == 0 ? widened : .everything))
   }
 
   /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.
   var vmidWildcard: VMID {
+    guard features.vmidWildcards else { return 0 }
     let bits = Int(
       truncatingIfNeeded: registers[.cr0][CR0.vmw.high, CR0.vmw.low])
     return bits > 4 ? 0 : VMID(truncatingIfNeeded: UInt64.ones(bits))
@@ -137,16 +155,18 @@ extension SMMU {
 
   /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then
   /// CONS passes it, and only after that it can be heard of (§3.18).
-  private func synchronize(_ completion: Completion) throws(CommandError) {
+  private func synchronize(
+    _ completion: Completion, _ queue: inout WaitingCommands
+  ) throws(CommandError) {
     // Waiting costs the caller's time: it counts as many commands.
-    if isUnsettled && accesses.drain(machine) { extraWork += Self.systemCall }
+    if isUnsettled && accesses.drain(machine) { commandCost += Self.systemCall }
     isUnsettled = false
     if let hardware {
-      extraWork += Self.systemCall
+      commandCost += Self.systemCall
       guard hardware.synchronize() else { throw refusedByHardware() }
     }
-    counters.add(.syncs)
-    consumed()
+    counters.addAlone(.syncs)
+    consumed(&queue)
     // IDR0.SEV is 0: an event is as no signal.
     guard case .interrupt(let address, let data) = completion else { return }
     if address != 0 && !signal(address & UInt64.ones(features.outputBits), data) {
@@ -156,14 +176,15 @@ extension SMMU {
   }
 
   /// §7.1: CONS stays at the command, ERR tells why, then CMDQ_ERR becomes active.
-  private func stop(_ error: CommandError, _ words: CommandWords, at slot: Slot) {
-    counters.add(.commandErrors)
-    registers[.cmdqCons] = slot.index | UInt64(error.rawValue) << 24
+  @inline(never)
+  private func stop(_ error: CommandError, _ words: CommandWords, at queue: WaitingCommands) {
+    counters.addAlone(.commandErrors)
+    registers[.cmdqCons] = queue.consumer | UInt64(error.rawValue) << 24
     if !isHardwareToBlame {
       machine.report(
         .commandError(
           error, opcode: UInt8(truncatingIfNeeded: words.low),
-          slot: UInt32(truncatingIfNeeded: slot.ring.slot(slot.index))))
+          slot: UInt32(truncatingIfNeeded: queue.ring.slot(queue.consumer))))
     }
     isHardwareToBlame = false
     raise(GlobalError.cmdq)

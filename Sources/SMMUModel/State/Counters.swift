@@ -20,6 +20,13 @@ public struct Counters {
   @inline(__always)
   func add(_ counter: Counter) { values[counter.rawValue].wrappingAdd(1, ordering: .relaxed) }
 
+  /// For what only serial calls count.
+  @inline(__always)
+  func addAlone(_ counter: Counter) {
+    let value = values[counter.rawValue].load(ordering: .relaxed)
+    values[counter.rawValue].store(value &+ 1, ordering: .relaxed)
+  }
+
   public subscript(_ counter: Counter) -> UInt64 {
     values[counter.rawValue].load(ordering: .relaxed)
   }

@@ -143,7 +143,8 @@ extension SMMU {
     _ purpose: WalkPurpose, _ epoch: UInt32
   ) throws(Fault) -> Leaf {
     let geometry = table.geometry
-    if let last = walks.lookUp(input, tag, geometry) {
+    let key = WalkCache.Key(input, table, tag)
+    if options.cachesTables, let last = walks.lookUp(key) {
       var direct = PhysicalSource(smmu: self, purpose: purpose)
       return try table.walk(input, &direct, purpose, from: last)
     }
@@ -152,8 +153,7 @@ extension SMMU {
     if leaf.level == 3 && geometry.startLevel < 3,
       let place = source.place(of: leaf.table, geometry)
     {
-      walks.insert(
-        input, tag, geometry, LastTable(base: place, tables: leaf.tables), epoch: epoch)
+      walks.insert(key, LastTable(base: place, tables: leaf.tables), epoch: epoch)
     }
     return leaf
   }

@@ -25,8 +25,8 @@ extension SMMU {
     let epoch = micro.table.now
     guard registers.flag(.cr0ack, CR0.smmuen), let (plan, tag) = configurations.plan(of: access)
     else { return nil }
-    if !access.flags.contains(.attributes), let hit = hit(access, plan, tag, epoch) { return hit }
-    return translateFully(access)
+    guard !access.flags.contains(.attributes) else { return translateFully(access) }
+    return hit(access, plan, tag, epoch) ?? translateFully(access, missesTLB: true)
   }
 
   @inline(__always)
@@ -78,9 +78,9 @@ extension SMMU {
     let walks: UInt32
   }
 
-  /// All steps, for any access.
+  /// All steps, for any access. `missesTLB`: it was looked for there already.
   @inline(never)
-  public func translateFully(_ access: Access) -> Translation {
+  public func translateFully(_ access: Access, missesTLB: Bool = false) -> Translation {
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
@@ -91,7 +91,7 @@ extension SMMU {
     var configuration = StreamConfiguration()
     do throws(Fault) {
       try configure(access, &configuration, walks: moment.walks)
-      return try translate(access, configuration, moment)
+      return try translate(access, configuration, moment, missesTLB)
     } catch {
       return conclude(error, access, configuration)
     }
@@ -126,7 +126,7 @@ extension SMMU {
 
   /// Steps 3 to 6.
   private func translate(
-    _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment
+    _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment, _ missesTLB: Bool
   ) throws(Fault) -> Translation {
     switch configuration.policy {
     case .abort:
@@ -139,17 +139,17 @@ extension SMMU {
       if configuration.policy == .stage2 && !isPhysical(access.address) {
         throw Fault(event: .addressSize)
       }
-      return try translateByTables(access, configuration, moment)
+      return try translateByTables(access, configuration, moment, missesTLB)
     }
   }
 
   private func translateByTables(
-    _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment
+    _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment, _ missesTLB: Bool
   ) throws(Fault) -> Translation {
     let plan = configuration.plan
     let effective = plan.effective(access)
     let key = configuration.policy.usesStage1 ? plan.key(access.address) : access.address
-    if let key, let cached = tlb.lookUp(key, configuration.tag),
+    if !missesTLB, let key, let cached = tlb.lookUp(key, configuration.tag),
       cached.permissions.allow(access, effective)
     {
       return cached.answer(access, effective, configuration.attributes(cached, access, features))

@@ -467,6 +467,8 @@ import TestSupport
     // The table becomes a block; another page of it fills a larger entry.
     scene.lower.set(Scene.input, level: 2, 0x70_0000_0000 | TableBuilder.stage1Leaf | 1)
     let block = 0x70_0000_0000 | Scene.input & 0x1f_f000
+    // Elsewhere, so that no table is remembered and the page is.
+    scene.guest.command((Self.tlbi(0x12, asid: 5), 0x7000_0000), Guest.sync)
     #expect(scene.access(Scene.input + 0x3000).0.address == block + 0x3000)
     #expect([Scene.output, block].contains(scene.access().0.address))
     scene.lower.set(Scene.input, level: 2, 0x78_0000_0000 | TableBuilder.stage1Leaf | 1)

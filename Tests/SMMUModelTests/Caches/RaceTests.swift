@@ -21,7 +21,7 @@ import TestSupport
 
   /// The CD gets other tables while it is fetched, and `invalidate` tells of it: the access goes on
   /// with the old ones, and nothing of them stays.
-  private func changeDuringContextFetch(_ invalidate: @escaping (SMMU, GuestMachine) -> Void) {
+  private func changeDuringContextFetch(_ invalidate: @escaping (SMMU) -> Void) {
     let scene = scene(), smmu = scene.guest.smmu, machine = scene.guest.machine
     let other = TableBuilder(scene.guest)
     other.map(Scene.input, 0x77_0000_0000, TableBuilder.stage1Leaf)
@@ -32,7 +32,7 @@ import TestSupport
       isDone = true
       scene.cd[ContextDescriptor.ttb0] = other.base >> 4
       scene.guest.write(scene.cd, at: Self.outside)
-      invalidate(smmu, machine)
+      invalidate(smmu)
     }
     #expect(scene.access().0.address == Scene.output)
     #expect(isDone)
@@ -41,9 +41,9 @@ import TestSupport
 
   @Test("A CD change and TLBI during the CD fetch leave no entry of the old tables (T-353, R-379)")
   func duringContextFetch() {
-    changeDuringContextFetch { smmu, machine in
-      smmu.configurations.forget(streams: 0, .max, machine)
-      smmu.tlb.invalidate(.everything, wildcard: 0, machine)
+    changeDuringContextFetch { smmu in
+      smmu.forgetConfigurations(0, .max)
+      smmu.forgetTranslations(.everything, wildcard: 0)
     }
   }
 
@@ -58,7 +58,7 @@ import TestSupport
     var reads = 0
     machine.onRead = { address in
       reads += 1
-      if reads == 1 { smmu.tlb.invalidate(.everything, wildcard: 0, machine) }
+      if reads == 1 { smmu.forgetTranslations(.everything, wildcard: 0) }
     }
     #expect(scene.access().0.address == Scene.output)
     machine[slot] = 0x77_0000_0000 | TableBuilder.stage1Leaf | 3
@@ -68,8 +68,8 @@ import TestSupport
 
   @Test("A CFGI_CD or TLBI by address during a look-up keeps its result out too (R-379, R-314)")
   func duringLookUpByName() {
-    changeDuringContextFetch { smmu, machine in
-      smmu.configurations.forget(1, 0, machine)
+    changeDuringContextFetch { smmu in
+      smmu.forgetConfiguration(1, 0)
       let page = AddressRange(first: Scene.input, last: Scene.input | 0xfff)
       smmu.invalidate(.address(0, 5, page))
     }
@@ -88,7 +88,7 @@ import TestSupport
       guard address == at + 56, !isDone else { return }
       isDone = true
       machine[at] = 1
-      scene.guest.smmu.configurations.forget(streams: 0, .max, machine)
+      scene.guest.smmu.forgetConfigurations(0, .max)
     }
     #expect(scene.access().0.kind == .ok)
     #expect(isDone)

@@ -19,12 +19,12 @@ struct InvalidationClockTests {
     #expect((0..<4).map { clock[$0] } == [start + 2, 0, start + 3, start + 4])
   }
 
-  @Test("the last moment before the wrap is told, and no other")
+  @Test("that the wrap is near is told in time, and not before")
   func exhausted() {
     let clock = InvalidationClock(stamps: 1)
     defer { clock.deallocate() }
     #expect(!clock.isExhausted)
-    clock.set(.max - 1)
+    clock.set(.max - InvalidationClock.margin)
     #expect(!clock.isExhausted)
     clock.advance()
     #expect(clock.isExhausted)

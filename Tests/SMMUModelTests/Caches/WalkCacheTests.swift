@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+import Testing
+import TestSupport
+
+@testable import SMMUModel
+
+/// Tables that a walk found are not looked for again, until a TLBI says so.
+@Suite struct WalkCacheTests {
+  /// Neighbour pages of the one that is mapped, all in one last table.
+  private func neighbours(_ scene: Scene) -> [(input: UInt64, output: UInt64)] {
+    (1...4).map { (Scene.input + $0 * 0x1000, Scene.output + $0 * 0x1000) }
+  }
+
+  private func map(_ scene: Scene) {
+    for (input, output) in neighbours(scene) {
+      let middle = Scene.middle + (input - Scene.input)
+      let target = scene.mode == .nested ? middle : output
+      scene.lower.map(input, target, TableBuilder.stage1Leaf)
+      if scene.mode == .nested { scene.second.map(middle, output, TableBuilder.stage2Leaf) }
+    }
+  }
+
+  /// Reads of an access, all memory being behind the callbacks.
+  private func reads(_ scene: Scene, _ body: () -> Void) -> Int {
+    var count = 0
+    scene.guest.machine.onRead = { _ in count += 1 }
+    body()
+    scene.guest.machine.onRead = { _ in }
+    return count
+  }
+
+  @Test("A neighbour page costs one load, nested two", arguments: [Scene.Mode.stage1, .nested])
+  func loads(mode: Scene.Mode) throws {
+    let scene = Scene(mode)
+    map(scene)
+    try scene.guest.smmu.removeMemory(GuestMachine.ramBase)
+    let cold = reads(scene) { #expect(scene.isFine()) }
+    // STE and CD are 8 loads each; nested adds those of stage 2 to each of stage 1.
+    #expect(cold >= (mode == .nested ? 16 + 11 : 16 + 3))
+    for (input, output) in neighbours(scene) {
+      let warm = reads(scene) { #expect(scene.access(input).0.address == output) }
+      #expect(warm == (mode == .nested ? 2 : 1))
+    }
+  }
+
+  /// Moves the last table that maps `Scene.input`, with another page in it.
+  private func moveTable(_ scene: Scene) {
+    let new = scene.guest.allocate(4096)
+    scene.guest.machine[new + (Scene.input >> 12 & 0x1ff) * 8] =
+      0x77_0000_0000 | TableBuilder.stage1Leaf | 3
+    scene.lower.set(Scene.input, level: 2, new | 3)
+  }
+
+  @Test("A TLBI that is not of leaves alone forgets tables (§4.4.1)", arguments: [
+    (0x10, 0), (0x11 | 5 << 48, 0), (0x12 | 5 << 48, Scene.input), (0x13, Scene.input),
+    (0x28, 0), (0x2a, 0), (0x30, 0),
+  ] as [(UInt64, UInt64)])
+  func tables(low: UInt64, high: UInt64) {
+    let scene = Scene(.stage1)
+    map(scene)
+    #expect(scene.isFine())
+    moveTable(scene)
+    scene.guest.command((low, high), (0x12 | 5 << 48, Scene.input | 1), Guest.sync)
+    #expect(scene.access().0.address == 0x77_0000_0000)
+  }
+
+  @Test("A TLBI of a leaf removes the leaf and may keep its table (§4.4.1)")
+  func leaves() {
+    let scene = Scene(.stage1)
+    map(scene)
+    #expect(scene.isFine())
+    scene.lower.map(Scene.input, 0x66_0000_0000, TableBuilder.stage1Leaf)
+    scene.guest.command((0x12 | 5 << 48, Scene.input | 1), Guest.sync)
+    #expect(scene.access().0.address == 0x66_0000_0000)
+  }
+
+  @Test("Attributes of tables above are kept with the table (DDI 0487 D8.4.2)")
+  func hierarchy() {
+    let scene = Scene(.stage1)
+    map(scene)
+    // APTable: read-only from here on.
+    scene.lower.mark(Scene.input, level: 1, set: 1 << 62)
+    scene.forget()
+    #expect(scene.isFine())
+    for (input, _) in neighbours(scene) {
+      #expect(scene.isFine(input))
+      #expect(scene.event(input, .write) == .permission)
+    }
+  }
+
+  @Test("A table that stage 2 maps in pieces is walked to each time")
+  func pieces() {
+    let scene = Scene(.nested, .full)
+    map(scene)
+    var source = IntermediateSource(
+      scene.guest.smmu,
+      Stage2(
+        scene.ste, TableGeometry(stage2: scene.ste, .full), .full,
+        epoch: scene.guest.smmu.walks.table.now))
+    let table = scene.lower.walked(Scene.input)
+    _ = try? source.descriptor(at: table)
+    let k4 = TableGeometry(
+      granule: .size4K, inputBits: 39, startLevel: 1, outputSize: 5, bigEndian: false)
+    #expect(source.place(of: table, k4) == (table &- Scene.intermediate).aligned(down: 12))
+    let k64 = TableGeometry(
+      granule: .size64K, inputBits: 48, startLevel: 1, outputSize: 5, bigEndian: false)
+    #expect(source.place(of: table, k64) != nil, "2 MiB blocks hold a 64 KiB table")
+    scene.second.map(Scene.middle, table &- Scene.intermediate, TableBuilder.stage2Leaf)
+    scene.forget()
+    _ = try? source.descriptor(at: Scene.middle)
+    #expect(source.place(of: Scene.middle, k4) != nil)
+    #expect(source.place(of: Scene.middle, k64) == nil, "a 4 KiB page does not")
+  }
+}
