@@ -28,6 +28,7 @@ public final class SMMU: @unchecked Sendable {
   public let options: Options
   public let counters: Counters
   let machine: any Machine
+  let keepsCopies: Bool
   /// What works beside the model; set while nothing else runs.
   public var hardware: (any Hardware)?
   let registers: RegisterFile
@@ -50,6 +51,7 @@ public final class SMMU: @unchecked Sendable {
     self.features = features
     self.options = options
     self.machine = machine
+    keepsCopies = machine.keepsCopies
     counters = Counters()
     registers = RegisterFile(features, resetAborts: options.resetAborts)
     memory = GuestMemory()

@@ -44,6 +44,8 @@ final class CallbackMachine: Machine, HostListener {
     return withUnsafeBytes(of: &word) { write(address, from: $0.baseAddress!, count: 4) }
   }
 
+  var keepsCopies: Bool { ops.invalidate != nil }
+
   func forget(_ what: Staleness) {
     guard let invalidate = ops.invalidate else { return }
     var notice = vsmmu_invalidation(what)

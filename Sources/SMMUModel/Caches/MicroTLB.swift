@@ -71,7 +71,8 @@ extension Permissions {
   /// (§13.1.2).
   @inline(__always)
   fileprivate func allowed(substream: Bool) -> UInt64 {
-    let unprivileged = UInt64(rawValue & 7), privileged = UInt64(rawValue &>> 3 & 7)
+    let unprivileged = UInt64(rawValue & 7)
+    let privileged = UInt64(rawValue &>> 3 & 7)
     let either =
       unprivileged | (unprivileged & 2) &<< 2 | (privileged | (privileged & 2) &<< 2) &<< 4
     return (either | either &<< 32) &<< (substream ? 8 : 0)

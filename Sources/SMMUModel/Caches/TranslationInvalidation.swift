@@ -12,7 +12,10 @@ extension TranslationCache {
   func invalidate(
     _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false, _ machine: any Machine
   ) -> Int {
-    if case .address = what, advanceIfEmpty(machine) { return 0 }
+    switch what {
+    case .address, .intermediate: if advanceIfEmpty(machine) { return 0 }
+    default: break
+    }
     return search(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
   }
 

@@ -34,10 +34,16 @@ public protocol Machine: AnyObject {
   func pulse(_ line: InterruptLine)
   /// Delivers an MSI whose target is no registered RAM; false is an external abort.
   func signal(_ address: UInt64, _ data: UInt32) -> Bool
+  /// Whether `forget` is listened to; asked once.
+  var keepsCopies: Bool { get }
   func forget(_ what: Staleness)
   /// The command budget ended before the commands did.
   func commandsLeft()
   func report(_ what: Report)
   /// Another thread is waited for: give it the processor.
   func relax()
+}
+
+extension Machine {
+  public var keepsCopies: Bool { true }
 }

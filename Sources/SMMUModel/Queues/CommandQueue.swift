@@ -138,11 +138,12 @@ extension SMMU {
   func invalidate(_ what: TLBInvalidation, leavesOnly: Bool = false) {
     counters.addAlone(.invalidations)
     if case .nothing = what { return }
-    let widened = tlb.widened(what), wildcard = vmidWildcard
+    let widened = tlb.widened(what)
+    let wildcard = vmidWildcard
     // A command costs about as much as looking at 64 rows.
     commandCost += forgetTranslations(widened, wildcard: wildcard, leavesOnly: leavesOnly) / 64
     isUnsettled = true
-    machine.forget(.translations(wildcard == 0 ? widened : .everything))
+    if keepsCopies { machine.forget(.translations(wildcard == 0 ? widened : .everything)) }
   }
 
   /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.

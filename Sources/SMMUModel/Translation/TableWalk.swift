@@ -106,7 +106,8 @@ extension TranslationTable {
     _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, from start: Int,
     _ first: UInt64, _ above: UInt64, mask: UInt64
   ) throws(Fault) -> Leaf {
-    let shift = geometry.shift, stride = geometry.stride
+    let shift = geometry.shift
+    let stride = geometry.stride
     let beyond = ~UInt64.ones(geometry.outputBits)
     let offset = input & UInt64.ones(geometry.inputBits)
     var (level, table, tables, mask) = (start, first, above, mask)

@@ -125,6 +125,7 @@ extension SMMU {
   }
 
   /// Steps 3 to 6.
+  @inline(__always)
   private func translate(
     _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment, _ missesTLB: Bool
   ) throws(Fault) -> Translation {
@@ -143,6 +144,7 @@ extension SMMU {
     }
   }
 
+  @inline(__always)
   private func translateByTables(
     _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment, _ missesTLB: Bool
   ) throws(Fault) -> Translation {
@@ -167,6 +169,7 @@ extension SMMU {
   }
 
   /// Step 5: the stages that the policy has.
+  @inline(__always)
   private func walk(
     _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration,
     _ epoch: UInt32
@@ -195,6 +198,7 @@ extension SMMU {
     Stage2(configuration.ste, configuration.plan.stage2, features, epoch: epoch)
   }
 
+  @inline(__always)
   private func walkStage1(
     _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration,
     _ epoch: UInt32
@@ -246,6 +250,7 @@ extension SMMU {
       stage2Shareability: UInt8(truncatingIfNeeded: found.descriptor.shareability))
   }
 
+  @inline(__always)
   private func require(
     _ permissions: Permissions, _ access: Access, _ effective: EffectiveAccess,
     _ purpose: WalkPurpose

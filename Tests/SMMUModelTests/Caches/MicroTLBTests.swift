@@ -111,7 +111,7 @@ import TestSupport
   @Test("A TLBI during the walk keeps its result out (R-314)")
   func race() {
     let scene = Scene(.stage1), smmu = scene.guest.smmu, machine = scene.guest.machine
-    let outside = GuestMachine.ramBase + machine.ramSize + 0x1000
+    let outside = RaceTests.outside
     scene.change { $0.ste[StreamTableEntry.s1ContextPtr] = outside >> 6 }
     scene.guest.write(scene.cd, at: outside)
     var isDone = false
