@@ -33,7 +33,7 @@ struct SequencedTable<let rowWords: Int> {
   /// The rows of the set that a hash falls into.
   @inline(__always)
   func set(_ hash: UInt64) -> Range<Int> {
-    let mask = UInt64(truncatingIfNeeded: rows / Self.ways &- 1)
+    let mask = UInt64(truncatingIfNeeded: rows) / UInt64(truncatingIfNeeded: Self.ways) &- 1
     let first = Int(truncatingIfNeeded: (hash &>> 32) & mask) &* Self.ways
     return Range(uncheckedBounds: (first, first &+ Self.ways))
   }

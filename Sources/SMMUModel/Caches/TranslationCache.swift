@@ -121,6 +121,7 @@ struct TranslationCache {
   // MARK: Fill
 
   /// Keeps a translation whose walk began at `time`, unless anything was invalidated since.
+  @inline(__always)
   func insert(
     _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32,
     _ machine: any Machine

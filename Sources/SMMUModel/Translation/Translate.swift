@@ -53,18 +53,10 @@ extension SMMU {
     // A refusal is worked out afresh: the event must name the stage that refuses.
     guard cached.permissions.allow(access, effective) else { return nil }
     let answer = cached.answer(access, effective, .incoming)
-    keep(access, answer, cached.permissions, plan, epoch)
+    if let visible = plan.visible(cached.permissions) {
+      micro.insert(access, answer, visible, epoch: epoch)
+    }
     return answer
-  }
-
-  /// Into the micro TLB.
-  @inline(__always)
-  private func keep(
-    _ access: Access, _ answer: Translation, _ permissions: Permissions, _ plan: StreamPlan,
-    _ epoch: UInt32
-  ) {
-    guard let visible = plan.visible(permissions) else { return }
-    micro.insert(access, answer, visible, epoch: epoch)
   }
 
   /// Whether the configuration of an access is cached: its stream was found before.
@@ -74,7 +66,6 @@ extension SMMU {
   /// kept.
   struct Moment {
     let tlb: UInt32
-    let micro: UInt32
     let walks: UInt32
   }
 
@@ -86,7 +77,7 @@ extension SMMU {
     defer { accesses.end(token) }
     // Sampled before the configuration is: a table pointer that a CFGI and a TLBI have replaced
     // meanwhile must not fill a TLB.
-    let moment = Moment(tlb: tlb.now, micro: micro.table.now, walks: walks.table.now)
+    let moment = Moment(tlb: tlb.now, walks: walks.table.now)
     guard registers.flag(.cr0ack, CR0.smmuen) else { return bypassGlobally(access) }
     var configuration = StreamConfiguration()
     do throws(Fault) {
@@ -159,13 +150,11 @@ extension SMMU {
     counters.add(.tlbMisses)
     let (found, isGlobal) = try walk(access, effective, configuration, moment.walks)
     let tag = isGlobal ? configuration.tag.global : configuration.tag
-    let answer = found.answer(
-      access, effective, configuration.attributes(found, access, features))
+    // The micro TLB waits for a second access: many pages have one.
     if let key, registers.flag(.cr0ack, CR0.smmuen) {
       tlb.insert(key, tag, found, time: moment.tlb, machine)
-      keep(access, answer, found.permissions, plan, moment.micro)
     }
-    return answer
+    return found.answer(access, effective, configuration.attributes(found, access, features))
   }
 
   /// Step 5: the stages that the policy has.
@@ -294,10 +283,17 @@ extension StreamConfiguration {
   }
 
   /// Step 6: the output attributes (§13.4), worked out only where they are asked for.
+  @inline(__always)
   fileprivate func attributes(
     _ found: CachedTranslation, _ access: Access, _ features: Features
   ) -> MemoryAttributes {
-    guard access.flags.contains(.attributes) else { return .incoming }
+    access.flags.contains(.attributes) ? combined(found, access, features) : .incoming
+  }
+
+  @inline(never)
+  private func combined(
+    _ found: CachedTranslation, _ access: Access, _ features: Features
+  ) -> MemoryAttributes {
     var attributes = incomingAttributes(access, features)
     if policy.usesStage1 {
       attributes = attributes.replaced(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import SMMUModel
 
@@ -66,7 +66,8 @@ struct EpochTableTests {
 
   @Test("before the epochs wrap they are renewed, and nothing of before is found")
   func renewal() {
-    let table = Table(), machine = GuestMachine(ramSize: 4096)
+    let table = Table()
+    let machine = GuestMachine(ramSize: 4096)
     defer { table.deallocate() }
     table.set(.max - InvalidationClock.margin)
     #expect(!table.isExhausted)

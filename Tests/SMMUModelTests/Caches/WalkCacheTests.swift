@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
-import Testing
 import TestSupport
+import Testing
 
 @testable import SMMUModel
 
@@ -49,7 +49,8 @@ import TestSupport
 
   @Test("A neighbour page costs one load, nested two", arguments: [Scene.Mode.stage1, .nested])
   func loads(mode: Scene.Mode) {
-    let scene = Scene(mode), isNested = mode == .nested
+    let scene = Scene(mode)
+    let isNested = mode == .nested
     moveOutside(scene)
     var count = 0
     scene.guest.machine.onRead = { _ in count += 1 }
@@ -70,10 +71,12 @@ import TestSupport
     scene.lower.set(Scene.input, level: 2, new | 3)
   }
 
-  @Test("A TLBI that is not of leaves alone forgets tables (§4.4.1)", arguments: [
-    (0x10, 0), (0x11 | 5 << 48, 0), (0x12 | 5 << 48, Scene.input), (0x13, Scene.input),
-    (0x28, 0), (0x2a, 0), (0x30, 0),
-  ] as [(UInt64, UInt64)])
+  @Test(
+    "A TLBI that is not of leaves alone forgets tables (§4.4.1)",
+    arguments: [
+      (0x10, 0), (0x11 | 5 << 48, 0), (0x12 | 5 << 48, Scene.input), (0x13, Scene.input),
+      (0x28, 0), (0x2a, 0), (0x30, 0),
+    ] as [(UInt64, UInt64)])
   func tables(low: UInt64, high: UInt64) {
     let scene = Scene(.stage1)
     map(scene)
