@@ -76,7 +76,7 @@ let package = Package(
     .target(
       name: "VSMMU",
       dependencies: ["CKernel", "CVSMMU", "CSupport", "SMMUHost", "SMMUModel", "SMMUSpec"],
-      exclude: ["vsmmuv3.map"], swiftSettings: swift, linkerSettings: link),
+      exclude: ["vsmmuv3.map"], swiftSettings: swift + small, linkerSettings: link),
   ]
     + (embedded
       ? []
