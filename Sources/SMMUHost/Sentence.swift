@@ -1,61 +1,92 @@
 // SPDX-License-Identifier: MIT
 
-/// Text for people, built without a heap: the library has no String elsewhere.
-public struct Sentence: Sendable {
+/// Text for people: the library has no String elsewhere. Three words, so that an error which
+/// carries one is cheap to pass on: a literal takes no memory, and text that is put together is on
+/// the heap, shared by copies until one of them grows.
+public struct Sentence: @unchecked Sendable {
   private static var capacity: Int { 255 }
-  private var bytes = InlineArray<256, UInt8>(repeating: 0)
-  public private(set) var count = 0
+  /// Ends with a NUL.
+  private var start: UnsafePointer<UInt8>
+  public private(set) var count: Int
+  private var page: Page?
 
-  public init() {}
-  public init(_ text: StaticString) { append(text) }
+  /// The memory of text that is put together.
+  private final class Page {
+    let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: Sentence.capacity + 1)
+
+    deinit { bytes.deallocate() }
+  }
+
+  public init() { self.init("") }
+
+  public init(_ text: StaticString) {
+    start = text.utf8Start
+    count = text.utf8CodeUnitCount
+  }
 
   public mutating func append(byte: UInt8) {
-    guard count < Self.capacity else { return }
-    bytes[count] = byte
-    count += 1
+    withUnsafePointer(to: byte) { append($0, 1) }
   }
 
   public mutating func append(_ text: StaticString) {
-    text.withUTF8Buffer { for byte in $0 { append(byte: byte) } }
+    append(text.utf8Start, text.utf8CodeUnitCount)
   }
 
   /// A piece of a caller's C string.
   public mutating func append(_ text: UnsafePointer<CChar>, _ length: Int) {
-    for i in 0..<length { append(byte: UInt8(bitPattern: text[i])) }
+    append(UnsafeRawPointer(text).assumingMemoryBound(to: UInt8.self), length)
   }
 
+  /// Once for all the ways to append: much of the library is sentences.
+  @inline(never)
+  private mutating func append(_ text: UnsafePointer<UInt8>, _ length: Int) {
+    let bytes = ownBytes()
+    let added = min(length, Self.capacity - count)
+    (bytes + count).update(from: text, count: added)
+    count += added
+    bytes[count] = 0
+  }
+
+  /// Memory that no other sentence shows.
+  private mutating func ownBytes() -> UnsafeMutablePointer<UInt8> {
+    if isKnownUniquelyReferenced(&page), let page { return page.bytes }
+    let own = Page()
+    count = min(count, Self.capacity)
+    own.bytes.update(from: start, count: count)
+    start = UnsafePointer(own.bytes)
+    page = own
+    return own.bytes
+  }
+
+  @inline(never)
   public mutating func append(_ value: UInt64, radix: UInt64 = 10) {
-    var digits = InlineArray<20, UInt8>(repeating: 0)
-    var length = 0
-    var rest = value
-    repeat {
-      let digit = UInt8(rest % radix)
-      digits[length] = digit < 10 ? 0x30 + digit : 0x57 + digit
-      length += 1
-      rest /= radix
-    } while rest != 0
-    while length > 0 {
-      length -= 1
-      append(byte: digits[length])
+    var unit: UInt64 = 1
+    while value / unit >= radix { unit &*= radix }
+    while unit != 0 {
+      let digit = UInt8(truncatingIfNeeded: value / unit % radix)
+      append(byte: digit < 10 ? 0x30 + digit : 0x57 + digit)
+      unit /= radix
     }
   }
 
+  @inline(never)
   public mutating func append(hex value: UInt64) {
     append("0x")
     append(value, radix: 16)
   }
 
   /// Copies it with its final NUL, cut to `size` bytes.
+  @inline(never)
   public func copy(to buffer: UnsafeMutablePointer<CChar>?, _ size: Int) {
     guard let buffer, size > 0 else { return }
     let length = min(count, size - 1)
-    for i in 0..<length { buffer[i] = CChar(bitPattern: bytes[i]) }
+    withCString { buffer.update(from: $0, count: length) }
     buffer[length] = 0
   }
 
   public func withCString(_ body: (UnsafePointer<CChar>) -> Void) {
-    var copy = bytes
-    copy[count] = 0
-    withUnsafeBytes(of: &copy) { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
+    withExtendedLifetime(page) {
+      body(UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self))
+    }
   }
 }

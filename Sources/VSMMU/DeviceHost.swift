@@ -16,7 +16,7 @@ extension Device {
     host.addUser()
     hostHandle = host
     hostSide = side
-    smmu.hardware = side
+    smmu.hardware = side.asHardware
   }
 
   /// At the end of the device, while nothing else runs.

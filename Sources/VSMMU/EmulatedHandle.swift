@@ -15,7 +15,7 @@ final class EmulatedHandle {
 
   static func kernel(of handle: OpaquePointer) -> any Kernel {
     Unmanaged<EmulatedHandle>.fromOpaque(UnsafeRawPointer(handle))
-      .takeUnretainedValue().kernel
+      .takeUnretainedValue().kernel.asKernel
   }
 }
 

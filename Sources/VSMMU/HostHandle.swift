@@ -65,7 +65,7 @@ extension HostHandle {
       if let emulated = config.emulated {
         EmulatedHandle.kernel(of: emulated)
       } else {
-        LinuxKernel()
+        LinuxKernel.kernel()
       }
     guard let call = config.call else { return kernel }
     let opaque = config.opaque
@@ -73,7 +73,7 @@ extension HostHandle {
       line.withCString { call(opaque, $0) }
     }
     guard let recorder else { throw noMemory }
-    return recorder
+    return recorder.asKernel
   }
 
   private static var noMemory: Refusal {

@@ -16,7 +16,7 @@ replace() {
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-strip --strip-unneeded -o "$work/so" "$from/libvsmmuv3.so"
+strip --strip-unneeded --remove-section=.comment -o "$work/so" "$from/libvsmmuv3.so"
 replace "$work/so" "$to/libvsmmuv3.so.0"
 ln -sf libvsmmuv3.so.0 "$to/libvsmmuv3.so"
 

@@ -2,6 +2,11 @@
 import SMMUModel
 import SMMUSpec
 
+extension HostSMMU {
+  /// Made here for the reason that is told beside `Kernel`.
+  public var asHardware: any Hardware { @inline(never) get { self } }
+}
+
 /// What the guest's commands and registers ask of the host.
 extension HostSMMU: Hardware {
   public func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool {

@@ -206,7 +206,7 @@ extension Sentence {
   fileprivate mutating func append(
     _ field: RequestField, of structure: RequestStruct, _ count: inout Int
   ) {
-    guard let value = structure.value(field.offset, field.bytes) else { return }
+    guard let value = structure.value(Int(field.offset), Int(field.bytes)) else { return }
     begin(field.name, &count)
     switch field.form {
     case .decimal: append(value)

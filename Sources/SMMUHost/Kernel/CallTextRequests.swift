@@ -8,25 +8,26 @@ struct RequestField {
   enum Form { case decimal, hex, descriptor }
 
   let name: StaticString
-  let offset: Int
-  let bytes: Int
+  // Small, as there are a hundred fields.
+  let offset: UInt8
+  let bytes: UInt8
   let form: Form
   /// The kernel fills it.
   let isOutput: Bool
 
-  static func number(_ name: StaticString, _ offset: Int) -> RequestField {
+  static func number(_ name: StaticString, _ offset: UInt8) -> RequestField {
     RequestField(name: name, offset: offset, bytes: 4, form: .decimal, isOutput: false)
   }
-  static func flags(_ offset: Int) -> RequestField {
+  static func flags(_ offset: UInt8) -> RequestField {
     RequestField(name: "flags", offset: offset, bytes: 4, form: .hex, isOutput: false)
   }
-  static func half(_ name: StaticString, _ offset: Int) -> RequestField {
+  static func half(_ name: StaticString, _ offset: UInt8) -> RequestField {
     RequestField(name: name, offset: offset, bytes: 2, form: .decimal, isOutput: false)
   }
-  static func long(_ name: StaticString, _ offset: Int) -> RequestField {
+  static func long(_ name: StaticString, _ offset: UInt8) -> RequestField {
     RequestField(name: name, offset: offset, bytes: 8, form: .hex, isOutput: false)
   }
-  static func file(_ name: StaticString, _ offset: Int) -> RequestField {
+  static func file(_ name: StaticString, _ offset: UInt8) -> RequestField {
     RequestField(name: name, offset: offset, bytes: 4, form: .descriptor, isOutput: false)
   }
 

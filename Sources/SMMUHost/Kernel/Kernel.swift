@@ -20,3 +20,25 @@ public protocol Kernel: AnyObject {
   func map(_ fd: Int32, offset: UInt64, length: Int) throws(Errno) -> UnsafeMutableRawPointer
   func unmap(_ address: UnsafeMutableRawPointer, length: Int)
 }
+
+// A target that makes an `any Kernel` of a class gets that class's witness table once more, and
+// with it the tables of all that the class calls. So users of this target have it made here.
+
+extension LinuxKernel {
+  @inline(never)
+  public static func kernel() -> any Kernel { LinuxKernel() }
+}
+
+extension FaultInjector {
+  public var asKernel: any Kernel { @inline(never) get { self } }
+
+  /// nil if there is no memory.
+  @inline(never)
+  public static func make(before host: EmulatedHost) -> FaultInjector? {
+    make(before: host as any Kernel)
+  }
+}
+
+extension Recorder {
+  public var asKernel: any Kernel { @inline(never) get { self } }
+}

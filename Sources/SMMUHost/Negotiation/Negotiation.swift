@@ -18,7 +18,7 @@ public enum Negotiation {
       broadcast: BroadcastVerdict(asked: asked, asid16: asked.asid16, hosts, evidence))
     let view = HostView(hosts, stage2Bits: stage2Bits)
     for register in IdentificationRegister.allCases {
-      for field in register.fields {
+      for field in register.layout {
         let rule = FieldRule.of(register, field)
         let host = hosts.isEmpty || !rule.isRead ? nil : view.value(rule, register, field)
         var row = NegotiationRow(

@@ -124,11 +124,13 @@ private struct JSONWriter {
     needsComma = true
   }
 
+  @inline(never)
   mutating func element() {
     if needsComma { buffer.append(", ") }
     needsComma = true
   }
 
+  @inline(never)
   mutating func key(_ name: StaticString) {
     element()
     buffer.append("\"")
@@ -141,6 +143,7 @@ private struct JSONWriter {
     buffer.append(value)
   }
 
+  @inline(never)
   mutating func boolean(_ name: StaticString, _ value: Bool) {
     key(name)
     buffer.append(value ? "true" : "false")
@@ -151,6 +154,7 @@ private struct JSONWriter {
     buffer.append("null")
   }
 
+  @inline(never)
   mutating func string(_ name: StaticString, _ value: Sentence) {
     key(name)
     buffer.append("\"")

@@ -12,16 +12,16 @@ struct TextBuffer {
     self.capacity = base == nil ? 0 : max(0, capacity)
   }
 
+  @inline(never)
   mutating func append(byte: UInt8) {
     if length < capacity { base![length] = CChar(bitPattern: byte) }
     length += 1
     if byte == 0x0a { lineStart = length }
   }
 
-  mutating func append(_ text: StaticString) {
-    text.withUTF8Buffer { for byte in $0 { append(byte: byte) } }
-  }
+  mutating func append(_ text: StaticString) { append(Sentence(text)) }
 
+  @inline(never)
   mutating func append(_ sentence: Sentence) {
     var copy = self
     sentence.withCString { text in
@@ -30,12 +30,14 @@ struct TextBuffer {
     self = copy
   }
 
+  @inline(never)
   mutating func append(_ value: UInt64) {
     var digits = Sentence()
     digits.append(value)
     append(digits)
   }
 
+  @inline(never)
   mutating func append(hex value: UInt64) {
     var digits = Sentence()
     digits.append(hex: value)

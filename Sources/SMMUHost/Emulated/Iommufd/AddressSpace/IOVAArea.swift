@@ -54,3 +54,17 @@ struct IOVARange {
 
   func meets(_ first: UInt64, _ last: UInt64) -> Bool { self.first <= last && first <= self.last }
 }
+
+extension [IOVARange] {
+  /// By first addresses. The rows are short, and the standard library's sort is 3 KB of code.
+  @inline(never)
+  mutating func add(inOrder range: IOVARange) {
+    var place = count
+    append(range)
+    while place > 0 && self[place - 1].first > range.first {
+      self[place] = self[place - 1]
+      place -= 1
+    }
+    self[place] = range
+  }
+}

@@ -45,10 +45,10 @@ extension KernelIOAS {
 
   /// The addresses that nothing reserves, in order.
   func forEachUsableRange(_ body: (IOVARange) -> Void) {
-    let taken = reservations.sorted { $0.range.first < $1.range.first }
+    var taken: [IOVARange] = []
+    for reservation in reservations { taken.add(inOrder: reservation.range) }
     var next: UInt64 = 0
-    for reservation in taken {
-      let range = reservation.range
+    for range in taken {
       if range.first > next { body(IOVARange(first: next, last: range.first - 1)) }
       if range.last == .max { return }
       next = max(next, range.last + 1)

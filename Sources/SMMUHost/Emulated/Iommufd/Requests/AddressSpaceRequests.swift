@@ -45,10 +45,10 @@ extension IommufdFile {
         guard pair.start < pair.last,
           !ranges.contains(where: { $0.meets(pair.start, pair.last) })
         else { throw .einval }
-        ranges.append(IOVARange(first: pair.start, last: pair.last))
+        ranges.add(inOrder: IOVARange(first: pair.start, last: pair.last))
       }
     }
-    try ioas.allow(ranges.sorted { $0.first < $1.first })
+    try ioas.allow(ranges)
   }
 
   func ioasMap(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
