@@ -7,6 +7,8 @@ public struct Ring: Equatable, Sendable {
   public let base: UInt64
   public let log2Size: Int
   public let entryBytes: UInt64
+  /// Index and wrap bits.
+  public let mask: UInt64
 
   /// From a xQ_BASE register: the size is capped to what the ID registers allow, and the base is
   /// aligned to the queue's size, at least 32 bytes (§6.3.26).
@@ -15,16 +17,13 @@ public struct Ring: Equatable, Sendable {
     log2Size = min(
       Int(truncatingIfNeeded: register[QueueBase.log2size.high, QueueBase.log2size.low]), most)
     self.entryBytes = entryBytes
+    mask = UInt64.ones(log2Size + 1)
     let bytes = entryBytes &<< UInt64(truncatingIfNeeded: log2Size)
     base = (register & QueueBase.addr.mask) & ~(max(bytes, 32) &- 1)
   }
 
-  /// Index and wrap bits.
   @inline(__always)
-  public var mask: UInt64 { UInt64.ones(log2Size + 1) }
-
-  @inline(__always)
-  public var capacity: UInt64 { 1 &<< UInt64(truncatingIfNeeded: log2Size) }
+  public var capacity: UInt64 { mask &>> 1 &+ 1 }
 
   /// Entries between the consumer and the producer, nil if the indices contradict each other.
   @inline(__always)
