@@ -6,8 +6,15 @@ CC ?= cc
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 FUZZ_SECONDS ?= 60
-VERSION := 0.1.0
+
+# LSE=1: atomic instructions of ARMv8.1, which every server since has.
+ARM64 := build-arm64$(if $(LSE),-lse)
+ARM64_FLAGS ?= $(if $(LSE),-march=armv8.1-a)
+INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' Tests/tools/install.sh
+# Says something if FILE is not there or older than a source: `sudo make install` shall not compile.
+old = $(shell find Package.swift Sources Include -newer $(1) -print -quit 2> /dev/null || echo none)
 
 HEADERS := $(wildcard Include/*.h)
 HOST := $(wildcard examples/host/*.c)
@@ -19,7 +26,8 @@ LIBRARY := $(BUILD)/libvsmmuv3.so.0
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: all library examples run test qemu qemu-test qemu-bench fuzz asan tsan coverage lint install clean help packages
+.PHONY: all library examples run test qemu qemu-test qemu-bench fuzz asan tsan coverage lint \
+	arm64 install install-arm64 uninstall abi clean help packages
 
 all: library examples ## The library without a Swift runtime, and the C examples, into build/
 
@@ -80,22 +88,26 @@ coverage: ## Line coverage of the model by the Swift tests
 lint: ## What swift-format thinks of the sources
 	@swift format lint --recursive --parallel Sources Tests Package.swift
 
-install: all ## Into DESTDIR/PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib
-	install -m 644 $(BUILD)/libvsmmuv3.a $(DESTDIR)$(PREFIX)/lib
-	ln -sf libvsmmuv3.so.0 $(DESTDIR)$(PREFIX)/lib/libvsmmuv3.so
-	printf '%s\n' 'prefix=$(PREFIX)' 'Name: vsmmuv3' \
-		'Description: a virtual Arm SMMUv3' 'Version: $(VERSION)' \
-		'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lvsmmuv3' \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/vsmmuv3.pc
+arm64: ## The library for Linux on arm64, into build-arm64/; LSE=1: into build-arm64-lse/
+	@Tests/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)
+
+install: $(if $(call old,$(LIBRARY)),library) ## Into DESTDIR/PREFIX (/usr/local), the library into LIBDIR (PREFIX/lib)
+	@$(INSTALL) install $(BUILD)
+
+install-arm64: $(if $(call old,$(ARM64)/libvsmmuv3.so.0),arm64) ## The one for arm64, likewise: LIBDIR=/usr/lib/aarch64-linux-gnu
+	@$(INSTALL) install $(ARM64)
+
+uninstall: ## Takes away what `make install` with the same words put there
+	@$(INSTALL) uninstall
+
+abi: ## Writes Tests/Data/abi anew, where the headers have grown as they may
+	@Tests/tools/abi.sh write
 
 clean: ## Removes all that was built
-	rm -rf $(BUILD) .build .build-*
+	rm -rf $(BUILD) build-* .build .build-*
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 packages:
 	@Tests/tools/packages.sh gcc libc6-dev binutils pkg-config libglib2.0-dev libfdt-dev
