@@ -86,7 +86,7 @@ state == "title" {
   title = substr($0, 4)
   rest = ""
   # A sentence after the title is text.
-  if (match(title, /[a-z]\. /)) {
+  if (match(title, /[A-Za-z]\. /)) {
     rest = substr(title, RSTART + 3)
     title = substr(title, 1, RSTART)
   }
