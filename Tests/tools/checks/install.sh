@@ -74,13 +74,14 @@ consumer() {
   mkdir -p "$work/$name"
   cp "$hello" "$work/$name"
   case $link in
-    shared) libraries=$(pkg-config --cflags --libs vsmmuv3) ;;
-    static) libraries="$(pkg-config --static --cflags --libs vsmmuv3) -static" ;;
-    archive) libraries="$(pkg-config --cflags vsmmuv3) $prefix/lib/libvsmmuv3.a" ;;
+    shared) libraries=$(pkg-config --libs vsmmuv3) ;;
+    static) libraries="-static $(pkg-config --static --libs vsmmuv3)" ;;
+    archive) libraries=$prefix/lib/libvsmmuv3.a ;;
   esac
-  # shellcheck disable=SC2086 # several flags
-  (cd "$work/$name" && "$compiler" "$@" -Wall -Wextra -Werror -o vmm hello.c -x none $libraries) ||
-    return
+  # shellcheck disable=SC2046,SC2086 # several flags
+  (cd "$work/$name" &&
+    "$compiler" -Wall -Wextra -Werror "$@" $(pkg-config --cflags vsmmuv3) -c hello.c &&
+    "$compiler" -o vmm hello.o $libraries) || return
   [ $link = shared ] || ! needs_library "$work/$name/vmm" || return
   [ $link != shared ] || needs_library "$work/$name/vmm" || return
   answers "$work/$name/vmm"
