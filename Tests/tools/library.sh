@@ -32,8 +32,9 @@ if [ -n "$cross" ]; then
   # SwiftPM links for another machine as if it had no system. The names are those of the archive, and
   # the version script hides the rest again.
   so=$work/linked
-  "${cross}gcc" -shared -o "$so" "$work/all.o" -Wl,--version-script=$map,--no-undefined-version \
-    -Wl,-soname,libvsmmuv3.so.0,--gc-sections,--as-needed -Wl,-z,nodelete,-z,defs,-z,relro
+  "${cross}gcc" -shared -B"$(Tests/tools/toolchain.sh)" -fuse-ld=lld -o "$so" "$work/all.o" \
+    -Wl,--version-script=$map,--no-undefined-version,-soname,libvsmmuv3.so.0 \
+    -Wl,--gc-sections,--icf=all,-O2,--as-needed -Wl,-z,nodelete,-z,defs,-z,relro
 fi
 "${cross}strip" --strip-unneeded -o "$work/so" "$so"
 replace "$work/so" "$to/libvsmmuv3.so.0"
