@@ -13,8 +13,10 @@ FUZZ_SECONDS ?= 60
 ARM64 := build-arm64$(if $(LSE),-lse)
 ARM64_FLAGS ?= $(if $(LSE),-march=armv8.1-a)
 INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' Tests/tools/install.sh
-# Says something if FILE is not there or older than a source: `sudo make install` shall not compile.
-old = $(shell find Package.swift Sources Include -newer $(1) -print -quit 2> /dev/null || echo none)
+# needs FILE,GOAL: the goal, if the file is not there or a source is younger. So `sudo make install`
+# compiles nothing after `make`.
+older = $(shell find Package.swift Sources Include -newer $(1) -print -quit 2> /dev/null || echo no)
+needs = $(if $(older),$(2))
 
 HEADERS := $(wildcard Include/*.h)
 HOST := $(wildcard examples/host/*.c)
@@ -91,10 +93,10 @@ lint: ## What swift-format thinks of the sources
 arm64: ## The library for Linux on arm64, into build-arm64/; LSE=1: into build-arm64-lse/
 	@Tests/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)
 
-install: $(if $(call old,$(LIBRARY)),library) ## Into DESTDIR/PREFIX (/usr/local), the library into LIBDIR (PREFIX/lib)
+install: $(call needs,$(LIBRARY),library) ## Into DESTDIR/PREFIX (/usr/local); LIBDIR (PREFIX/lib)
 	@$(INSTALL) install $(BUILD)
 
-install-arm64: $(if $(call old,$(ARM64)/libvsmmuv3.so.0),arm64) ## The one for arm64, likewise: LIBDIR=/usr/lib/aarch64-linux-gnu
+install-arm64: $(call needs,$(ARM64)/libvsmmuv3.so.0,arm64) ## The one for arm64, likewise
 	@$(INSTALL) install $(ARM64)
 
 uninstall: ## Takes away what `make install` with the same words put there

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A program with a Swift runtime of its own in which libvsmmuv3.a, which has an Embedded one, is
-// linked: neither may take the other's functions. It uses what an Embedded runtime does otherwise or not
-// at all (classes, weak references, casts, existentials, reflection) before, between and after calls of
-// the library, on several threads.
+// linked: neither may take the other's functions. It uses what an Embedded runtime does otherwise
+// or not at all (classes, weak references, casts, existentials, reflection) before, between and
+// after calls of the library, on several threads.
 
 import CVSMMU
 import Dispatch
@@ -75,15 +75,24 @@ final class Guest {
 // MARK: - What a real runtime can
 
 protocol Shape { var area: Int { get } }
-struct Square: Shape { var side: Int; var area: Int { side * side } }
+struct Square: Shape {
+  var side: Int
+  var area: Int { side * side }
+}
 class Node: Shape, CustomStringConvertible {
   nonisolated(unsafe) static var alive = 0
   var children: [Node] = []
   weak var parent: Node?
   let name: String
-  init(_ name: String) { self.name = name; Self.alive += 1 }
+  init(_ name: String) {
+    self.name = name
+    Self.alive += 1
+  }
   deinit { Self.alive -= 1 }
-  func add(_ child: Node) { child.parent = self; children.append(child) }
+  func add(_ child: Node) {
+    child.parent = self
+    children.append(child)
+  }
   var area: Int { children.reduce(1) { $0 + $1.area } }
   var description: String { name + children.map(\.description).joined(separator: ",") }
 }

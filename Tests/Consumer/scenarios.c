@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests/Data/scenarios.jsonl in C, for machines without a Swift toolchain: what a guest and a device
- * do to an SMMUv3, and what they see. A line for each observation; where QEMU saw something else, its
- * answer is on the line too. Which of these differences are right, Tests/ScenarioTests knows.
+ * Tests/Data/scenarios.jsonl in C, for machines without a Swift toolchain: what a guest and a
+ * device do to an SMMUv3, and what they see. A line for each observation; where QEMU saw something
+ * else, its answer is on the line too. Which of these differences are right, Tests/ScenarioTests
+ * knows.
  *
  *     scenarios FILE
  *
@@ -118,14 +119,17 @@ static void pulse(void *opaque, uint32_t line)
 	strcat(s->lines, names[line]);
 }
 
+#define ID_REGISTERS(idr0, idr3) \
+	"IDR0=" idr0 ",IDR1=0x2730010,IDR2=0,IDR3=" idr3 ",IDR4=0,IDR5=0x74,IIDR=0,AIDR=1"
+
 /* The ID registers of the SMMU whose answers the file has. */
 static const char *features(const char *line)
 {
 	if (strstr(line, "\"stage\":\"1\""))
-		return "IDR0=0xd44101a,IDR1=0x2730010,IDR2=0,IDR3=0x1404,IDR4=0,IDR5=0x74,IIDR=0,AIDR=1";
+		return ID_REGISTERS("0xd44101a", "0x1404");
 	if (strstr(line, "\"stage\":\"2\""))
-		return "IDR0=0xd441019,IDR1=0x2730010,IDR2=0,IDR3=0x1410,IDR4=0,IDR5=0x74,IIDR=0,AIDR=1";
-	return "IDR0=0xd44101b,IDR1=0x2730010,IDR2=0,IDR3=0x1414,IDR4=0,IDR5=0x74,IIDR=0,AIDR=1";
+		return ID_REGISTERS("0xd441019", "0x1410");
+	return ID_REGISTERS("0xd44101b", "0x1414");
 }
 
 static void begin(struct scenario *s, const char *line)
@@ -145,8 +149,11 @@ static void begin(struct scenario *s, const char *line)
 	s->ram = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	REQUIRE(s->ram != MAP_FAILED);
 	REQUIRE(vsmmu_ram_add(s->smmu, s->base, s->size, s->ram) == 0);
-	for (stream += strlen("\"sids\":["); *stream != ']'; stream += *stream == ',')
-		REQUIRE(vsmmu_stream_add(s->smmu, (uint32_t)strtoul(stream, (char **)&stream, 10)) == 0);
+	for (stream += strlen("\"sids\":["); *stream != ']'; stream += *stream == ',') {
+		uint32_t id = (uint32_t)strtoul(stream, (char **)&stream, 10);
+
+		REQUIRE(vsmmu_stream_add(s->smmu, id) == 0);
+	}
 }
 
 static void end(struct scenario *s)

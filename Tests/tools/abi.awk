@@ -3,7 +3,7 @@
 # struct, then its fields in order.
 #
 # A struct may grow at its end if it says its size in its first field; what is added lies beyond the
-# old size, as callers leave padding as it was. A field called "reserved" may get a name: it was zero.
+# old size, as callers leave padding as it was. A field "reserved" may get a name: it was zero.
 
 function type_of(line) {
   sub(/^[^ ]* [^ ]* /, "", line)

@@ -4,7 +4,7 @@
 #
 #     abi.sh print TO [FLAG...]  writes what the headers (and build/) say into the folder TO, as the
 #                                compiler sees it with those flags
-#     abi.sh compare OLD NEW     says what of OLD is not so in NEW; what NEW has besides is no matter
+#     abi.sh compare OLD NEW     says what of OLD is not so in NEW, which may have more
 #     abi.sh write               replaces Tests/Data/abi, unless that breaks what is there
 set -eu
 data=Tests/Data/abi

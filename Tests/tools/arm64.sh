@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Builds the library for Linux on arm64: arm64.sh TO [FLAG...], flags for the compiler.
 #
-# Embedded Swift has no Linux on arm64: it is compiled for a machine without a system, whose types are
-# the same, with the headers of Debian's libc for arm64, and linked by Debian's gcc.
+# Embedded Swift has no Linux on arm64: it is compiled for a machine without a system, whose types
+# are the same, with the headers of Debian's libc for arm64, and linked by Debian's gcc.
 set -eu
 to=$1
 shift

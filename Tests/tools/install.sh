@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Puts the library of a build folder where compilers and loaders look for it, or takes it away again:
+# Puts the library of a build folder where compilers and loaders look for it, or takes it away:
 # install.sh install FROM, install.sh uninstall. DESTDIR, PREFIX and LIBDIR as for make.
 set -eu
 verb=$1

@@ -29,8 +29,7 @@ replace "$work/a" "$to/libvsmmuv3.a"
 
 so=$from/libvsmmuv3.so
 if [ -n "$cross" ]; then
-  # SwiftPM links for another machine as if it had no system. The names are those of the archive, and
-  # the version script hides the rest again.
+  # SwiftPM links for another machine as if it had no system.
   so=$work/linked
   "${cross}gcc" -shared -B"$(Tests/tools/toolchain.sh)" -fuse-ld=lld -o "$so" "$work/all.o" \
     -Wl,--version-script=$map,--no-undefined-version,-soname,libvsmmuv3.so.0 \

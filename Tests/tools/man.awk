@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Makes the page vsmmuv3(3) of Include/vsmmuv3.h, so that nothing is said twice: the first comment is
-# the description; each "N. Title" begins a section, in which comments that begin a line are text and
-# the rest is code. Text that is indented further stays as it is.
+# Makes the page vsmmuv3(3) of Include/vsmmuv3.h, so that nothing is said twice: the first comment
+# is the description; each "N. Title" begins a section, in which comments that begin a line are text
+# and the rest is code. Text that is indented further stays as it is.
 #
 #     awk -v version=0.1.0 -f man.awk Include/vsmmuv3.h
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The same library three times: without a Swift runtime, with one inside, with one beside it. Each shows
-# the same names and needs what it says; the first gets along with a Swift runtime in its process.
-# (conformance.sh proves what each of them does.)
+# The same library three times: without a Swift runtime, with one inside, with one beside it. Each
+# shows the same names and needs what it says; the first gets along with a Swift runtime in its
+# process. (conformance.sh proves what each of them does.)
 . Tests/tools/check.sh
 
 work=$PWD/$BUILD/test/flavours

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What `make install` puts down is enough to compile, link and run against, and `make uninstall` takes
-# all of it away.
+# What `make install` puts down is enough to compile, link and run against, and `make uninstall`
+# takes all of it away.
 . Tests/tools/check.sh
 
 llvm=$(Tests/tools/toolchain.sh)
@@ -53,6 +53,7 @@ unset PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_LIBDIR
 version=$(pkg-config --modversion vsmmuv3)
 ok "the header tells the same version ($version)" \
   grep -qF "/* \"$version\", for people." Include/vsmmuv3.h
+ok "the changelog begins with it" sh -c "grep '^## ' CHANGELOG.md | head -n 1 | grep -q '^## $version\>'"
 
 # Every consumer prints this, from outside the tree.
 answers() {
@@ -82,8 +83,8 @@ consumer() {
   (cd "$work/$name" &&
     "$compiler" -Wall -Wextra -Werror "$@" $(pkg-config --cflags vsmmuv3) -c hello.c &&
     "$compiler" -o vmm hello.o $libraries) || return
-  [ $link = shared ] || ! needs_library "$work/$name/vmm" || return
-  [ $link != shared ] || needs_library "$work/$name/vmm" || return
+  [ "$link" = shared ] || ! needs_library "$work/$name/vmm" || return
+  [ "$link" != shared ] || needs_library "$work/$name/vmm" || return
   answers "$work/$name/vmm"
 }
 
