@@ -14,12 +14,13 @@ Tests/tools/packages.sh gcc-$cross libc6-dev-arm64-cross binutils-$cross
 flags=-Xcc\ -isystem/usr/$cross/include
 for flag in "$@"; do flags="$flags -Xcc $flag"; done
 mkdir -p "$to"
-# SwiftPM compiles nothing again because its flags changed.
-if [ "$(cat "$to/flags" 2> /dev/null)" != "$flags" ]; then rm -rf "$scratch"; fi
+# SwiftPM compiles nothing again because flags have changed, here or in its manifest.
+stamp="$flags $(cksum < Package.swift)"
+if [ "$(cat "$to/flags" 2> /dev/null)" != "$stamp" ]; then rm -rf "$scratch"; fi
 # SwiftPM leaves objects of files that are gone in an archive that it finds.
 rm -f "$scratch/aarch64-none-none-elf/release/libvsmmuv3-static.a"
 # shellcheck disable=SC2086 # several flags
 VSMMU_RUNTIME=embedded swift build --disable-build-manifest-caching -c release \
   --triple aarch64-none-none-elf --product vsmmuv3-static --scratch-path "$scratch" $flags
 Tests/tools/library.sh "$scratch/aarch64-none-none-elf/release" "$to" "$cross-"
-printf '%s\n' "$flags" > "$to/flags"
+printf '%s\n' "$stamp" > "$to/flags"
