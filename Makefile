@@ -28,8 +28,7 @@ LIBRARY := $(BUILD)/libvsmmuv3.so.0
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: all library examples run test qemu qemu-test qemu-bench fuzz asan tsan coverage lint \
-	arm64 install install-arm64 uninstall abi clean help packages
+.PHONY: all library examples run test qemu qemu-test qemu-bench fuzz asan tsan coverage lint install clean help packages
 
 all: library examples ## The library without a Swift runtime, and the C examples, into build/
 
@@ -89,6 +88,8 @@ coverage: ## Line coverage of the model by the Swift tests
 
 lint: ## What swift-format thinks of the sources
 	@swift format lint --recursive --parallel Sources Tests Package.swift
+
+.PHONY: arm64 install-arm64 uninstall abi
 
 arm64: ## The library for Linux on arm64, into build-arm64/; LSE=1: into build-arm64-lse/
 	@Tests/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)

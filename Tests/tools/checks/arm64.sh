@@ -124,10 +124,11 @@ awk -F '"' '/JustifiedDifference\($/ { getline; if ($2 !~ /\\/) print $2 }' \
   Tests/ScenarioTests/JustifiedDifferences.swift | LC_ALL=C sort -u > "$work/justified"
 same "scenarios: differences from QEMU are the justified ones" "$work/justified" "$work/differ"
 
-# Programs that take a library and seconds, each compiled with CC by a script: NAME-program.sh FILE
-for script in Tests/tools/*-program.sh; do
+# Programs that take a library and seconds, each compiled with CC by NAME-program.sh FILE.
+programs=stress
+for name in $programs; do
+  script=Tests/tools/$name-program.sh
   [ -x "$script" ] || continue
-  name=$(basename "$script" -program.sh)
   ok "$name program" env CC=$cross-gcc "$script" "$work/$name"
   counted "arm64, ARMv8.0, $name" emulated cortex-a57 120 "$work/$name" \
     build-arm64/libvsmmuv3.so.0 10
