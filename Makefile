@@ -103,7 +103,7 @@ install-arm64: $(call needs,$(ARM64)/libvsmmuv3.so.0,arm64) ## The one for arm64
 uninstall: ## Takes away what `make install` with the same words put there
 	@$(INSTALL) uninstall
 
-abi: ## Writes Tests/Data/abi anew, where the headers have grown as they may
+abi: library ## Writes Tests/Data/abi anew, where the headers have grown as they may
 	@Tests/tools/abi.sh write
 
 clean: ## Removes all that was built
