@@ -13,10 +13,10 @@ FUZZ_SECONDS ?= 60
 ARM64 := build-arm64$(if $(LSE),-lse)
 ARM64_FLAGS ?= $(if $(LSE),-march=armv8.1-a)
 INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' Tests/tools/install.sh
-# needs FILE,GOAL: the goal, if the file is not there or a source is younger. So `sudo make install`
+# needs FOLDER,GOAL: the goal, if it has not been made since a source changed. So `sudo make install`
 # compiles nothing after `make`.
-older = $(shell find Package.swift Sources Include -newer $(1) -print -quit 2> /dev/null || echo no)
-needs = $(if $(older),$(2))
+changed = $(shell find Package.swift Sources Include -newer $(1)/.built -print -quit 2>&1)
+needs = $(if $(changed),$(2))
 
 HEADERS := $(wildcard Include/*.h)
 HOST := $(wildcard examples/host/*.c)
@@ -94,10 +94,10 @@ lint: ## What swift-format thinks of the sources
 arm64: ## The library for Linux on arm64, into build-arm64/; LSE=1: into build-arm64-lse/
 	@Tests/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)
 
-install: $(call needs,$(LIBRARY),library) ## Into DESTDIR/PREFIX (/usr/local); LIBDIR (PREFIX/lib)
+install: $(call needs,$(BUILD),library) ## Into DESTDIR/PREFIX (/usr/local); LIBDIR (PREFIX/lib)
 	@$(INSTALL) install $(BUILD)
 
-install-arm64: $(call needs,$(ARM64)/libvsmmuv3.so.0,arm64) ## The one for arm64, likewise
+install-arm64: $(call needs,$(ARM64),arm64) ## The one for arm64, likewise
 	@$(INSTALL) install $(ARM64)
 
 uninstall: ## Takes away what `make install` with the same words put there

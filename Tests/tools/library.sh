@@ -38,3 +38,5 @@ fi
 "${cross}strip" --strip-unneeded -o "$work/so" "$so"
 replace "$work/so" "$to/libvsmmuv3.so.0"
 ln -sf libvsmmuv3.so.0 "$to/libvsmmuv3.so"
+# When it was last up to date, for `make install`.
+: > "$to/.built"

@@ -19,6 +19,8 @@ make_quiet() {
   make --no-print-directory "$@" > "$work/make.log" 2>&1 || { cat "$work/make.log"; false; }
 }
 
+fails() { ! "$@"; }
+
 # Into a staging folder, as packagers do, with Debian's folder of libraries.
 debian="DESTDIR=$root PREFIX=/usr LIBDIR=/usr/lib/x86_64-linux-gnu"
 # shellcheck disable=SC2086 # several words
@@ -44,6 +46,18 @@ touch "$root/usr/include/other.h"
 # shellcheck disable=SC2086 # several words
 ok "make uninstall" make_quiet uninstall $debian
 ok "uninstall leaves nothing but what is others'" [ "$(files "$root")" = ./usr/include/other.h ]
+
+# `sudo make install` may know no Swift. Without a library it would need it.
+mkdir -p "$work/bin"
+printf '#!/bin/sh\nexit 1\n' > "$work/bin/swift"
+chmod +x "$work/bin/swift"
+without_swift() {
+  PATH="$work/bin:$PATH" make --no-print-directory install DESTDIR="$work/late" "$@" \
+    > "$work/make.log" 2>&1
+}
+ok "make library" make_quiet library
+ok "make install compiles nothing after it" without_swift
+ok "make install compiles what is not there" fails without_swift BUILD="$work/empty"
 
 # Where it stays, as users do.
 prefix=$work/prefix
