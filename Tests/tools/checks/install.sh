@@ -19,8 +19,6 @@ make_quiet() {
   make --no-print-directory "$@" > "$work/make.log" 2>&1 || { cat "$work/make.log"; false; }
 }
 
-fails() { ! "$@"; }
-
 # Into a staging folder, as packagers do, with Debian's folder of libraries.
 debian="DESTDIR=$root PREFIX=/usr LIBDIR=/usr/lib/x86_64-linux-gnu"
 # shellcheck disable=SC2086 # several words
@@ -52,12 +50,12 @@ mkdir -p "$work/bin"
 printf '#!/bin/sh\nexit 1\n' > "$work/bin/swift"
 chmod +x "$work/bin/swift"
 without_swift() {
-  PATH="$work/bin:$PATH" make --no-print-directory install DESTDIR="$work/late" "$@" \
-    > "$work/make.log" 2>&1
+  PATH="$work/bin:$PATH" make_quiet install DESTDIR="$work/late"
 }
+compiles() { make --no-print-directory -n install BUILD="$1" | grep -q 'swift build'; }
 ok "make library" make_quiet library
 ok "make install compiles nothing after it" without_swift
-ok "make install compiles what is not there" fails without_swift BUILD="$work/empty"
+ok "make install compiles what is not there" compiles "$work/empty"
 
 # Where it stays, as users do.
 prefix=$work/prefix
