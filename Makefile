@@ -6,8 +6,17 @@ CC ?= cc
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 FUZZ_SECONDS ?= 60
-VERSION := 0.1.0
+
+# LSE=1: atomic instructions of ARMv8.1, which every server since has.
+ARM64 := build-arm64$(if $(LSE),-lse)
+ARM64_FLAGS ?= $(if $(LSE),-march=armv8.1-a)
+INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' Tests/tools/install.sh
+# needs FOLDER,GOAL: the goal, if it has not been made since a source changed. So `sudo make install`
+# compiles nothing after `make`.
+changed = $(shell find Package.swift Sources Include -newer $(1)/.built -print -quit 2>&1)
+needs = $(if $(changed),$(2))
 
 HEADERS := $(wildcard Include/*.h)
 HOST := $(wildcard examples/host/*.c)
@@ -80,22 +89,28 @@ coverage: ## Line coverage of the model by the Swift tests
 lint: ## What swift-format thinks of the sources
 	@swift format lint --recursive --parallel Sources Tests Package.swift
 
-install: all ## Into DESTDIR/PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib
-	install -m 644 $(BUILD)/libvsmmuv3.a $(DESTDIR)$(PREFIX)/lib
-	ln -sf libvsmmuv3.so.0 $(DESTDIR)$(PREFIX)/lib/libvsmmuv3.so
-	printf '%s\n' 'prefix=$(PREFIX)' 'Name: vsmmuv3' \
-		'Description: a virtual Arm SMMUv3' 'Version: $(VERSION)' \
-		'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lvsmmuv3' \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/vsmmuv3.pc
+.PHONY: arm64 install-arm64 uninstall abi
+
+arm64: ## The library for Linux on arm64, into build-arm64/; LSE=1: into build-arm64-lse/
+	@Tests/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)
+
+install: $(call needs,$(BUILD),library) ## Into DESTDIR/PREFIX (/usr/local); LIBDIR (PREFIX/lib)
+	@$(INSTALL) install $(BUILD)
+
+install-arm64: $(call needs,$(ARM64),arm64) ## The one for arm64, likewise
+	@$(INSTALL) install $(ARM64)
+
+uninstall: ## Takes away what `make install` with the same words put there
+	@$(INSTALL) uninstall
+
+abi: library ## Writes Tests/Data/abi anew, where the headers have grown as they may
+	@Tests/tools/abi.sh write
 
 clean: ## Removes all that was built
-	rm -rf $(BUILD) .build .build-*
+	rm -rf $(BUILD) build-* .build .build-*
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 packages:
 	@Tests/tools/packages.sh gcc libc6-dev binutils pkg-config libglib2.0-dev libfdt-dev

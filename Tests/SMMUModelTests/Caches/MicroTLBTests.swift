@@ -54,8 +54,8 @@ import Testing
         }
         for first in 0..<8 as Range<UInt32> {
           scene.forget()
-          let access = access(Scene.input, AccessFlags(rawValue: first))
-          let kinds = (0..<2).map { _ in scene.guest.smmu.translate(access).kind }
+          let filling = access(Scene.input, AccessFlags(rawValue: first))
+          let kinds = (0..<2).map { _ in scene.guest.smmu.translate(filling).kind }
           for flags in 0..<8 as Range<UInt32> {
             let access = access(Scene.input, AccessFlags(rawValue: flags))
             guard let recent = scene.guest.smmu.micro.lookUp(access) else { continue }

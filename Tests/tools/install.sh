@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Puts the library of a build folder where compilers and loaders look for it, or takes it away:
+# install.sh install FROM, install.sh uninstall. DESTDIR, PREFIX and LIBDIR as for make.
+set -eu
+verb=$1
+from=${2:-}
+prefix=${PREFIX:-/usr/local}
+libdir=${LIBDIR:-$prefix/lib}
+root=${DESTDIR:-}
+include=$root$prefix/include
+libraries=$root$libdir
+pages=$root$prefix/share/man/man3
+
+# Said there and nowhere else.
+version=$(sed -n 's/.*libraryVersion: StaticString = "\(.*\)"$/\1/p' \
+  Sources/VSMMU/Exports/Version.swift)
+
+# A folder below the prefix is told so: the prefix may then be moved (PKG_CONFIG_SYSROOT_DIR,
+# --define-prefix).
+below_prefix() {
+  case $1 in
+    "$prefix"/*) printf '%s\n' "\${prefix}${1#"$prefix"}" ;;
+    *) printf '%s\n' "$1" ;;
+  esac
+}
+
+description() {
+  cat << END
+prefix=$prefix
+includedir=\${prefix}/include
+libdir=$(below_prefix "$libdir")
+
+Name: vsmmuv3
+Description: a virtual Arm SMMUv3
+Version: $version
+Cflags: -I\${includedir}
+Libs: -L\${libdir} -lvsmmuv3
+Libs.private: -lpthread
+END
+}
+
+case $verb in
+  install)
+    install -d "$include" "$libraries/pkgconfig" "$pages"
+    install -m 644 Include/*.h "$include"
+    install -m 644 "$from/libvsmmuv3.a" "$libraries"
+    install -m 755 "$from/libvsmmuv3.so.0" "$libraries"
+    ln -sf libvsmmuv3.so.0 "$libraries/libvsmmuv3.so"
+    description > "$libraries/pkgconfig/vsmmuv3.pc"
+    awk -v version="$version" -f Tests/tools/man.awk Include/vsmmuv3.h > "$pages/vsmmuv3.3"
+    chmod 644 "$libraries/pkgconfig/vsmmuv3.pc" "$pages/vsmmuv3.3"
+    ;;
+  uninstall)
+    for header in Include/*.h; do rm -f "$include/${header##*/}"; done
+    rm -f "$libraries/libvsmmuv3.so" "$libraries/libvsmmuv3.so.0" "$libraries/libvsmmuv3.a" \
+      "$libraries/pkgconfig/vsmmuv3.pc" "$pages/vsmmuv3.3"
+    ;;
+  *)
+    echo "usage: install.sh install FROM, or install.sh uninstall" >&2
+    exit 2
+    ;;
+esac
