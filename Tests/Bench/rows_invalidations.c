@@ -6,12 +6,12 @@
 
 #define CACHED 16384u
 #define ENTRIES 65536u
-#define OTHER_ASID 99u
 #define PAGES_OF_RANGE 512u
 
 struct kind {
 	const char *path, *target;
-	uint64_t low, high;
+	/* The command, and one like it that concerns no entry. */
+	uint64_t low, other, high;
 	/* May cost so many times what it does on an empty TLB. */
 	double most;
 };
@@ -34,7 +34,7 @@ static void prepare(void *self)
 		machine_forget(machine);
 	/* What the fill has driven out of the CPU's caches comes back, with a full TLB and without. */
 	for (int warm = 0; warm < 4; warm++)
-		machine_command(machine, TLBI_NH_VA | (uint64_t)OTHER_ASID << 48, 1);
+		machine_command(machine, shot->kind->other, shot->kind->high);
 	machine_put(machine, machine->producer, shot->kind->low, shot->kind->high);
 }
 
@@ -121,17 +121,21 @@ static void must_hold(struct scene *scene, const uint64_t *addresses)
 
 void rows_of_invalidations(void)
 {
-	static const uint64_t asid = (uint64_t)ASID_STAGE1 << 48;
+	static const uint64_t asid = (uint64_t)ASID_STAGE1 << 48, other = UINT64_C(99) << 48;
 	static struct scene full, empty;
 	static uint64_t addresses[CACHED];
 	const struct kind kinds[] = {
 		{ "CMD_TLBI_NH_VA, 16 384 entries cached", "≤ 2 × empty", TLBI_NH_VA | asid,
-		  scene_page(77) | 1, 2 },
-		{ "CMD_TLBI_NH_ASID", "O(1): ≤ 2 × empty", TLBI_NH_ASID | asid, 0, 2 },
-		{ "CMD_TLBI_S12_VMALL", "O(1): ≤ 2 × empty", TLBI_S12_VMALL, 0, 2 },
-		{ "CMD_TLBI_NSNH_ALL", "O(1): ≤ 2 × empty", TLBI_NSNH_ALL, 0, 2 },
+		  TLBI_NH_VA | other, scene_page(77) | 1, 2 },
+		{ "CMD_TLBI_NH_ASID", "O(1): ≤ 2 × empty", TLBI_NH_ASID | asid,
+		  TLBI_NH_ASID | other, 0, 2 },
+		{ "CMD_TLBI_S12_VMALL", "O(1): ≤ 2 × empty", TLBI_S12_VMALL,
+		  TLBI_S12_VMALL | UINT64_C(99) << 32, 0, 2 },
+		{ "CMD_TLBI_NSNH_ALL", "O(1): ≤ 2 × empty", TLBI_NSNH_ALL,
+		  TLBI_S12_VMALL | UINT64_C(99) << 32, 0, 2 },
 		{ "CMD_TLBI_NH_VA, a range of 512 pages", "≤ 512 × one page",
-		  TLBI_NH_VA | asid | 9 << 20, scene_page(1024) | 1 << 10, 0 },
+		  TLBI_NH_VA | asid | 9 << 20, TLBI_NH_VA | other | 9 << 20,
+		  scene_page(1024) | 1 << 10, 0 },
 	};
 
 	scene_open(&full, &(struct machine_options){ .tlb_entries = ENTRIES });
