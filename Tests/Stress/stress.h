@@ -44,7 +44,8 @@ struct slot {
 	const char *last;
 	/* Published. */
 	_Alignas(64) uint64_t least, most;
-	uint64_t accesses, during;
+	/* How accesses ended. */
+	uint64_t passes, faults;
 };
 
 #define SLOTS_MOST 64
@@ -65,7 +66,7 @@ struct world {
 struct dma {
 	struct world *world;
 	unsigned number;
-	uint64_t random, accesses, during, faults;
+	uint64_t random, during;
 	pthread_t thread;
 };
 

@@ -10,7 +10,7 @@ mkdir -p "$logs"
 
 # The quick ones first. A check of two minutes tells that it is alive.
 all="build tidy header exports conformance contract endtoend simulation examples readme swift ledger
-  bench stress asan tsan valgrind fuzz qemu"
+  bench asan tsan stress valgrind fuzz qemu"
 
 passed=0
 failed=0

@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# DMA threads against a guest that invalidates: some seconds of `make stress`, which takes minutes.
+. Tests/tools/check.sh
+
+# run PROGRAM SECONDS
+run() {
+  timeout -k 1 120 "$1" "$BUILD/libvsmmuv3.so.0" "$2" "${STRESS_SEED:-$(date +%s)}" < /dev/null
+}
+
+# A hang is a failure, which `counted` tells by the missing last line.
+ok "stress program" Tests/tools/stress-program.sh "$BUILD/stress/stress"
+counted "stress" run "$BUILD/stress/stress" 5
+ok "stress program, ThreadSanitizer" Tests/tools/stress-thread.sh "$BUILD/stress/thread"
+export TSAN_OPTIONS="halt_on_error=0 exitcode=66"
+counted "stress, ThreadSanitizer" run "$BUILD/stress/thread/stress" 10
+sed -n 's/^> /> stress: /p' "$BUILD/test/stress.log" "$BUILD/test/stress,_ThreadSanitizer.log"
+finish

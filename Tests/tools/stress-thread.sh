@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The stress test and the library in one, under ThreadSanitizer: stress-thread.sh OUT
+set -eu
+out=$1
+mkdir -p "$out"
+rm -f "$out/stress"
+# What the check tsan has built will do, if it is of these sources.
+modules=${BUILD:-build}/thread
+if ! [ -e "$modules/VSMMU.o" ] ||
+  [ -n "$(find Sources Include -newer "$modules/SMMUSpec.o" -type f)" ]; then
+  modules=$out
+  Tests/tools/modules.sh "$modules" -sanitize=thread
+fi
+clang=$(Tests/tools/toolchain.sh)/clang
+for file in Tests/Stress/*.c Tests/Conformance/guest.c Tests/Conformance/api.c; do
+  "$clang" -std=gnu11 -O1 -g -fsanitize=thread -DLINKED -IInclude -c "$file" \
+    -o "$out/stress_$(basename "$file" .c).o"
+done
+# Swift's driver knows what a sanitizer's runtime wants besides.
+set --
+for module in CSupport CKernel SMMUSpec SMMUModel SMMUHost VSMMU; do
+  set -- "$@" "$modules/$module.o"
+done
+if ! swiftc -sanitize=thread -o "$out/stress" "$@" "$out"/stress_*.o 2> "$out/link.log"; then
+  cat "$out/link.log"
+  exit 1
+fi
