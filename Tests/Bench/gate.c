@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions, counted by callgrind in the functions named vsmmu_* and twin_copy: one dump for each
- * row, whose trigger is "ROW CALLS". Where nothing counts, it only runs.
+ * Instructions, counted by callgrind in the functions that bench-gate.sh names: one dump for each
+ * row, whose trigger is "row ROW CALLS". Where nothing counts, it only runs.
  */
 #include "gate.h"
 

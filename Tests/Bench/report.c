@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 static unsigned met, missed;
 
@@ -31,10 +32,8 @@ void report_begin(const char *library)
 
 	processor(name, sizeof(name));
 	strftime(date, sizeof(date), "%F", localtime(&now));
-	printf("%s, %s, %s %s, gcc %s for the C programs.\n\n", date, name, library,
-	       api.vsmmu_library_version(), __VERSION__);
-	printf("Times are medians, in brackets the least; ratios are medians of ratios within a "
-	       "round.\n\n");
+	printf("%s, %s, %ld processors, `%s` %s; the C programs by gcc %s -O2.\n\n", date, name,
+	       sysconf(_SC_NPROCESSORS_ONLN), library, api.vsmmu_library_version(), __VERSION__);
 	printf("| path | library | C limit | hash + mutex | target | met |\n");
 	printf("|---|---|---|---|---|---|\n");
 }

@@ -28,11 +28,13 @@ static void prepare(void *self)
 	struct shot *shot = self;
 	struct machine *machine = &shot->scene->machine;
 
+	/* Both have walked as much, so that the CPU is in the same state. */
 	if (shot->fill)
-		stroll(&shot->stroll);
-	else
 		machine_forget(machine);
-	/* What the fill has driven out of the CPU's caches comes back, with a full TLB and without. */
+	stroll(&shot->stroll);
+	if (!shot->fill)
+		machine_forget(machine);
+	/* What the walks have driven out of the CPU's caches comes back. */
 	for (int warm = 0; warm < 4; warm++)
 		machine_command(machine, shot->kind->other, shot->kind->high);
 	machine_put(machine, machine->producer, shot->kind->low, shot->kind->high);

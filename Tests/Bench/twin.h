@@ -49,8 +49,8 @@ struct twin {
 
 void twin_open(struct twin *twin, struct machine *machine);
 void twin_close(struct twin *twin);
-void twin_stream(struct twin *twin, uint32_t stream, uint64_t stage1, uint64_t stage2, uint16_t asid,
-		 uint16_t vmid);
+void twin_stream(struct twin *twin, uint32_t stream, uint64_t stage1, uint64_t stage2,
+		 uint16_t asid, uint16_t vmid);
 int32_t twin_translate(void *twin, const vsmmu_access *access, vsmmu_result *result);
 /* Beyond the micro TLB: the TLB, then the tables. */
 int32_t twin_fill(struct twin *twin, const vsmmu_access *access, vsmmu_result *result);

@@ -101,8 +101,8 @@ void twin_close(struct twin *twin)
 	free(twin->rows);
 }
 
-void twin_stream(struct twin *twin, uint32_t stream, uint64_t stage1, uint64_t stage2, uint16_t asid,
-		 uint16_t vmid)
+void twin_stream(struct twin *twin, uint32_t stream, uint64_t stage1, uint64_t stage2,
+		 uint16_t asid, uint16_t vmid)
 {
 	twin->streams[stream & 15] = (struct twin_stream){
 		.stage1 = stage1, .stage2 = stage2, .tag = asid | (uint64_t)vmid << 16,

@@ -61,7 +61,7 @@ static uint64_t descriptor(const struct slot *slot, uint64_t generation, uint64_
 		leaf = is_stage2 ? PAGE2 & ~(UINT64_C(1) << 7) : PAGE1_READ_ONLY;
 	if (slot->size > 12)
 		leaf &= ~UINT64_C(2);
-	return physical | leaf;
+	return (physical + slot->alias) | leaf;
 }
 
 /* 2 MiB as 512 pages, for a change. */

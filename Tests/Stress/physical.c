@@ -3,9 +3,7 @@
 #include "stress.h"
 
 #define PAGES 256u
-#define BLOCKS 16u
 #define FIRST_PAGE (RAM + 0x800000)
-#define FIRST_BLOCK (RAM + 0x1000000)
 
 struct ring {
 	uint64_t free[PAGES];

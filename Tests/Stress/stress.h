@@ -36,6 +36,7 @@ struct slot {
 	uint64_t leaf;       /* where its descriptor is */
 	uint64_t leaf_other; /* LAYER_STE, LAYER_CD: in the other tree */
 	uint64_t pages;      /* 2 MiB: a table of pages to use in place of the block */
+	uint64_t alias;      /* nested: the intermediate address - the physical one */
 	uint16_t asid, vmid;
 	bool beside; /* the next slot is the next page */
 	/* The guest's. */
@@ -78,7 +79,9 @@ void violation(struct world *world, const struct slot *slot, const char *format,
 void world_open(struct world *world);
 void world_close(struct world *world);
 
-/* physical.c: pages and blocks; each is poisoned when it is given back. */
+/* physical.c: pages, and blocks of 2 MiB; each is poisoned when it is given back. */
+#define BLOCKS 16u
+#define FIRST_BLOCK (RAM + 0x1000000)
 void pool_open(struct world *world);
 uint64_t pool_take(struct world *world, const struct slot *slot, uint64_t generation);
 void pool_give(struct world *world, const struct slot *slot, uint64_t physical);

@@ -4,7 +4,8 @@
  *
  *     1  stage 1: pages, blocks of 2 MiB and of 1 GiB
  *     2  stage 1, the tables behind a callback that takes its time
- *     3  nested; pages that change in stage 1, pages that change in stage 2
+ *     3  nested; pages that change in stage 1, pages that change in stage 2, a block of stage 1
+ *        over pages of stage 2
  *     4  stage 2, slow tables
  *     5  stage 1, changed by its STE, which names one of two CDs or aborts
  *     6  stage 1, changed by its CD, rewritten in place
@@ -17,6 +18,8 @@
 
 #define TREE(n) (RAM + 0x100000 + (uint64_t)(n) * 0x40000)
 #define SLOW_TREE(n) (DEVICE + (uint64_t)(n) * 0x4000)
+/* Where the nested stream sees the blocks by pages. */
+#define PIECES UINT64_C(0x3000000000)
 #define CD(n) (CONTEXT + (uint64_t)(n) * 64)
 
 /* Tables behind the callbacks: words, read whole, and others may run meanwhile. */
@@ -107,6 +110,9 @@ static void add_slots(struct world *world)
 		store64(&world->guest, slot->leaf, slot->intermediate | PAGE1);
 		slot->leaf = leaf_of(&world->guest, TREE(2), slot->intermediate, 12);
 	}
+	slot = add(world, 3, LAYER_STAGE1, 0x40000000, 21, TREE(1));
+	slot->vmid = 3;
+	slot->alias = PIECES - FIRST_BLOCK;
 	add_pages(world, 4, 4, LAYER_STAGE2, 0x10000, SLOW_TREE(1), 4);
 	slot = add(world, 5, LAYER_STE, 0x10000, 12, TREE(3));
 	slot->leaf_other = leaf_of(&world->guest, TREE(4), slot->address, 12);
@@ -138,10 +144,13 @@ static void set_stream(struct guest *guest, uint32_t stream, unsigned config, ui
 	set_ste(guest, stream, ste);
 }
 
-/* Where stage 1's tables, CDs and data of the nested stream are: 1 GiB in place. */
+/* Where stage 1's tables, CDs and pages of the nested stream are: 1 GiB in place. And the blocks,
+ * page by page. */
 static void map_in_place(struct guest *guest, uint64_t tree)
 {
 	store64(guest, leaf_of(guest, tree, RAM, 30), RAM | (PAGE2 & ~UINT64_C(2)));
+	for (uint64_t at = 0; at < BLOCKS * UINT64_C(0x200000); at += 4096)
+		store64(guest, leaf_of(guest, tree, PIECES + at, 12), (FIRST_BLOCK + at) | PAGE2);
 }
 
 static void add_streams(struct guest *guest)

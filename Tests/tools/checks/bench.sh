@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Instruction counts within their limits; and the benchmark, for a moment, to prove that it runs. Its
-# times are not judged here: the computer has other things to do.
+# Instruction counts within their limits; and the benchmark, for a moment, to prove that it runs.
+# Its times are not judged here: the computer has other things to do.
 . Tests/tools/check.sh
 
 short() {
