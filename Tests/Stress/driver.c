@@ -2,6 +2,8 @@
 /* The guest: each change is made as drivers make it, and told to the device as it must be. */
 #include "stress.h"
 
+#include <sched.h>
+
 #define CD(n) (CONTEXT + (uint64_t)(n) * 64)
 
 static uint64_t dice(struct world *world, uint64_t sides)
@@ -192,6 +194,17 @@ static void change_leaves(struct world *world, struct slot *slots)
 	}
 }
 
+/* Nothing has changed yet, but DMA threads shall be fetching STE and CD when it does. */
+static void provoke(struct world *world, const struct slot *slot)
+{
+	if (dice(world, 4) == 0)
+		return;
+	queue(&world->guest, CFGI_STE | (uint64_t)slot->stream << 32, 1);
+	publish(&world->guest);
+	for (uint64_t turns = dice(world, 4); turns; turns--)
+		sched_yield();
+}
+
 /* Stream 5: the STE aborts, or names the CD that it did not name before. */
 static void change_ste(struct world *world, struct slot *slot)
 {
@@ -200,6 +213,7 @@ static void change_ste(struct world *world, struct slot *slot)
 	/* 5 and 9, or 7 and 19: see world.c. */
 	bool other = (load64(&world->guest, ste) & UINT64_C(0xfffffffffc0)) == CD(5);
 
+	provoke(world, slot);
 	if (generation & 1) {
 		slot->physical = 0;
 		announce(slot, generation);
@@ -227,6 +241,7 @@ static void change_cd(struct world *world, struct slot *slot)
 	uint64_t cd = load64(&world->guest, CD(6));
 	uint64_t tree = load64(&world->guest, CD(6) + 8), leaf = slot->leaf;
 
+	provoke(world, slot);
 	if (generation & 1) {
 		slot->physical = 0;
 		announce(slot, generation);
@@ -257,9 +272,16 @@ static void change_slot(struct world *world)
 	struct slot *slot = &world->slots[dice(world, world->slot_count)];
 
 	switch (slot->layer) {
-	case LAYER_STE: change_ste(world, slot); break;
-	case LAYER_CD: change_cd(world, slot); break;
-	default: change_leaves(world, slot);
+	case LAYER_STE:
+		for (uint64_t turns = dice(world, 8); turns; turns--)
+			change_ste(world, slot);
+		break;
+	case LAYER_CD:
+		for (uint64_t turns = dice(world, 8); turns; turns--)
+			change_cd(world, slot);
+		break;
+	default:
+		change_leaves(world, slot);
 	}
 	world->changes++;
 }

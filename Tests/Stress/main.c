@@ -124,7 +124,7 @@ static int report(struct world *world, const struct dma *dmas)
 
 int main(int count, char **arguments)
 {
-	static struct world world = { .threads = 3, .delay = 3 };
+	static struct world world = { .threads = 3, .delay = 4 };
 	static struct dma dmas[THREADS_MOST];
 	double seconds = count > 2 ? atof(arguments[2]) : 5;
 	int status;

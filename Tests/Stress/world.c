@@ -22,19 +22,24 @@
 #define PIECES UINT64_C(0x3000000000)
 #define CD(n) (CONTEXT + (uint64_t)(n) * 64)
 
-/* Tables behind the callbacks: words, read whole, and others may run meanwhile. */
+/* Tables, STEs and CDs behind the callback: word by word, and others may run meanwhile. */
 static int32_t on_read(void *opaque, uint64_t address, void *data, uint64_t length)
 {
 	static __thread uint64_t random;
 	struct world *world = opaque;
+	uint64_t *words = data;
+	bool is_table = address >= DEVICE && address - DEVICE <= DEVICE_SIZE - length;
 
-	if (address < DEVICE || address - DEVICE > DEVICE_SIZE - 8 || length != 8 || address & 7)
+	if (length > 64 || length % 8 || address % 8 ||
+	    !(is_table || (address ^ STREAM_TABLE) < 4096 || (address ^ CONTEXT) < 4096))
 		return -1;
-	*(uint64_t *)data = load64(&world->guest, address);
 	if (random == 0)
 		random = (uint64_t)(uintptr_t)&random;
-	if (random_next(&random) % world->delay == 0)
-		sched_yield();
+	for (uint64_t i = 0; i < length / 8; i++) {
+		words[i] = load64(&world->guest, address + 8 * i);
+		if (random_next(&random) % world->delay == 0)
+			sched_yield();
+	}
 	return 0;
 }
 
@@ -171,9 +176,20 @@ static void add_streams(struct guest *guest)
 	set_stream(guest, 6, 5, CD(6), 0, 0);
 }
 
+/* All but the pages with the STEs and the CDs, which are behind the callback. */
+static void add_ram(struct guest *guest, uint64_t first, uint64_t end)
+{
+	EQUAL(api.vsmmu_ram_add(guest->vsmmu, first, end - first, guest->ram + (first - RAM)), 0);
+}
+
 void world_open(struct world *world)
 {
-	const vsmmu_config config = { .size = sizeof(config) };
+	/* Odd seeds: small caches, which replace what large ones keep. */
+	bool is_small = world->seed & 1;
+	const vsmmu_config config = {
+		.size = sizeof(config), .tlb_entries = is_small ? 16 : 0,
+		.configuration_entries = is_small ? 4 : 0,
+	};
 	const vsmmu_ops ops = { .size = sizeof(ops), .mem_read = on_read, .irq = on_irq };
 	struct guest *guest = &world->guest;
 	char why[200] = "";
@@ -186,7 +202,10 @@ void world_open(struct world *world)
 		printf("%s\n", why);
 		exit(1);
 	}
-	EQUAL(api.vsmmu_ram_add(guest->vsmmu, RAM, STRESS_RAM, guest->ram), 0);
+	printf("> caches: %u translations, %u configurations; 0: the default\n", config.tlb_entries,
+	       config.configuration_entries);
+	add_ram(guest, STREAM_TABLE + 4096, CONTEXT);
+	add_ram(guest, CONTEXT + 4096, RAM + STRESS_RAM);
 	for (uint32_t stream = 0; stream < 8; stream++)
 		EQUAL(api.vsmmu_stream_add(guest->vsmmu, stream), 0);
 	pool_open(world);
