@@ -296,6 +296,7 @@ static void toggle(struct world *world)
 		write_register(&world->guest, CR0, 0xc | on);
 		EQUAL(read_register(&world->guest, CR0ACK), 0xc | on);
 		__atomic_store_n(&world->least_enable, state, __ATOMIC_SEQ_CST);
+		confirm(world, &world->slots[dice(world, world->slot_count)]);
 		for (uint64_t i = dice(world, 3); i; i--)
 			change_slot(world);
 		if (dice(world, 2)) {
