@@ -24,6 +24,7 @@ static void three(struct stroll strolls[3], struct runner runners[3], struct sce
 	stroll_of_library(&strolls[0], scene);
 	stroll_of_twin(&strolls[1], scene);
 	stroll_of_hash(&strolls[2], scene);
+	must_agree(strolls, 3);
 }
 
 void rows_of_hits(void)

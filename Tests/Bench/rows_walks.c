@@ -110,6 +110,7 @@ static void row_of_walks(struct scene *scene, const char *path, uint32_t stream,
 {
 	static struct walks walks[3];
 	struct runner runners[3];
+	struct stroll strolls[3];
 	unsigned pages = stream == STREAM_NESTED ? FAR_PAGES / 2 : FAR_PAGES;
 	double loads = loads_of(stream, beside);
 	struct cells cells = { .path = path,
@@ -119,6 +120,9 @@ static void row_of_walks(struct scene *scene, const char *path, uint32_t stream,
 	for (int i = 0; i < 3; i++)
 		runners[i] = (struct runner){ .prepare = beside ? go_beside : go_cold, .run = run,
 					      .self = &walks[i] };
+	for (int i = 0; i < 3; i++)
+		strolls[i] = walks[i].stroll;
+	must_agree(strolls, 3);
 	must_miss(&walks[0], runners[0].prepare);
 	measure(runners, 3, pages);
 	report_ns(cells.library, &runners[0]);

@@ -118,6 +118,44 @@ void stroll(void *self)
 		bench_fail("a translation failed: kind %u, event %#x", result.kind, result.event);
 }
 
+static vsmmu_result answer(const struct stroll *stroll, unsigned at)
+{
+	vsmmu_access access = { .size = sizeof(access), .stream = stroll->stream,
+				.flags = stroll->flags, .address = stroll->addresses[at] };
+	vsmmu_result result = { .size = sizeof(result) };
+
+	EQUAL(stroll->translate(stroll->self, &access, &result), 0);
+	return result;
+}
+
+/* Attributes have not been asked for. */
+static bool is_same(const vsmmu_result *one, const vsmmu_result *other)
+{
+	return one->kind == other->kind && one->address == other->address &&
+	       one->length == other->length && one->permissions == other->permissions &&
+	       one->page_bits == other->page_bits && one->event == other->event;
+}
+
+void must_agree(const struct stroll *strolls, unsigned count)
+{
+	for (unsigned at = 0; at < strolls[0].count; at++) {
+		vsmmu_result first = answer(&strolls[0], at);
+
+		for (unsigned i = 1; i < count; i++) {
+			vsmmu_result other = answer(&strolls[i], at);
+
+			if (!is_same(&first, &other))
+				bench_fail("answers for %#llx differ: %#llx and %#llx, permissions "
+					   "%u and %u, %llu and %llu bytes",
+					   (unsigned long long)strolls[0].addresses[at],
+					   (unsigned long long)first.address,
+					   (unsigned long long)other.address, first.permissions,
+					   other.permissions, (unsigned long long)first.length,
+					   (unsigned long long)other.length);
+		}
+	}
+}
+
 void stroll_of_library(struct stroll *stroll, struct scene *scene)
 {
 	stroll->scene = scene;

@@ -44,7 +44,9 @@ struct stroll {
 };
 /* Each must be translated; from where the last stroll ended. */
 void stroll(void *self);
-/* For the three; the others are told apart by their name. */
+/* A comparison of times is worth something only if the answers are the same. */
+void must_agree(const struct stroll *strolls, unsigned count);
+/* Whose stroll it is. */
 void stroll_of_library(struct stroll *stroll, struct scene *scene);
 void stroll_of_twin(struct stroll *stroll, struct scene *scene);
 void stroll_of_hash(struct stroll *stroll, struct scene *scene);

@@ -72,7 +72,8 @@ uint64_t pool_take(struct world *world, const struct slot *slot, uint64_t genera
 	/* Nobody may have written since it was given back. */
 	for (unsigned i = 0; i < THREADS_MOST; i++)
 		if (load64(&world->guest, physical + NOTE(i)) != POISON)
-			violation(world, slot, "thread %u wrote to %#llx after it was taken back", i,
+			violation(world, slot,
+				  "thread %u wrote to %#llx while it was nobody's, before this", i,
 				  (unsigned long long)physical);
 	for (unsigned i = 0; i < STAMPS; i++)
 		store64(&world->guest, physical + stamp_offset(slot, i), stamp_of(slot, generation));
