@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #define HOT_PAGES 32u
-#define BATCH 2048u
-#define SAMPLES_MOST 20000u
+#define BATCH 256u
+#define SAMPLES_MOST 100000u
 
 struct side {
 	struct stroll stroll;
@@ -91,7 +91,8 @@ static void compare(char cell[64], void (*whose)(struct stroll *, struct scene *
 	/* Long enough for both to be given a processor. */
 	if (seconds < 0.02)
 		seconds = 0.02;
-	for (int turn = 0; turn < TURNS; turn++) {
+	/* More turns where the computer is too busy to run both. */
+	for (int turn = 0; turn < 4 * TURNS && count < TURNS; turn++) {
 		one = together(whose, scene, 1, seconds);
 		two = together(whose, scene, 2, seconds);
 		if (one == 0 || two == 0)
