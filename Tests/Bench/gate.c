@@ -38,6 +38,13 @@ static void count_stroll(const char *row, struct stroll *what)
 	end(row, what->batch);
 }
 
+static void count_limit_of_hit(struct scene *scene, struct stroll hot)
+{
+	stroll_of_twin(&hot, scene);
+	stroll(&hot);
+	count_stroll("limit-hit", &hot);
+}
+
 static void count_hits(struct scene *scene)
 {
 	static uint64_t addresses[2 * 4096];
@@ -50,6 +57,7 @@ static void count_hits(struct scene *scene)
 	stroll_of_library(&hot, scene);
 	stroll(&hot);
 	count_stroll("hit", &hot);
+	count_limit_of_hit(scene, hot);
 	/* More pages than a small cache in front holds, fewer than the TLB does. */
 	hot.at = 0;
 	hot.count = hot.batch = 2048;
@@ -65,6 +73,7 @@ static void count_walks(struct scene *scene, uint32_t stream, const char *cold, 
 	static uint64_t far[FAR_PAGES], next[FAR_PAGES];
 	unsigned pages = stream == STREAM_NESTED ? FAR_PAGES / 2 : FAR_PAGES;
 	struct stroll walk = { .stream = stream, .addresses = far, .count = pages, .batch = pages };
+	char limit[32];
 
 	for (unsigned page = 0; page < pages; page++) {
 		far[page] = scene_far(page);
@@ -76,6 +85,9 @@ static void count_walks(struct scene *scene, uint32_t stream, const char *cold, 
 	count_stroll(cold, &walk);
 	walk.addresses = next;
 	count_stroll(beside, &walk);
+	stroll_of_twin(&walk, scene);
+	snprintf(limit, sizeof(limit), "limit-%s", cold);
+	count_stroll(limit, &walk);
 }
 
 static void count_commands(struct scene *scene, const char *row, uint32_t batch)
@@ -85,6 +97,13 @@ static void count_commands(struct scene *scene, const char *row, uint32_t batch)
 		machine_kick(&scene->machine, batch);
 	end(row, RING);
 	machine_settle(&scene->machine);
+}
+
+static void count_limit_of_commands(struct scene *scene, const char *row)
+{
+	begin();
+	twin_commands(&scene->twin, RING);
+	end(row, RING);
 }
 
 static void count_events(struct scene *scene)
@@ -138,7 +157,9 @@ void gate(void)
 	scene_open(&scene, NULL);
 	fill_unmaps(&scene.machine);
 	count_commands(&scene, "tlbi-va-sync", 32);
+	count_limit_of_commands(&scene, "limit-tlbi-va-sync");
 	fill_random(&scene.machine);
 	count_commands(&scene, "random-commands", 256);
+	count_limit_of_commands(&scene, "limit-random-commands");
 	scene_close(&scene);
 }

@@ -18,48 +18,44 @@ static inline struct twin_micro *micro_row(struct twin *twin, uint64_t address, 
 	return &twin->micro[((address >> 12) ^ identity * 37) & (TWIN_MICRO_ROWS - 1)];
 }
 
+/* A row that changes has time 0, which the clock never shows. */
 int32_t twin_translate(void *self, const vsmmu_access *access, vsmmu_result *result)
 {
 	struct twin *twin = self;
-	uint64_t identity = identity_of(access), before, page_allow, found, delta, end, permissions;
-	uint64_t address = access->address;
-	struct twin_micro *row = micro_row(twin, address, identity);
+	uint32_t flags = access->flags;
+	uint64_t identity, before, page_allow, delta, end, permissions, address = access->address;
+	struct twin_micro *row;
 
-	if (access->size != sizeof(*access) || result->size != sizeof(*result) ||
-	    access->flags & ~15u || access->reserved)
+	if (access->size != sizeof(*access) || result->size != sizeof(*result) || flags & ~15u ||
+	    access->reserved)
 		return twin_fill(twin, access, result);
+	identity = identity_of(access);
+	row = micro_row(twin, address, identity);
 	before = __atomic_load_n(&row->sequence_time, __ATOMIC_ACQUIRE);
 	page_allow = LOAD(row->page_allow);
-	found = LOAD(row->identity);
+	if ((uint32_t)before != LOAD(twin->clock) || (page_allow ^ address) >> 12 ||
+	    LOAD(row->identity) != identity || !(page_allow >> (flags & 7) & 1))
+		return twin_fill(twin, access, result);
 	delta = LOAD(row->delta);
 	end = LOAD(row->end);
 	permissions = LOAD(row->permissions);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	if (LOAD(row->sequence_time) != before || before >> 32 & 1 ||
-	    (uint32_t)before != LOAD(twin->clock) || (page_allow ^ address) >> 12 ||
-	    found != identity || !(page_allow >> (access->flags & 7) & 1))
+	if (LOAD(row->sequence_time) != before)
 		return twin_fill(twin, access, result);
-	*result = (vsmmu_result){
-		.size = sizeof(*result), .kind = VSMMU_RESULT_OK, .address = address + delta,
-		.length = end - address,
-		.permissions = permissions >> (access->flags & VSMMU_ACCESS_PRIVILEGED ? 8 : 0) & 7,
-		.page_bits = (uint32_t)(permissions >> 32),
-	};
+	result->kind = VSMMU_RESULT_OK;
+	result->address = address + delta;
+	result->length = end - address;
+	result->permissions = permissions >> (flags & VSMMU_ACCESS_PRIVILEGED ? 8 : 0) & 7;
+	result->event = 0;
+	result->attributes = 0;
+	result->page_bits = (uint32_t)(permissions >> 32);
 	return 0;
 }
 
-/* Bits of an access's kind: write 1, instruction 2, privileged 4. */
+/* By an access's kind: write 1, instruction 2 (never both), privileged 4. */
 static unsigned allowed(unsigned permissions)
 {
-	unsigned allow = 0;
-
-	for (unsigned kind = 0; kind < 8; kind++) {
-		unsigned level = kind & 4 ? permissions >> 8 : permissions;
-		unsigned need = kind & 2 ? 4 : kind & 1 ? 2 : 1;
-
-		allow |= (unsigned)((level & need) == need && (kind & 3) != 3) << kind;
-	}
-	return allow;
+	return (permissions & 7) | (permissions >> 4 & 0x70);
 }
 
 static void keep_micro(struct twin *twin, const vsmmu_access *access, uint64_t output,
