@@ -70,24 +70,28 @@ static void count_hits(struct scene *scene)
 
 static void count_walks(struct scene *scene, uint32_t stream, const char *cold, const char *beside)
 {
-	static uint64_t far[FAR_PAGES], next[FAR_PAGES];
+	static uint64_t far[FAR_PAGES], next[BESIDE_PAGES];
 	unsigned pages = stream == STREAM_NESTED ? FAR_PAGES / 2 : FAR_PAGES;
 	struct stroll walk = { .stream = stream, .addresses = far, .count = pages, .batch = pages };
 	char limit[32];
 
-	for (unsigned page = 0; page < pages; page++) {
+	for (unsigned page = 0; page < pages; page++)
 		far[page] = scene_far(page);
+	for (unsigned page = 0; page < BESIDE_PAGES; page++)
 		next[page] = scene_far(page) + 4096;
-	}
 	stroll_of_library(&walk, scene);
 	stroll(&walk);
 	machine_forget(&scene->machine);
 	count_stroll(cold, &walk);
-	walk.addresses = next;
-	count_stroll(beside, &walk);
 	stroll_of_twin(&walk, scene);
 	snprintf(limit, sizeof(limit), "limit-%s", cold);
 	count_stroll(limit, &walk);
+	stroll_of_library(&walk, scene);
+	machine_forget(&scene->machine);
+	walk.count = walk.batch = BESIDE_PAGES;
+	stroll(&walk);
+	walk.addresses = next;
+	count_stroll(beside, &walk);
 }
 
 static void count_commands(struct scene *scene, const char *row, uint32_t batch)

@@ -89,7 +89,7 @@ static double loads_of(uint32_t stream, bool beside)
 {
 	static struct scene scene;
 	static struct walks walks[3];
-	unsigned pages = stream == STREAM_NESTED ? FAR_PAGES / 2 : FAR_PAGES;
+	unsigned pages = beside ? BESIDE_PAGES : stream == STREAM_NESTED ? FAR_PAGES / 2 : FAR_PAGES;
 	uint64_t before;
 
 	scene_open(&scene, &(struct machine_options){ .callbacks = true });
@@ -111,7 +111,7 @@ static void row_of_walks(struct scene *scene, const char *path, uint32_t stream,
 	static struct walks walks[3];
 	struct runner runners[3];
 	struct stroll strolls[3];
-	unsigned pages = stream == STREAM_NESTED ? FAR_PAGES / 2 : FAR_PAGES;
+	unsigned pages = beside ? BESIDE_PAGES : stream == STREAM_NESTED ? FAR_PAGES / 2 : FAR_PAGES;
 	double loads = loads_of(stream, beside);
 	struct cells cells = { .path = path,
 			       .target = beside ? "≤ 2 loads" : "≤ 1.3 × limit" };

@@ -29,6 +29,8 @@ void scene_map_pages(struct scene *scene, uint64_t count);
 
 /* Far-off pages: none shares a table with another, but the root. */
 #define FAR_PAGES 128u
+/* Of which so many have their neighbour looked at: the question is not how many tables are kept. */
+#define BESIDE_PAGES 16u
 uint64_t scene_far(unsigned number);
 void scene_map_far(struct scene *scene);
 void scene_map_far_nested(struct scene *scene);
