@@ -137,7 +137,7 @@ static void forget_stage1(struct world *world, struct slot *slots, unsigned coun
 	}
 }
 
-static void forget_stage2(struct world *world, struct slot *slots, unsigned count)
+static void forget_stage2(struct world *world, struct slot *slots, unsigned count, bool was_pages)
 {
 	uint64_t vmid = (uint64_t)slots->vmid << 32, which = dice(world, 4);
 
@@ -145,9 +145,10 @@ static void forget_stage2(struct world *world, struct slot *slots, unsigned coun
 		tell(world, slots, count, "TLBI_S12_VMALL", TLBI_S12_VMALL | vmid, 0);
 		return;
 	}
-	if (which == 1)
+	if (which == 1 || was_pages)
 		tell(world, slots, count, "TLBI_S2_IPA range",
-		     TLBI_S2_IPA | vmid | range_low(count), slots->intermediate | 1 << 10);
+		     TLBI_S2_IPA | vmid | range_low(slots->size == 21 ? 512 : count),
+		     slots->intermediate | 1 << 10);
 	else
 		for (unsigned i = 0; i < count; i++)
 			tell(world, &slots[i], 1, "TLBI_S2_IPA", TLBI_S2_IPA | vmid,
@@ -185,7 +186,7 @@ static void change_leaves(struct world *world, struct slot *slots)
 	if (slots->layer == LAYER_STAGE1)
 		forget_stage1(world, slots, count, was_pages);
 	else
-		forget_stage2(world, slots, count);
+		forget_stage2(world, slots, count, was_pages);
 	stress_sync(world);
 	for (unsigned i = 0; i < count; i++) {
 		settle(&slots[i]);

@@ -3,7 +3,7 @@
  * The device, its streams and their tables:
  *
  *     1  stage 1: pages, blocks of 2 MiB and of 1 GiB
- *     2  stage 1, the tables behind a callback that takes its time
+ *     2  stage 1, pages and a block, the tables behind a callback that takes its time
  *     3  nested; pages that change in stage 1, pages that change in stage 2, a block of stage 1
  *        over pages of stage 2
  *     4  stage 2, slow tables
@@ -106,6 +106,8 @@ static void add_slots(struct world *world)
 	}
 	add(world, 1, LAYER_STAGE1, UINT64_C(0x1000000000), 30, TREE(0));
 	add_pages(world, 4, 2, LAYER_STAGE1, 0x10000, SLOW_TREE(0), 0);
+	slot = add(world, 2, LAYER_STAGE1, 0x40000000, 21, SLOW_TREE(0));
+	slot->pages = SLOW_TREE(2);
 	add_pages(world, 4, 3, LAYER_STAGE1, 0x10000, TREE(1), 3);
 	/* Stage 1 says the same for ever: an intermediate page for each. */
 	add_pages(world, 4, 3, LAYER_NESTED_STAGE2, 0x20000, TREE(1), 3);
@@ -119,6 +121,9 @@ static void add_slots(struct world *world)
 	slot->vmid = 3;
 	slot->alias = PIECES - FIRST_BLOCK;
 	add_pages(world, 4, 4, LAYER_STAGE2, 0x10000, SLOW_TREE(1), 4);
+	slot = add(world, 4, LAYER_STAGE2, 0x40000000, 21, SLOW_TREE(1));
+	slot->vmid = 4;
+	slot->pages = SLOW_TREE(3);
 	slot = add(world, 5, LAYER_STE, 0x10000, 12, TREE(3));
 	slot->leaf_other = leaf_of(&world->guest, TREE(4), slot->address, 12);
 	slot = add(world, 6, LAYER_CD, 0x10000, 12, TREE(5));
