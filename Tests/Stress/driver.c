@@ -235,6 +235,27 @@ static void change_ste(struct world *world, struct slot *slot)
 	confirm(world, slot);
 }
 
+/* Stage 2 puts another table in the place of stage 1's last one. */
+static void change_table(struct world *world, struct slot *slot)
+{
+	uint64_t generation = next_generation(world, slot), old = slot->physical;
+	uint64_t vmid = (uint64_t)slot->vmid << 32, table = slot->tables[0];
+
+	if ((load64(&world->guest, slot->leaf) & UINT64_C(0xfffffffff000)) == table)
+		table = slot->tables[1];
+	announce(slot, generation);
+	write_leaf(world, slot, table + (slot->address >> 12 & 0x1ff) * 8, generation);
+	store64(&world->guest, slot->leaf, table | PAGE2);
+	tell(world, slot, 1, "TLBI_S2_IPA of a table, TLBI_NH_ALL", TLBI_S2_IPA | vmid,
+	     slot->intermediate | 1);
+	stress_sync(world);
+	queue(&world->guest, TLBI_NH_ALL | vmid, 0);
+	stress_sync(world);
+	settle(slot);
+	pool_give(world, slot, old);
+	confirm(world, slot);
+}
+
 /* Stream 6: the CD becomes invalid, or valid with the other tree; its ASID stays. */
 static void change_cd(struct world *world, struct slot *slot)
 {
@@ -280,6 +301,10 @@ static void change_slot(struct world *world)
 	case LAYER_CD:
 		for (uint64_t turns = dice(world, 8); turns; turns--)
 			change_cd(world, slot);
+		break;
+	case LAYER_NESTED_TABLE:
+		for (uint64_t turns = dice(world, 8); turns; turns--)
+			change_table(world, slot);
 		break;
 	default:
 		change_leaves(world, slot);

@@ -26,7 +26,9 @@
 enum kind { WRITABLE, GONE, READ_ONLY, GONE_TOO };
 
 /* What of a slot changes. */
-enum layer { LAYER_STAGE1, LAYER_STAGE2, LAYER_NESTED_STAGE2, LAYER_STE, LAYER_CD };
+enum layer {
+	LAYER_STAGE1, LAYER_STAGE2, LAYER_NESTED_STAGE2, LAYER_NESTED_TABLE, LAYER_STE, LAYER_CD,
+};
 
 struct slot {
 	uint32_t stream;
@@ -35,6 +37,7 @@ struct slot {
 	uint64_t address, intermediate;
 	uint64_t leaf;       /* where its descriptor is */
 	uint64_t leaf_other; /* LAYER_STE, LAYER_CD: in the other tree */
+	uint64_t tables[2];  /* LAYER_NESTED_TABLE: the one, or the other, by stage 2 */
 	uint64_t pages;      /* 2 MiB: a table of pages to use in place of the block */
 	uint64_t alias;      /* nested: the intermediate address - the physical one */
 	uint16_t asid, vmid;

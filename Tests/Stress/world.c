@@ -5,7 +5,7 @@
  *     1  stage 1: pages, blocks of 2 MiB and of 1 GiB
  *     2  stage 1, pages and a block, the tables behind a callback that takes its time
  *     3  nested; pages that change in stage 1, pages that change in stage 2, a block of stage 1
- *        over pages of stage 2
+ *        over pages of stage 2, a page whose last table stage 2 replaces
  *     4  stage 2, slow tables
  *     5  stage 1, changed by its STE, which names one of two CDs or aborts
  *     6  stage 1, changed by its CD, rewritten in place
@@ -95,6 +95,20 @@ static void add_pages(struct world *world, unsigned count, uint32_t stream, enum
 	}
 }
 
+/* Stage 1's last table has an intermediate address of its own, behind which are two. */
+static void add_table(struct world *world, uint64_t address)
+{
+	struct slot *slot = add(world, 3, LAYER_NESTED_TABLE, address, 12, TREE(1));
+
+	slot->vmid = 3;
+	slot->intermediate = UINT64_C(0x2800000000);
+	slot->tables[0] = TREE(11);
+	slot->tables[1] = TREE(11) + 4096;
+	slot->leaf = leaf_of(&world->guest, TREE(2), slot->intermediate, 12);
+	store64(&world->guest, slot->leaf, slot->tables[0] | PAGE2);
+	store64(&world->guest, leaf_of(&world->guest, TREE(1), address, 21), slot->intermediate | 3);
+}
+
 static void add_slots(struct world *world)
 {
 	struct slot *slot;
@@ -120,6 +134,7 @@ static void add_slots(struct world *world)
 	slot = add(world, 3, LAYER_STAGE1, 0x40000000, 21, TREE(1));
 	slot->vmid = 3;
 	slot->alias = PIECES - FIRST_BLOCK;
+	add_table(world, 0x800000);
 	add_pages(world, 4, 4, LAYER_STAGE2, 0x10000, SLOW_TREE(1), 4);
 	slot = add(world, 4, LAYER_STAGE2, 0x40000000, 21, SLOW_TREE(1));
 	slot->vmid = 4;

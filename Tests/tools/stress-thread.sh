@@ -5,10 +5,13 @@ set -eu
 out=$1
 mkdir -p "$out"
 rm -f "$out/stress"
-# What the check tsan has built will do, if it is of these sources.
-modules=${BUILD:-build}/thread
-if ! [ -e "$modules/VSMMU.o" ] ||
-  [ -n "$(find Sources Include -newer "$modules/SMMUSpec.o" -type f)" ]; then
+# What the check tsan has built, or this script before, will do if it is of these sources.
+modules=
+for built in "${BUILD:-build}/thread" "$out"; do
+  [ -e "$built/VSMMU.o" ] || continue
+  [ -n "$(find Sources Include -newer "$built/CSupport.o" -type f)" ] || modules=$built
+done
+if [ -z "$modules" ]; then
   modules=$out
   Tests/tools/modules.sh "$modules" -sanitize=thread
 fi
