@@ -8,7 +8,8 @@ rm -f "$out/stress"
 # What the check tsan has built, or this script before, will do if it is of these sources.
 modules=
 for built in "${BUILD:-build}/thread" "$out"; do
-  [ -e "$built/VSMMU.o" ] || continue
+  # The last one to be compiled, so that all of them were.
+  [ -n "$(find "$built/VSMMU.o" -newer "$built/CSupport.o" 2> /dev/null)" ] || continue
   [ -n "$(find Sources Include -newer "$built/CSupport.o" -type f)" ] || modules=$built
 done
 if [ -z "$modules" ]; then
