@@ -25,7 +25,15 @@ static unsigned progress(const struct side *side)
 	return side ? __atomic_load_n(&side->batches, __ATOMIC_RELAXED) : 0;
 }
 
-/* A batch counts if the other thread was running too: it has ended one meanwhile. */
+/* A batch counts if both threads ran all the while: the other has ended some batches, but not as
+ * many as while this one was put to sleep. */
+static bool was_accompanied(const struct side *side, unsigned before)
+{
+	unsigned ended = progress(side->other) - before;
+
+	return !side->other || (ended >= 1 && ended <= 8);
+}
+
 static void *side(void *opaque)
 {
 	struct side *side = opaque;
@@ -38,7 +46,7 @@ static void *side(void *opaque)
 		stroll(&side->stroll);
 		end = now_ns();
 		__atomic_add_fetch(&side->batches, 1, __ATOMIC_RELAXED);
-		if (!side->other || progress(side->other) != before)
+		if (was_accompanied(side, before))
 			side->samples[side->count++] = (end - begin) / BATCH;
 		if (end > side->end)
 			break;
