@@ -273,16 +273,17 @@ static void change_cd(struct world *world, struct slot *slot)
 		tree ^= (slot->leaf ^ slot->leaf_other) & ~UINT64_C(0x3ffff);
 		if ((tree ^ leaf) & ~UINT64_C(0x3ffff))
 			leaf = slot->leaf_other;
+		/* Nobody fills the TLB with this ASID while the CD is invalid. */
+		queue(&world->guest, TLBI_NH_ASID | tags(slot), 0);
+		stress_sync(world);
 		announce(slot, generation);
 		write_leaf(world, slot, leaf, generation);
 		store64(&world->guest, CD(6) + 8, tree);
 		store64(&world->guest, CD(6), cd | UINT64_C(1) << 31);
 	}
-	tell(world, slot, 1, "CFGI_CD, TLBI_NH_ASID", CFGI_CD | (uint64_t)slot->stream << 32, 1);
-	/* Without the CMD_SYNC it is the library's promise alone that the order is kept. */
+	tell(world, slot, 1, "CFGI_CD", CFGI_CD | (uint64_t)slot->stream << 32, 1);
 	if (dice(world, 2))
-		stress_sync(world);
-	queue(&world->guest, TLBI_NH_ASID | tags(slot), 0);
+		queue(&world->guest, TLBI_NH_ASID | tags(slot), 0);
 	stress_sync(world);
 	settle(slot);
 	pool_give(world, slot, old);
