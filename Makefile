@@ -28,7 +28,7 @@ LIBRARY := $(BUILD)/libvsmmuv3.so.0
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: all library examples run test qemu qemu-test qemu-bench fuzz asan tsan coverage lint install clean help packages
+.PHONY: all library examples run test qemu qemu-test qemu-bench bench bench-gate stress fuzz asan tsan coverage lint install clean help packages
 
 all: library examples ## The library without a Swift runtime, and the C examples, into build/
 
@@ -73,6 +73,15 @@ qemu-test: library ## Linux in that QEMU: disks, network, faults, hot-plug, migr
 
 qemu-bench: library ## The library's SMMU beside QEMU's own, as a table
 	@Tests/tools/qemu-bench.sh
+
+bench: library ## The library beside the limit in C and beside what VMMs do today, as a table
+	@Tests/tools/bench.sh $(LIBRARY)
+
+bench-gate: library ## Instructions of the hot paths, against Tests/Data/bench/thresholds.tsv
+	@Tests/tools/bench-gate.sh embedded $(LIBRARY)
+
+stress: library ## DMA threads against a guest that maps, unmaps and invalidates: STRESS_SECONDS (120)
+	@Tests/tools/stress.sh $(LIBRARY)
 
 fuzz: ## Fuzzes for FUZZ_SECONDS (60)
 	@Tests/tools/test.sh fuzz

@@ -11,8 +11,10 @@ extension SMMU {
   func forgetTranslations(
     _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false, leavesOnly: Bool = false
   ) -> Int {
-    let rows = tlb.invalidate(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
+    // What fills a cache goes before it: a walk that begins between the two must not bring back
+    // into the TLB what an old table says, nor an access into the micro TLB what the TLB said.
     if !leavesOnly { walks.table.advance() }
+    let rows = tlb.invalidate(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
     micro.table.advance()
     return rows
   }

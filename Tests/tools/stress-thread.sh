@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The stress test and the library in one, under ThreadSanitizer: stress-thread.sh OUT
+set -eu
+out=$1
+mkdir -p "$out"
+rm -f "$out/stress"
+# What the check tsan has built, or this script before, will do if it is of these sources.
+modules=
+for built in "${BUILD:-build}/thread" "$out"; do
+  # The last one to be compiled, so that all of them were.
+  [ -n "$(find "$built/VSMMU.o" -newer "$built/CSupport.o" 2> /dev/null)" ] || continue
+  [ -n "$(find Sources Include -newer "$built/CSupport.o" -type f)" ] || modules=$built
+done
+if [ -z "$modules" ]; then
+  modules=$out
+  Tests/tools/modules.sh "$modules" -sanitize=thread
+fi
+clang=$(Tests/tools/toolchain.sh)/clang
+for file in Tests/Stress/*.c Tests/Conformance/guest.c Tests/Conformance/api.c; do
+  "$clang" -std=gnu11 -O1 -g -fsanitize=thread -DLINKED -IInclude -c "$file" \
+    -o "$out/stress_$(basename "$file" .c).o"
+done
+# Swift's driver knows what a sanitizer's runtime wants besides.
+set --
+for module in CSupport CKernel SMMUSpec SMMUModel SMMUHost VSMMU; do
+  set -- "$@" "$modules/$module.o"
+done
+if ! swiftc -sanitize=thread -o "$out/stress" "$@" "$out"/stress_*.o 2> "$out/link.log"; then
+  cat "$out/link.log"
+  exit 1
+fi
