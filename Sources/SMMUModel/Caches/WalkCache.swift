@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// A row: {sequence, epoch} · {region, kind, shift} · {VMID, first table} · {last table, its bits}.
 struct WalkCache {
-  typealias Table = EpochTable<256, 4>
+  typealias Table = EpochTable<512, 4>
   let table = Table()
 
   /// Which walk: the region that the last table covers, and where the walk begins. First tables of
@@ -29,15 +29,21 @@ struct WalkCache {
     }
   }
 
+  /// A key has two rows, which are neighbours.
   @inline(__always)
-  private func row(_ key: Key) -> Table.Row {
+  private func place(_ key: Key) -> Int {
     let mixed = (key.region ^ key.first &* 0x9e37_79b9_7f4a_7c15) &* 0xff51_afd7_ed55_8ccd
-    return table.row(Int(truncatingIfNeeded: mixed &>> 40))
+    return Int(truncatingIfNeeded: mixed &>> 40)
   }
 
   @inline(__always)
   func lookUp(_ key: Key) -> LastTable? {
-    let row = row(key)
+    let place = place(key)
+    return lookUp(key, table.row(place)) ?? lookUp(key, table.row(place ^ 1))
+  }
+
+  @inline(__always)
+  private func lookUp(_ key: Key, _ row: Table.Row) -> LastTable? {
     guard let word = table.begin(row), row[1].load(ordering: .relaxed) == key.region,
       row[2].load(ordering: .relaxed) == key.first
     else { return nil }
@@ -47,9 +53,14 @@ struct WalkCache {
       base: found & UInt64.ones(56) & ~UInt64.ones(12), tables: found & (0xf &<< 59))
   }
 
+  /// Into the first of the rows, unless that one is of use and the second is not.
   @inline(__always)
   func insert(_ key: Key, _ last: LastTable, epoch: UInt32) {
-    table.fill(row(key), epoch: epoch) { row in
+    let place = place(key)
+    let first = table.row(place)
+    let second = table.row(place ^ 1)
+    let row = table.begin(first) != nil && table.begin(second) == nil ? second : first
+    table.fill(row, epoch: epoch) { row in
       row[1].store(key.region, ordering: .relaxed)
       row[2].store(key.first, ordering: .relaxed)
       row[3].store(last.base | last.tables, ordering: .relaxed)

@@ -49,7 +49,7 @@ struct Stage2 {
     let purpose = WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa)
     if ipa & ~UInt64.ones(table.geometry.inputBits) != 0 { throw purpose.fault(.translation) }
     let leaf = try smmu.walk(
-      table, ipa, tag, PhysicalSource(smmu: smmu, purpose: purpose), purpose, epoch)
+      table, ipa, tag, PhysicalSource(purpose: purpose), purpose, epoch)
     if !leaf.descriptor.accessFlag && !accessFlagIsOff { throw purpose.fault(.access) }
     return Output(address: leaf.address, size: leaf.size, descriptor: leaf.descriptor)
   }
@@ -86,31 +86,29 @@ extension TableGeometry {
 
 /// Descriptors by physical address.
 struct PhysicalSource: DescriptorSource {
-  unowned(unsafe) let smmu: SMMU
   let purpose: WalkPurpose
 
   @inline(__always)
   func place(of table: UInt64, _ geometry: TableGeometry) -> UInt64? { table }
 
   @inline(__always)
-  func descriptor(at address: UInt64) throws(Fault) -> UInt64 {
+  func descriptor(at address: UInt64, _ smmu: SMMU) throws(Fault) -> UInt64 {
     do throws(BusAbort) { return try smmu.load64(address) } catch { throw purpose.abort(address) }
   }
 }
 
 /// Descriptors of a stage 1 table that lies behind stage 2 (§3.3.2).
 struct IntermediateSource: DescriptorSource {
-  unowned(unsafe) let smmu: SMMU
   let stage2: Stage2
   /// Of the last load: where it went, and log2 of what stage 2 maps around it.
   private var physical: UInt64 = 0
   private var size = 0
 
   @inline(__always)
-  init(_ smmu: SMMU, _ stage2: Stage2) { (self.smmu, self.stage2) = (smmu, stage2) }
+  init(_ stage2: Stage2) { self.stage2 = stage2 }
 
   @inline(__always)
-  mutating func descriptor(at address: UInt64) throws(Fault) -> UInt64 {
+  mutating func descriptor(at address: UInt64, _ smmu: SMMU) throws(Fault) -> UInt64 {
     let output = try stage2.structure(address, smmu, .translationTable)
     (physical, size) = (output.address, output.size)
     do throws(BusAbort) {

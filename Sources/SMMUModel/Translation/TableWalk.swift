@@ -66,10 +66,11 @@ struct Leaf {
   let level: Int
 }
 
-/// Reads descriptors of a table: directly, or through stage 2.
+/// Reads descriptors of a table: directly, or through stage 2. The SMMU is always a parameter: kept
+/// in a source it would be retained for each load.
 protocol DescriptorSource {
   /// An aligned little-endian load; faults are those of the load itself.
-  mutating func descriptor(at address: UInt64) throws(Fault) -> UInt64
+  mutating func descriptor(at address: UInt64, _ smmu: SMMU) throws(Fault) -> UInt64
   /// Where in physical memory the table is that the last load was from; nil if it is in pieces.
   func place(of table: UInt64, _ geometry: TableGeometry) -> UInt64?
 }
@@ -86,25 +87,26 @@ extension TranslationTable {
   /// §7.3.22: at each level the load, then an invalid descriptor, then its output size.
   @inline(__always)
   func walk<Source: DescriptorSource>(
-    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose
+    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, _ smmu: SMMU
   ) throws(Fault) -> Leaf {
-    try walk(input, &source, purpose, from: geometry.startLevel, base, 0, mask: .max)
+    try walk(input, &source, purpose, smmu, from: geometry.startLevel, base, 0, mask: .max)
   }
 
   /// From a table of level 3 on.
   @inline(__always)
   func walk<Source: DescriptorSource>(
-    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, from last: LastTable
+    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, _ smmu: SMMU,
+    from last: LastTable
   ) throws(Fault) -> Leaf {
     let mask = UInt64.ones(geometry.stride)
-    return try walk(input, &source, purpose, from: 3, last.base, last.tables, mask: mask)
+    return try walk(input, &source, purpose, smmu, from: 3, last.base, last.tables, mask: mask)
   }
 
   /// `mask` selects the index into the first table.
   @inline(__always)
   private func walk<Source: DescriptorSource>(
-    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, from start: Int,
-    _ first: UInt64, _ above: UInt64, mask: UInt64
+    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, _ smmu: SMMU,
+    from start: Int, _ first: UInt64, _ above: UInt64, mask: UInt64
   ) throws(Fault) -> Leaf {
     let shift = geometry.shift
     let stride = geometry.stride
@@ -114,7 +116,7 @@ extension TranslationTable {
     var low = geometry.lowBit(start)
     while true {
       let index = offset &>> UInt64(truncatingIfNeeded: low) & mask
-      let raw = try source.descriptor(at: table &+ index &* 8)
+      let raw = try source.descriptor(at: table &+ index &* 8, smmu)
       let descriptor = TranslationDescriptor(geometry.isBigEndian ? raw.byteSwapped : raw)
       let kind = descriptor.kind(level: level, shift: shift)
       if kind == .invalid { throw purpose.fault(.translation) }
@@ -146,11 +148,11 @@ extension SMMU {
     let geometry = table.geometry
     let key = WalkCache.Key(input, table, tag)
     if options.cachesTables, let last = walks.lookUp(key) {
-      var direct = PhysicalSource(smmu: self, purpose: purpose)
-      return try table.walk(input, &direct, purpose, from: last)
+      var direct = PhysicalSource(purpose: purpose)
+      return try table.walk(input, &direct, purpose, self, from: last)
     }
     var source = source
-    let leaf = try table.walk(input, &source, purpose)
+    let leaf = try table.walk(input, &source, purpose, self)
     if leaf.level == 3 && geometry.startLevel < 3,
       let place = source.place(of: leaf.table, geometry)
     {

@@ -201,10 +201,10 @@ extension SMMU {
       configuration.policy == .nested
       ? try walk(
         stage1.table, stage1.input, configuration.tag,
-        IntermediateSource(self, stage2(configuration, epoch)), purpose, epoch)
+        IntermediateSource(stage2(configuration, epoch)), purpose, epoch)
       : try walk(
         stage1.table, stage1.input, configuration.tag,
-        PhysicalSource(smmu: self, purpose: purpose), purpose, epoch)
+        PhysicalSource(purpose: purpose), purpose, epoch)
     let descriptor = leaf.descriptor
     if !descriptor.accessFlag && !cd.flag(ContextDescriptor.affd) { throw purpose.fault(.access) }
     let isIgnored =

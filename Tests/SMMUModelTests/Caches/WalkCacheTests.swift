@@ -115,12 +115,11 @@ import Testing
     let scene = Scene(.nested, .full)
     map(scene)
     var source = IntermediateSource(
-      scene.guest.smmu,
       Stage2(
         scene.ste, TableGeometry(stage2: scene.ste, .full), .full,
         epoch: scene.guest.smmu.walks.table.now))
     let table = scene.lower.walked(Scene.input)
-    _ = try? source.descriptor(at: table)
+    _ = try? source.descriptor(at: table, scene.guest.smmu)
     let k4 = TableGeometry(
       granule: .size4K, inputBits: 39, startLevel: 1, outputSize: 5, bigEndian: false)
     #expect(source.place(of: table, k4) == (table &- Scene.intermediate).aligned(down: 12))
@@ -129,7 +128,7 @@ import Testing
     #expect(source.place(of: table, k64) != nil, "2 MiB blocks hold a 64 KiB table")
     scene.second.map(Scene.middle, table &- Scene.intermediate, TableBuilder.stage2Leaf)
     scene.forget()
-    _ = try? source.descriptor(at: Scene.middle)
+    _ = try? source.descriptor(at: Scene.middle, scene.guest.smmu)
     #expect(source.place(of: Scene.middle, k4) != nil)
     #expect(source.place(of: Scene.middle, k64) == nil, "a 4 KiB page does not")
   }
