@@ -10,7 +10,7 @@ let root = Context.packageDirectory
 
 var swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
 // The host side makes system calls, and the C surface mostly checks and refuses: small is better
-// than fast there. It costs a translation that hits 5 of 320 instructions.
+// than fast there. The path that must be fast is inlined from SMMUModel.
 var small: [SwiftSetting] = []
 var link: [LinkerSetting] = [
   .unsafeFlags(

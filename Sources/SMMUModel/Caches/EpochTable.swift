@@ -36,7 +36,7 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
   var now: UInt32 { UInt32(truncatingIfNeeded: words[0].load(ordering: .acquiring)) }
 
   /// Nothing is found any more whose making began before. To be called when what an invalidation
-  /// names can no longer be found elsewhere. Serialised by the caller.
+  /// names is gone from all that rows are made of. Serialised by the caller.
   @inline(__always)
   func advance() { words[0].store(UInt64(now &+ 1), ordering: .releasing) }
 
