@@ -154,7 +154,7 @@ ats() {
   at=$(capability "$pci" 15)
   told capability [ -n "$at" ]
   take "$pci"
-  printf '\000\200' | dd of="$pci/config" bs=1 seek=$((at + 6)) conv=notrunc 2> /dev/null
+  printf '\000\200' | dd of="$pci/config" bs=2 seek=$((at / 2 + 3)) conv=notrunc 2> /dev/null
   echo "${pci##*/}" > /sys/bus/pci/drivers/virtio-pci/bind
 }
 
@@ -207,23 +207,24 @@ reset() {
   tell "reset BAD"
 }
 
-# Another kernel, in the middle of I/O. It lies on the disk vdb, as does an initramfs: "next" on the
-# command line is their sizes in pages.
+# Another kernel, in the middle of I/O. The disk vdb has it, an initramfs and a device tree: "next"
+# on the command line is where each ends, in pages, and where in memory they may be.
 next() {
-  sizes=$(argument next)
+  argument next | tr + ' ' > /tmp/next
+  read -r kernel initrd tree base < /tmp/next
   retry test -b /dev/vdb
-  dd if=/dev/vdb of=/tmp/kernel bs=4k count="${sizes%+*}" iflag=direct 2> /dev/null
-  dd if=/dev/vdb of=/tmp/initrd bs=4k skip="${sizes%+*}" count="${sizes#*+}" 2> /dev/null
+  dd if=/dev/vdb of=/tmp/kernel bs=4k count="$kernel" iflag=direct
+  dd if=/dev/vdb of=/tmp/initrd bs=4k skip="$kernel" count=$((initrd - kernel)) iflag=direct
+  dd if=/dev/vdb of=/tmp/tree bs=4k skip="$initrd" count=$((tree - initrd)) iflag=direct
   busy
   errors
-  line=$(sed 's/crashkernel=[^ ]*//; s/steps=.*//' /proc/cmdline)
-  kexec /tmp/kernel /tmp/initrd "$line steps=io" "$@"
-  tell "kexec BAD"
-}
+  kexec /tmp/kernel /tmp/initrd /tmp/tree "$base" "$@"
+} 2> /dev/null
 
 # As a crash does it: no driver is told, the SMMU and the disks go on.
 crash() {
   next crash
+  echo c > /proc/sysrq-trigger
 }
 
 # Twelve seconds of I/O, in which the host may do what it likes.
@@ -270,8 +271,11 @@ bench() {
 }
 
 errors() {
-  dmesg | grep -iE 'arm-smmu-v3.*(event|error|timeout|unhandled|fail|warn)|BUG:|Oops|WARNING' \
-    > /tmp/bad
+  dmesg > /tmp/dmesg
+  {
+    grep -iE 'arm-smmu-v3.*(event|error|timeout|unhandled|fail|warn)' /tmp/dmesg
+    grep -E 'BUG:|Oops|WARNING:' /tmp/dmesg
+  } > /tmp/bad
   sed 's/^/VM: error: /' /tmp/bad
   told quiet [ ! -s /tmp/bad ]
 }

@@ -157,40 +157,54 @@ reset() {
   has "two boots" "VM: booted again"
 }
 
-# The disk and the arguments for a second kernel: what the guest finds on vdb.
-second_kernel() {
-  cp "$kernel" "$work/next"
-  truncate -s %4096 "$work/next"
-  pages=$(($(stat -c %s "$work/next") / 4096))
-  cat "$initrd" >> "$work/next"
-  truncate -s %4096 "$work/next"
-  pages=$pages+$(($(stat -c %s "$work/next") / 4096 - pages))
+# second_disk COMMAND-LINE [PROPERTY CELL...]: a disk with a kernel, an initramfs and a device tree
+# that has this property, and in $ends where each ends.
+second_disk() {
+  local tree=$work/tree out=$work/next line=$1 from=$((0x68000000)) file
+  shift
+  "$qemu" "${machine[@]}" -M "dumpdtb=$tree" -display none "${two[@]}" < /dev/null 2> /dev/null
+  fdtput -t s "$tree" /chosen bootargs "console=ttyAMA0 panic=-1 iommu.strict=1 $line"
+  fdtput -t x "$tree" /chosen linux,initrd-start 0 "$(printf %x $from)"
+  fdtput -t x "$tree" /chosen linux,initrd-end 0 \
+    "$(printf %x $((from + $(stat -c %s "$initrd"))))"
+  [ $# = 0 ] || fdtput -t x "$tree" /chosen "$@"
+  ends=
+  : > "$out"
+  for file in "$kernel" "$initrd" "$tree"; do
+    cat "$file" >> "$out"
+    truncate -s %4096 "$out"
+    ends=$ends$(($(stat -c %s "$out") / 4096))+
+  done
 }
 
-# Linux boots Linux in the middle of I/O.
-kexec() {
-  name=kexec
-  local initrd=$work/initrd.kexec pages
-  mkdir -p "$work/kexec/bin"
-  aarch64-linux-gnu-gcc -O1 -Wall -static -o "$work/kexec/bin/kexec" Tests/tools/qemu-kexec.c ||
-    fail "kexec: the program compiles"
-  { cat "$work/initrd"; pack "$work/kexec"; } > "$initrd"
-  second_kernel
-  next kexec next ""
-  next crash crash crashkernel=256M
-  has "the driver finds an SMMU at work" "SMMU currently enabled"
-}
-
-# next NAME STEP APPEND
+# next NAME STEP APPEND ARGUMENT...: Linux, then another in the 256 MiB from 0x60000000 on.
 next() {
   name=$1
-  start "$1" "io,$2" "next=$pages $3" -smp 2 -m 1G -device "$device" \
-    -object iothread,id=thread $(disk nvme) -device nvme,drive=nvme,serial=1 \
-    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" $network \
+  local step=$2 append=$3 ends two
+  shift 3
+  two=(-m 1G -smp 2 -device "$device" -object iothread,id=thread
+    $(disk nvme) -device nvme,drive=nvme,serial=1
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" $network)
+  second_disk "$@"
+  start "$name" "io,$step" "next=${ends}0x60000000 $append" "${two[@]}" \
     -drive "if=none,id=next,format=raw,readonly=on,file=$work/next" \
     -device "virtio-blk-pci,drive=next,$virtio"
   finished
   ok "$name: two kernels" [ "$(grep -c 'VM: pages' "$console")" = 2 ]
+}
+
+# Linux boots Linux in the middle of I/O, by will and by a crash.
+kexec() {
+  local initrd=$work/initrd.kexec
+  mkdir -p "$work/kexec/bin"
+  aarch64-linux-gnu-gcc -O1 -Wall -static -o "$work/kexec/bin/kexec" Tests/tools/qemu-kexec.c ||
+    fail "kexec: the program compiles"
+  { cat "$work/initrd"; pack "$work/kexec"; } > "$initrd"
+  next kexec next "" steps=io
+  next crash crash crashkernel=256M@0x60000000 \
+    "nr_cpus=1 reset_devices elfcorehdr=0x60020000 steps=io" \
+    linux,usable-memory-range 0 60000000 0 10000000
+  has "the driver finds an SMMU at work" "SMMU currently enabled"
 }
 
 # UEFI and ACPI, four CPUs, virtio-blk behind an expander bus of its own.
@@ -287,7 +301,7 @@ vhost() {
   start vhost io,ats,io "" -smp 2 -device "$device" -trace vsmmuv3_unmap \
     -object memory-backend-memfd,id=ram,size=512M,share=on -M memory-backend=ram \
     -chardev "socket,id=disk,path=$work/socket" -device pcie-root-port,id=rp0,chassis=1 \
-    -device "vhost-user-blk-pci,chardev=disk,bus=rp0,ats=on,$virtio" $network
+    -device "vhost-user-blk-pci,chardev=disk,num-queues=1,bus=rp0,ats=on,$virtio" $network
   finished
   wait $backend
   cat "$logs/vhost.counts"

@@ -107,7 +107,7 @@ build() {
   cp -fpL --remove-destination examples/qemu/{*.[ch],trace-events} Include/vsmmuv3.h "$to/"
   cmp -s examples/qemu/meson.build "$to/meson.build" || cp examples/qemu/meson.build "$to/"
   configure
-  say "building QEMU (log: $tree/ninja.log; the first time takes some 12 minutes)"
+  say "building QEMU (log: $tree/ninja.log; the first time takes 9 minutes)"
   meson_env nice ninja -j "$(nproc)" -C "$tree/build" qemu-system-aarch64 > "$tree/ninja.log" 2>&1 ||
     { grep -A 20 'FAILED:\|ERROR:' "$tree/ninja.log" | head -n 40 >&2; die "QEMU: no build"; }
 }
