@@ -113,7 +113,8 @@ build() {
 }
 
 guest() {
-  Tests/tools/packages.sh cpio gcc-aarch64-linux-gnu kmod libc6-dev-arm64-cross xz-utils
+  Tests/tools/packages.sh cpio device-tree-compiler gcc-aarch64-linux-gnu kmod \
+    libc6-dev-arm64-cross xz-utils
   [ -e "$guest/QEMU_EFI.fd" ] && [ -e "$guest/busybox" ] || {
     say "fetching busybox and UEFI firmware"
     rm -rf "$cache/other"
