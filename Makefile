@@ -66,7 +66,7 @@ qemu: library ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux o
 	@Tests/tools/qemu.sh guest
 	@Tests/tools/qemu.sh boot
 
-qemu-test: library ## Linux in that QEMU: disks, network, faults, hot-plug, migration (about 3 minutes)
+qemu-test: library ## Linux in that QEMU: disks, network, faults, kexec, vhost, migration (6 minutes)
 	@mkdir -p $(BUILD)/test
 	@Tests/tools/checks/qemu.sh 2>&1 | tee $(BUILD)/test/qemu.log
 	@tail -n 1 $(BUILD)/test/qemu.log | grep -q ', 0 failed$$'

@@ -94,6 +94,70 @@ fault() {
   dmesg -c > /dev/null
 }
 
+pci_of() {
+  readlink -f "/sys/block/$1/device/.."
+}
+
+# Takes a device from its driver and switches its registers and DMA on.
+take() {
+  echo "${1##*/}" > "$1/driver/unbind"
+  echo 1 > "$1/enable"
+  printf '\006\000' | dd of="$1/config" bs=1 seek=4 conv=notrunc 2> /dev/null
+}
+
+# A disk is given rings at addresses that nobody mapped, and kicked: a fault of an iothread's.
+ringfault() {
+  errors
+  pci=$(pci_of vda)
+  take "$pci"
+  bar=$(sed -n '5s/ .*//p' "$pci/resource")
+  # The layout of virtio's common configuration: features, status, queue 0.
+  while read -r offset width value; do
+    devmem $((bar + offset)) "$width" "$value"
+  done << END
+0x14 8 0
+0x14 8 3
+0x08 32 1
+0x0c 32 3
+0x14 8 0xb
+0x16 16 0
+0x20 32 0x23456000
+0x24 32 1
+0x28 32 0x23457000
+0x2c 32 1
+0x30 32 0x23458000
+0x34 32 1
+0x1c 16 1
+0x14 8 0xf
+0x3000 16 0
+END
+  sleep 1
+  tell "ringfault of ${pci##*/}"
+  dmesg | grep -A 9 'arm-smmu-v3.*event: ' | sed 's/^/VM: ringfault: /'
+  devmem $((bar + 0x14)) 8 0
+  dmesg -c > /dev/null
+}
+
+# The address of a device's PCIe capability, by its number.
+capability() {
+  at=256
+  while [ $at -ge 256 ]; do
+    word=$(od -An -tu4 -j $at -N 4 "$1/config" | tr -d ' ')
+    [ $((word & 0xffff)) != "$2" ] || { echo $at; return; }
+    at=$((word >> 20))
+  done
+}
+
+# From here on the disk keeps translations as a device with an ATC does.
+ats() {
+  pci=$(pci_of vda)
+  at=$(capability "$pci" 15)
+  told capability [ -n "$at" ]
+  take "$pci"
+  printf '\000\200' | dd of="$pci/config" bs=2 seek=$((at / 2 + 3)) conv=notrunc 2> /dev/null
+  echo "${pci##*/}" > /sys/bus/pci/drivers/virtio-pci/bind
+}
+
 plugged() {
   [ "$(find /dev/nvme*n1 | wc -l)" = "$1" ]
 }
@@ -107,16 +171,60 @@ hotplug() {
   told unplugged retry plugged 1
 }
 
-# The last byte of the disk remembers that this is the second boot.
-again() {
+# Whether this is the second boot, which the disk remembers.
+second() {
+  retry test -b /dev/vda
   if [ "$(dd if=/dev/vda bs=1 skip=50000000 count=5 2> /dev/null)" = again ]; then
     tell "booted again"
     return
   fi
   printf again | dd of=/dev/vda bs=1 seek=50000000 2> /dev/null
   sync
+  return 1
+}
+
+again() {
+  second || { errors; reboot -f; }
+}
+
+# Reads of both disks, without end.
+busy() {
+  for d in /dev/nvme0n1 /dev/vda; do
+    for size in 4k 64k; do
+      while :; do dd if=$d of=/dev/null bs=$size count=1000 iflag=direct 2> /dev/null; done &
+    done
+  done
+  sleep 2
+}
+
+# The host resets the machine in the middle of I/O.
+reset() {
+  second && return
+  busy
   errors
-  reboot -f
+  tell "please reset"
+  sleep 60
+  tell "reset BAD"
+}
+
+# Another kernel, in the middle of I/O. The disk vdb has it, an initramfs and a device tree: "next"
+# on the command line is where each ends, in pages, and where in memory they may be.
+next() {
+  argument next | tr + ' ' > /tmp/next
+  read -r kernel initrd tree base < /tmp/next
+  retry test -b /dev/vdb
+  dd if=/dev/vdb of=/tmp/kernel bs=4k count="$kernel" iflag=direct
+  dd if=/dev/vdb of=/tmp/initrd bs=4k skip="$kernel" count=$((initrd - kernel)) iflag=direct
+  dd if=/dev/vdb of=/tmp/tree bs=4k skip="$initrd" count=$((tree - initrd)) iflag=direct
+  busy
+  errors
+  kexec /tmp/kernel /tmp/initrd /tmp/tree "$base" "$@"
+} 2> /dev/null
+
+# As a crash does it: no driver is told, the SMMU and the disks go on.
+crash() {
+  next crash
+  echo c > /proc/sysrq-trigger
 }
 
 # Twelve seconds of I/O, in which the host may do what it likes.
@@ -134,37 +242,33 @@ load() {
   told load [ $bad = 0 ]
 }
 
-# reads NAME FILE DEPTH COUNT: reads of 4 KiB per second, DEPTH at a time
-reads() {
-  since=$(cut -d ' ' -f 1 /proc/uptime | tr -d .)
-  for i in $(seq "$3"); do
-    dd if="$2" of=/dev/null bs=4k skip=$((i * 256)) count="$4" iflag=direct 2> /dev/null &
-  done
-  wait
-  until=$(cut -d ' ' -f 1 /proc/uptime | tr -d .)
-  tell "bench $1_reads_per_s_depth_$3 $(($3 * $4 * 100 / (until - since)))"
-}
-
+# Each number several times: the host takes the best of them.
 bench() {
   edu=$(grep -l 0x11e8 /sys/bus/pci/devices/*/device)
   edu=${edu%/device}
   echo dma_map_benchmark > "$edu/driver_override"
   echo "${edu##*/}" > /sys/bus/pci/drivers_probe
-  for threads in 1 2; do
-    map $threads 2 > /tmp/map
-    tell "bench map_ns_threads_$threads $(cut -d ' ' -f 1 /tmp/map)"
-    tell "bench unmap_ns_threads_$threads $(cut -d ' ' -f 2 /tmp/map)"
-  done
-  for d in nvme0n1 vda; do
-    retry test -b /dev/$d
-    reads ${d%0n1} /dev/$d 1 6000
-    reads ${d%0n1} /dev/$d 32 240
+  for d in nvme0n1 vda; do retry test -b /dev/$d; done
+  for round in 1 2 3; do
+    for threads in 1 2; do
+      map $threads 1 > /tmp/map
+      tell "bench map_ns_threads_$threads $(cut -d ' ' -f 1 /tmp/map)"
+      tell "bench unmap_ns_threads_$threads $(cut -d ' ' -f 2 /tmp/map)"
+    done
+    for d in nvme0n1 vda; do
+      for depth in 1 32 1 32; do
+        tell "bench ${d%0n1}_reads_per_s_depth_$depth $(reads /dev/$d $depth)"
+      done
+    done
   done
 }
 
 errors() {
-  dmesg | grep -iE 'arm-smmu-v3.*(event|error|timeout|unhandled|fail|warn)|BUG:|Oops|WARNING' \
-    > /tmp/bad
+  dmesg > /tmp/dmesg
+  {
+    grep -iE 'arm-smmu-v3.*(event|error|timeout|unhandled|fail|warn)' /tmp/dmesg
+    grep -E 'BUG:|Oops|WARNING:' /tmp/dmesg
+  } > /tmp/bad
   sed 's/^/VM: error: /' /tmp/bad
   told quiet [ ! -s /tmp/bad ]
 }
@@ -174,7 +278,7 @@ dd if=/dev/urandom of=/tmp/noise bs=1M count=4 2> /dev/null
 dmesg | grep 'arm-smmu-v3' | sed 's/^/VM: driver: /'
 for step in $(argument steps | tr , ' '); do
   case $step in
-    io | fault | hotplug | again | load | bench) $step ;;
+    io | fault | hotplug | again | load | bench | reset | next | crash | ringfault | ats) $step ;;
     shell) stty onlcr; setsid cttyhack sh ;;
   esac
 done

@@ -64,7 +64,7 @@ finished() {
   ok "$name: QEMU ends well" [ $status = 0 ]
   ok "$name: the guest ends well" grep -q '^VM: done' "$console"
   empty "$name: QEMU has nothing to say" cat "$logs/$name.errors"
-  empty "$name: no mistake of the driver's" grep vsmmuv3 "$logs/$name.guest_errors"
+  empty "$name: no mistake of the driver's" grep vsmmuv3: "$logs/$name.guest_errors"
   local what
   while read -r what; do
     ok "$name: guest: $what" grep -q "^VM: $what ok" "$console"
@@ -74,6 +74,11 @@ finished() {
 
 has() {
   ok "$name: $1" grep -qE "$2" "$console"
+}
+
+# traced WHAT PATTERN: a trace event; they are in the log of the guest's mistakes.
+traced() {
+  ok "$name: traced: $1" grep -qE "^vsmmuv3_$2" "$logs/$name.guest_errors"
 }
 
 # disk NAME [MiB]: the arguments of a drive of this name.
@@ -121,8 +126,9 @@ options() {
 # Device tree: disks, network, a fault, hot-plug behind a root port, and a second boot.
 tree() {
   name=tree
-  start tree io,again,fault,hotplug "" -smp 2 -device "$device" -object iothread,id=thread \
-    $(disk nvme) -device nvme,drive=nvme,serial=1 \
+  start tree io,again,fault,hotplug,ringfault "" -smp 2 -device "$device" \
+    -trace vsmmuv3_fault -object iothread,id=thread \
+    $(disk nvme) -device nvme,drive=nvme,serial=1,ioeventfd=on \
     $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" \
     $network -device edu,addr=9.0,dma_mask=0xffffffffffffffff \
     -device pcie-root-port,id=rp0,chassis=1,addr=8.0 $(disk hot)
@@ -135,6 +141,70 @@ tree() {
   has "fault: address" "VM: fault: .*iova: 0x123456000"
   has "fault: a write, unprivileged, stage 1" "VM: fault: .*unpriv data write s1"
   has "a second boot" "VM: booted again"
+  has "a fault of an iothread's: event" "VM: ringfault: .*F_TRANSLATION"
+  has "a fault of an iothread's: address" "VM: ringfault: .*iova: 0x12345[678]"
+  traced "the fault of an iothread" "fault .*iova 0x12345[678]... .*locked 0"
+}
+
+# The machine is reset in the middle of I/O.
+reset() {
+  name=reset
+  start reset reset,io "" -smp 2 -device "$device" -object iothread,id=thread \
+    $(disk nvme) -device nvme,drive=nvme,serial=1 \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" $network
+  said 'VM: please reset' && ask system_reset
+  finished
+  has "two boots" "VM: booted again"
+}
+
+# second_disk COMMAND-LINE [PROPERTY CELL...]: a disk with a kernel, an initramfs and a device tree
+# that has this property, and in $ends where each ends.
+second_disk() {
+  local tree=$work/tree out=$work/next line=$1 from=$((0x68000000)) file
+  shift
+  "$qemu" "${machine[@]}" -M "dumpdtb=$tree" -display none "${two[@]}" < /dev/null 2> /dev/null
+  fdtput -t s "$tree" /chosen bootargs "console=ttyAMA0 panic=-1 iommu.strict=1 $line"
+  fdtput -t x "$tree" /chosen linux,initrd-start 0 "$(printf %x $from)"
+  fdtput -t x "$tree" /chosen linux,initrd-end 0 \
+    "$(printf %x $((from + $(stat -c %s "$initrd"))))"
+  [ $# = 0 ] || fdtput -t x "$tree" /chosen "$@"
+  ends=
+  : > "$out"
+  for file in "$kernel" "$initrd" "$tree"; do
+    cat "$file" >> "$out"
+    truncate -s %4096 "$out"
+    ends=$ends$(($(stat -c %s "$out") / 4096))+
+  done
+}
+
+# next NAME STEP APPEND ARGUMENT...: Linux, then another in the 256 MiB from 0x60000000 on.
+next() {
+  name=$1
+  local step=$2 append=$3 ends two
+  shift 3
+  two=(-m 1G -smp 2 -device "$device" -object iothread,id=thread
+    $(disk nvme) -device nvme,drive=nvme,serial=1
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" $network)
+  second_disk "$@"
+  start "$name" "io,$step" "next=${ends}0x60000000 $append" "${two[@]}" \
+    -drive "if=none,id=next,format=raw,readonly=on,file=$work/next" \
+    -device "virtio-blk-pci,drive=next,$virtio"
+  finished
+  ok "$name: two kernels" [ "$(grep -c 'VM: pages' "$console")" = 2 ]
+}
+
+# Linux boots Linux in the middle of I/O, by will and by a crash.
+kexec() {
+  local initrd=$work/initrd.kexec
+  mkdir -p "$work/kexec/bin"
+  aarch64-linux-gnu-gcc -O1 -Wall -static -o "$work/kexec/bin/kexec" Tests/tools/qemu-kexec.c ||
+    fail "kexec: the program compiles"
+  { cat "$work/initrd"; pack "$work/kexec"; } > "$initrd"
+  next kexec next "" steps=io
+  next crash crash crashkernel=256M@0x60000000 \
+    "nr_cpus=1 reset_devices elfcorehdr=0x60020000 steps=io" \
+    linux,usable-memory-range 0 60000000 0 10000000
+  has "the driver finds an SMMU at work" "SMMU currently enabled"
 }
 
 # UEFI and ACPI, four CPUs, virtio-blk behind an expander bus of its own.
@@ -178,6 +248,16 @@ lazy() {
   has "lazy" "VM: groups [4-9] DMA-FQ *.?$"
 }
 
+# The same with four CPUs, and with all that Linux makes use of.
+lazy4() {
+  name=lazy4
+  start lazy4 io iommu.strict=0 -smp 4 -device "$device" -object iothread,id=thread \
+    $(disk nvme) -device nvme,drive=nvme,serial=1,ioeventfd=on \
+    $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" $network
+  finished
+  has "lazy" "VM: groups [4-9] DMA-FQ *.?$"
+}
+
 passthrough() {
   name=passthrough
   start passthrough io iommu.passthrough=1 -smp 1 -device "$device" \
@@ -190,12 +270,46 @@ passthrough() {
 # A stage 2 SMMU: Linux has its DMA mappings there.
 stage2() {
   name=stage2
-  start stage2 io,fault "" -smp 2 -device "$device,stage=2" \
+  start stage2 io,fault "" -smp 2 -device "$device,stage=2" -trace 'vsmmuv3_*' \
     $(disk nvme) -device nvme,drive=nvme,serial=1 -device edu,addr=9.0 \
     $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio"
   finished
   has "groups, translated" "VM: groups [4-9] DMA *.?$"
   has "fault: stage 2, with its IPA" "VM: fault: .*F_TRANSLATION.*ipa: 0x3456000"
+  traced "reads of registers" "read 0x0 width 4: 0x[0-9a-f]+$"
+  traced "writes of registers" "write 0x[0-9a-f]+ width [48]: 0x"
+  traced "translations" "translate sid 0x[0-9a-f]+ iova 0x[0-9a-f]+ flags 0x[01] pa 0x"
+  traced "the fault" "fault sid 0x48 iova 0x[0-9a-f]+ flags 0x1 event 0x10 locked 1"
+  traced "invalidations" "invalidate kind [0-9] vmid 0x"
+  traced "interrupts" "irq line [0-3] locked [01]"
+  traced "the reset" "reset"
+}
+
+# A disk in another process, by vhost-user. It has the guest's memory, and of the SMMU what QEMU
+# tells it: here first by notifiers of the region, then by those of a device with an ATC.
+vhost() {
+  name=vhost
+  if ! "$qemu" -device help | grep -q vhost-user-blk-pci; then
+    skip "vhost-user" "QEMU was built without it (remove $tree, make qemu)"
+    return
+  fi
+  gcc -std=gnu11 -O1 -Wall -o "$work/vhost" Tests/tools/qemu-vhost.c ||
+    fail "vhost: the program compiles"
+  truncate -s 64M "$work/vhost.img"
+  timeout -k 1 150 "$work/vhost" "$work/socket" "$work/vhost.img" > "$logs/vhost.counts" &
+  local backend=$!
+  start vhost io,ats,io "" -smp 2 -device "$device" -trace vsmmuv3_unmap \
+    -object memory-backend-memfd,id=ram,size=512M,share=on -M memory-backend=ram \
+    -chardev "socket,id=disk,path=$work/socket" -device pcie-root-port,id=rp0,chassis=1 \
+    -device "vhost-user-blk-pci,chardev=disk,num-queues=1,bus=rp0,ats=on,$virtio" $network
+  finished
+  wait $backend
+  cat "$logs/vhost.counts"
+  ok "vhost: hundreds of requests" grep -q '^requests [0-9]\{4,\} ' "$logs/vhost.counts"
+  ok "vhost: translations were taken back" grep -q 'dropped [0-9]\{3,\}$' "$logs/vhost.counts"
+  ok "vhost: the disk twice" [ "$(grep -c 'VM: vda ok' "$console")" = 2 ]
+  traced "a notice for the region" "unmap .*cached 0"
+  traced "a notice for an ATC" "unmap .*cached 1"
 }
 
 # Debian's other arm64 kernel: pages and granule of 16 KiB.
@@ -243,7 +357,8 @@ nested() {
   same "nested: iommufd answers as on QEMU's SMMU" "$out.want" "$out.rows"
 }
 
-[ $# != 0 ] || set -- options tree acpi migration lazy stage2 pages16k passthrough nested
+[ $# != 0 ] || set -- options tree acpi reset kexec migration vhost \
+  lazy lazy4 stage2 pages16k passthrough nested
 for t in "$@"; do
   begin=$SECONDS
   "$t"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What QEMU 10.1 and later call otherwise. Compiled against 10.0.13 only; the newer names are from
- * reading.
+ * What QEMU 10.1 and later call otherwise. Compiled against 10.0.13 and 10.2.2; the names of 11.0
+ * and later, hw/core/, are from reading.
  */
 #ifndef VSMMUV3_COMPAT_H
 #define VSMMUV3_COMPAT_H
@@ -25,5 +25,16 @@
 #include "hw/qdev-properties.h"
 #include "hw/boards.h"
 #endif
+
+#include "hw/arm/virt.h"
+
+/* The IORT gets an SMMU where the machine's own is, and no other IOMMU is accepted any more. */
+static inline void take_the_machines_place(VirtMachineState *vms)
+{
+	vms->iommu = VIRT_IOMMU_SMMUV3;
+#if QEMU_VERSION_MAJOR > 10 || (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 2)
+	vms->legacy_smmuv3_present = true;
+#endif
+}
 
 #endif

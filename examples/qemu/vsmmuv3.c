@@ -19,7 +19,6 @@
 #include "qemu/units.h"
 #include "vsmmuv3-compat.h"
 #include "hw/arm/fdt.h"
-#include "hw/arm/virt.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_bus.h"
 #include "migration/vmstate.h"
@@ -28,6 +27,7 @@
 #include "system/reset.h"
 #include "system/runstate.h"
 #include "vsmmuv3.h"
+#include "hw/vsmmuv3/trace-hw_vsmmuv3.h"
 
 #define TYPE_VSMMUV3 "vsmmuv3"
 #define TYPE_VSMMUV3_REGION "vsmmuv3-iommu-memory-region"
@@ -140,6 +140,7 @@ static void irq(void *opaque, uint32_t line)
 {
 	VSMMUv3 *s = opaque;
 
+	trace_vsmmuv3_irq(line, bql_locked());
 	qatomic_or(&s->pending, 1u << line);
 	if (bql_locked()) {
 		pulse_pending(s);
@@ -168,12 +169,15 @@ static int32_t msi(void *opaque, uint64_t address, uint32_t data)
 	hwaddr offset, length = 4;
 	MemoryRegion *mr;
 	Message *message;
+	bool sent;
 
 	RCU_READ_LOCK_GUARD();
 	mr = address_space_translate(&address_space_memory, address, &offset, &length, true,
 				     MEMTXATTRS_UNSPECIFIED);
-	if (mr == &s->registers || length < 4
-	    || !memory_region_access_valid(mr, offset, 4, true, MEMTXATTRS_UNSPECIFIED)) {
+	sent = mr != &s->registers && length == 4
+	       && memory_region_access_valid(mr, offset, 4, true, MEMTXATTRS_UNSPECIFIED);
+	trace_vsmmuv3_msi(address, data, sent);
+	if (!sent) {
 		return -1;
 	}
 	message = g_new(Message, 1);
@@ -216,7 +220,7 @@ static uint32_t stream_of(Endpoint *e)
 }
 
 /* [first, last] of one notifier in pieces that are as large as they are aligned. */
-static void unmap(IOMMUNotifier *n, hwaddr first, hwaddr last)
+static void unmap(uint32_t stream, IOMMUNotifier *n, hwaddr first, hwaddr last)
 {
 	bool cached = n->notifier_flags & IOMMU_NOTIFIER_DEVIOTLB_UNMAP;
 	IOMMUTLBEvent event = {
@@ -228,13 +232,15 @@ static void unmap(IOMMUNotifier *n, hwaddr first, hwaddr last)
 	first = MAX(first, n->start);
 	last = MIN(last, n->end);
 	while (first <= last) {
-		hwaddr mask = first ? (first & -first) - 1 : HWADDR_MAX;
+		/* Half of it all at most: vhost knows no size of 2^64. */
+		hwaddr mask = first ? (first & -first) - 1 : HWADDR_MAX >> 1;
 
 		while (mask > last - first) {
 			mask >>= 1;
 		}
 		event.entry.iova = first;
 		event.entry.addr_mask = mask;
+		trace_vsmmuv3_unmap(stream, cached, first, mask);
 		memory_region_notify_iommu_one(n, &event);
 		if (first + mask == HWADDR_MAX) {
 			return;
@@ -250,6 +256,7 @@ static void invalidate(void *opaque, const vsmmu_invalidation *what)
 	Endpoint *e;
 	IOMMUNotifier *n;
 
+	trace_vsmmuv3_invalidate(what->kind, what->vmid, what->asid, what->address, what->last);
 	QLIST_FOREACH(e, &s->endpoints, next) {
 		if (!e->notifies) {
 			continue;
@@ -259,7 +266,8 @@ static void invalidate(void *opaque, const vsmmu_invalidation *what)
 			continue;
 		}
 		IOMMU_NOTIFIER_FOREACH(n, &e->region) {
-			unmap(n, range ? what->address : 0, range ? what->last : HWADDR_MAX);
+			unmap(stream_of(e), n, range ? what->address : 0,
+			      range ? what->last : HWADDR_MAX);
 		}
 	}
 }
@@ -299,7 +307,17 @@ static bool ask(Endpoint *e, hwaddr address, uint32_t flags, vsmmu_result *resul
 			error = s->library.translate(s->vsmmu, &access, result);
 		}
 	}
-	return error == 0 && result->kind != VSMMU_RESULT_ABORT;
+	if (error) {
+		trace_vsmmuv3_no_answer(access.stream, address, error);
+		return false;
+	}
+	if (result->kind == VSMMU_RESULT_ABORT) {
+		trace_vsmmuv3_fault(access.stream, address, flags, result->event, bql_locked());
+		return false;
+	}
+	trace_vsmmuv3_translate(access.stream, address, flags, result->address, result->page_bits,
+				result->permissions);
+	return true;
 }
 
 static IOMMUTLBEntry translate(IOMMUMemoryRegion *region, hwaddr address, IOMMUAccessFlags flags,
@@ -384,7 +402,12 @@ static MemTxResult registers_read(void *opaque, hwaddr offset, uint64_t *value, 
 {
 	VSMMUv3 *s = opaque;
 
-	return s->library.mmio_read(s->vsmmu, offset, width, value) ? MEMTX_ERROR : MEMTX_OK;
+	if (s->library.mmio_read(s->vsmmu, offset, width, value)) {
+		trace_vsmmuv3_refused(offset, width);
+		return MEMTX_ERROR;
+	}
+	trace_vsmmuv3_read(offset, width, *value);
+	return MEMTX_OK;
 }
 
 static MemTxResult registers_write(void *opaque, hwaddr offset, uint64_t value, unsigned width,
@@ -392,7 +415,12 @@ static MemTxResult registers_write(void *opaque, hwaddr offset, uint64_t value, 
 {
 	VSMMUv3 *s = opaque;
 
-	return s->library.mmio_write(s->vsmmu, offset, width, value) ? MEMTX_ERROR : MEMTX_OK;
+	trace_vsmmuv3_write(offset, width, value);
+	if (s->library.mmio_write(s->vsmmu, offset, width, value)) {
+		trace_vsmmuv3_refused(offset, width);
+		return MEMTX_ERROR;
+	}
+	return MEMTX_OK;
 }
 
 static const MemoryRegionOps registers_ops = {
@@ -670,8 +698,7 @@ static void realize(DeviceState *dev, Error **errp)
 	if (MACHINE(vms)->fdt) {
 		add_device_tree_node(s, vms);
 	}
-	/* For the IORT, and so that no second IOMMU is accepted. */
-	vms->iommu = VIRT_IOMMU_SMMUV3;
+	take_the_machines_place(vms);
 	qemu_add_vm_change_state_handler(stopped, s);
 	qemu_register_resettable(OBJECT(dev));
 }
@@ -681,6 +708,7 @@ static void reset_exit(Object *obj, ResetType type)
 {
 	VSMMUv3 *s = VSMMUV3(obj);
 
+	trace_vsmmuv3_reset();
 	qatomic_set(&s->pending, 0);
 	s->library.reset(s->vsmmu);
 }
