@@ -103,9 +103,11 @@ build() {
     ninja-build pkg-config python3-venv
   fetch_source
   local to=$tree/source/hw/vsmmuv3
-  # Times are kept, so that ninja does nothing where nothing is new.
-  cp -fpL --remove-destination examples/qemu/{*.[ch],trace-events} Include/vsmmuv3.h "$to/"
-  cmp -s examples/qemu/meson.build "$to/meson.build" || cp examples/qemu/meson.build "$to/"
+  local file
+  # What did not change keeps its date, so that ninja does nothing where nothing is new.
+  for file in examples/qemu/{*.[ch],trace-events,meson.build} Include/vsmmuv3.h; do
+    cmp -s "$file" "$to/${file##*/}" || cp -fL --remove-destination "$file" "$to/"
+  done
   configure
   say "building QEMU (log: $tree/ninja.log; the first time takes 9 minutes)"
   meson_env nice ninja -j "$(nproc)" -C "$tree/build" qemu-system-aarch64 > "$tree/ninja.log" 2>&1 ||
