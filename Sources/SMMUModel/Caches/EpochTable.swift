@@ -79,7 +79,7 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
     return row[0].load(ordering: .relaxed) == word
   }
 
-  /// Fills a row with what was looked up from `epoch` on, if nobody else does and the epoch goes on.
+  /// Fills a row with what was looked up from `epoch` on, if nobody else does and it goes on.
   @inline(__always)
   func fill(_ row: Row, epoch: UInt32, _ write: (Row) -> Void) {
     guard claim(row) else { return }

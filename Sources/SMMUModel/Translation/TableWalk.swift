@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// What a translation table looks like, of either stage, in 14 bits: a stream's plan holds it ready.
+/// What a translation table of either stage looks like, in 14 bits: a stream's plan has it ready.
 struct TableGeometry: Equatable, Sendable {
   var raw: UInt64
 

@@ -23,8 +23,8 @@ import Testing
 
   private static let outside = RaceTests.outside
 
-  /// The tables of levels 2 and 3 lie outside RAM, where loads are counted; nested also the last one
-  /// of stage 2.
+  /// The tables of levels 2 and 3 lie outside RAM, where loads are counted; nested also the last
+  /// one of stage 2.
   private func moveOutside(_ scene: Scene) {
     let machine = scene.guest.machine
     let offset = scene.mode == .nested ? Scene.intermediate : 0
