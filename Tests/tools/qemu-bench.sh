@@ -20,7 +20,7 @@ other=${VSMMUV3_VM_DIR:-$HOME/.cache/vsmmuv3-vm}/kernel
 kernel=${VSMMUV3_KERNEL:-$other/Image}
 headers=${VSMMUV3_HEADERS:-$other/headers/include}
 [ -e "$kernel" ] || die "no kernel with DMA_MAP_BENCHMARK: set VSMMUV3_KERNEL"
-results=$PWD/${BUILD:-build}/bench
+results=$PWD/${BUILD:-build}/qemu-bench
 mkdir -p "$results"
 rm -f "$results"/*
 work=$(mktemp -d)
