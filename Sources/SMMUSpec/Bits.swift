@@ -24,6 +24,12 @@ extension UInt64 {
     count >= 64 ? .max : count <= 0 ? 0 : (1 &<< UInt64(truncatingIfNeeded: count)) &- 1
   }
 
+  /// The same where `count` is known to be 0 to 63.
+  @inline(__always)
+  public static func low(_ count: Int) -> UInt64 {
+    (1 &<< UInt64(truncatingIfNeeded: count)) &- 1
+  }
+
   /// The low `count` bits cleared.
   @inline(__always)
   public func aligned(down count: Int) -> UInt64 { self & ~UInt64.ones(count) }

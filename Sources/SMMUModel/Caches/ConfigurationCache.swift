@@ -104,8 +104,8 @@ struct ConfigurationCache {
     lock.lock(machine)
     defer { lock.unlock() }
     guard time != InvalidationClock.closed, clock.now == time else { return }
-    let row = table.replaceable(set(identity)) {
-      table.peek($0, 1) == identity
+    let row = table.replaceable(set(identity), identity, since: clock[Self.everything]) { _ in
+      true
     } isDead: {
       !isAlive(table.peek($0, 1), table.time($0))
     }

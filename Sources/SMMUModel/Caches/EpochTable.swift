@@ -90,6 +90,17 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
     release(row, epoch: epoch)
   }
 
+  /// The same where all that fill rows are serialised, with `close` among them.
+  @inline(__always)
+  func fillAlone(_ row: Row, epoch: UInt32, _ write: (Row) -> Void) {
+    guard now == epoch, epoch != Self.closed else { return }
+    let old = row[0].load(ordering: .relaxed)
+    row[0].store((old &>> 32 &+ 1) &<< 32, ordering: .relaxed)
+    atomicMemoryFence(ordering: .releasing)
+    write(row)
+    release(row, epoch: epoch)
+  }
+
   @inline(__always)
   private func claim(_ row: Row) -> Bool {
     let old = row[0].load(ordering: .relaxed)

@@ -58,7 +58,9 @@ extension SMMU {
   private func renewAll() {
     tlb.close(machine)
     configurations.close(machine)
+    tlb.lock.lock(machine)
     walks.table.close(machine)
+    tlb.lock.unlock()
     micro.table.close(machine)
     accesses.drain(machine)
     tlb.reopen()

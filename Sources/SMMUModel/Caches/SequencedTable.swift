@@ -38,18 +38,23 @@ struct SequencedTable<let rowWords: Int> {
     return Range(uncheckedBounds: (first, first &+ Self.ways))
   }
 
-  /// The row to fill in a set: the one with the same key, else a dead one, else the next victim.
+  /// The row to fill in a set: the one with the same word 1 of which `isSame` is true, else one
+  /// that is empty or older than `oldest`, else a dead one, else the next victim.
+  @inline(__always)
   func replaceable(
-    _ set: Range<Int>, isSame: (Int) -> Bool, isDead: (Int) -> Bool
+    _ set: Range<Int>, _ identity: UInt64, since oldest: UInt32, isSame: (Int) -> Bool,
+    isDead: (Int) -> Bool
   ) -> Int {
-    var dead: Int?
+    var free = -1
     for row in set {
-      if isSame(row) { return row }
-      if dead == nil && (peek(row, 1) == 0 || isDead(row)) { dead = row }
+      let found = peek(row, 1)
+      if found == identity && isSame(row) { return row }
+      if free < 0 && (found == 0 || time(row) < oldest) { free = row }
     }
-    if let dead { return dead }
+    if free >= 0 { return free }
+    for row in set where isDead(row) { return row }
     victim.pointee &+= 1
-    return set.lowerBound + Int(victim.pointee) & (Self.ways - 1)
+    return set.lowerBound &+ Int(victim.pointee) & (Self.ways &- 1)
   }
 
   @inline(__always)

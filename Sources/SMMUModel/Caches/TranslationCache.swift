@@ -72,7 +72,7 @@ struct TranslationCache {
   /// The page of an entry with its size in the low bits.
   @inline(__always)
   static func page(_ address: UInt64, _ size: Int) -> UInt64 {
-    address.aligned(down: size) | UInt64(truncatingIfNeeded: size)
+    address & ~UInt64.low(size) | UInt64(truncatingIfNeeded: size)
   }
 
   @inline(__always)
@@ -120,19 +120,18 @@ struct TranslationCache {
 
   // MARK: Fill
 
-  /// Keeps a translation whose walk began at `time`, unless anything was invalidated since.
+  /// Keeps a translation whose walk began at `time`, unless anything was invalidated since. Under
+  /// the lock.
   @inline(__always)
   func insert(
-    _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32,
-    _ machine: any Machine
+    _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32
   ) {
     let page = Self.page(address, translation.size)
-    lock.lock(machine)
-    defer { lock.unlock() }
     guard time != InvalidationClock.closed, clock.now == time else { return }
-    let row = table.replaceable(set(page, tag.key, translation.size)) { row in
-      let found = entry(row)
-      return found.page == page && found.tag.key == tag.key
+    let row = table.replaceable(
+      set(page, tag.key, translation.size), page, since: clock[Self.everything]
+    ) { row in
+      entry(row).tag.key == tag.key
     } isDead: { row in
       !isAlive(entry(row).tag, table.time(row))
     }
@@ -154,7 +153,8 @@ struct TranslationCache {
 
   private func note(_ size: Int, in set: Int) {
     let known = sizes[set].load(ordering: .relaxed)
-    sizes[set].store(known | 1 &<< UInt64(truncatingIfNeeded: size), ordering: .releasing)
+    let all = known | 1 &<< UInt64(truncatingIfNeeded: size)
+    if all != known { sizes[set].store(all, ordering: .releasing) }
   }
 
   func entry(_ row: Int) -> (page: UInt64, tag: TranslationTag) {

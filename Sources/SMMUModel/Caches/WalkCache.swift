@@ -2,6 +2,13 @@
 import SMMUSpec
 import Synchronization
 
+/// A table of level 3.
+struct LastTable {
+  let base: UInt64
+  /// Bits [62:59] of the table descriptors above, ored.
+  let tables: UInt64
+}
+
 /// Where the last tables of late walks are, by first table and the region that a last one covers:
 /// the walk of a neighbour page then loads the leaf alone. Gone with every TLBI but those that name
 /// leaves of stage 1 only (§4.4.1, Leaf).
@@ -53,14 +60,15 @@ struct WalkCache {
       base: found & UInt64.ones(56) & ~UInt64.ones(12), tables: found & (0xf &<< 59))
   }
 
-  /// Into the first of the rows, unless that one is of use and the second is not.
+  /// Into the first of the rows, unless that one is of use and the second is not. Under the lock of
+  /// the TLB.
   @inline(__always)
   func insert(_ key: Key, _ last: LastTable, epoch: UInt32) {
     let place = place(key)
     let first = table.row(place)
     let second = table.row(place ^ 1)
     let row = table.begin(first) != nil && table.begin(second) == nil ? second : first
-    table.fill(row, epoch: epoch) { row in
+    table.fillAlone(row, epoch: epoch) { row in
       row[1].store(key.region, ordering: .relaxed)
       row[2].store(key.first, ordering: .relaxed)
       row[3].store(last.base | last.tables, ordering: .relaxed)

@@ -4,16 +4,14 @@ import SMMUSpec
 /// Finding and fetching a Context Descriptor (§5.2 S1Fmt, §5.3).
 extension SMMU {
   func fetchCD(
-    _ ste: StreamTableEntry, _ substream: SubstreamID, epoch: UInt32
+    _ ste: StreamTableEntry, _ substream: SubstreamID, _ walker: inout Walker
   ) throws(Fault) -> ContextDescriptor {
     let isNested = ste[StreamTableEntry.config] == 0b111
-    let stage2 =
-      isNested
-      ? Stage2(ste, TableGeometry(stage2: ste, features), features, epoch: epoch) : nil
+    if isNested { walker.stage2 = Stage2(ste, TableGeometry(stage2: ste, features), features) }
     let bits =
       features.substreamIDBits == 0 ? 0 : Int(truncatingIfNeeded: ste[StreamTableEntry.s1cdMax])
-    let address = try contextAddress(ste, substream, bits, stage2)
-    let physical = try physical(address, stage2)
+    let address = try contextAddress(ste, substream, bits, isNested, &walker)
+    let physical = try physical(address, isNested, &walker)
     var cd = ContextDescriptor()
     let done = loadStructure(physical) { cd.words[$0] = $1 }
     guard done else { throw .fetch(.cdFetch, physical) }
@@ -22,7 +20,8 @@ extension SMMU {
 
   /// S1Fmt: linear, or two levels with leaf tables of 4 KiB or 64 KiB.
   private func contextAddress(
-    _ ste: StreamTableEntry, _ substream: SubstreamID, _ bits: Int, _ stage2: Stage2?
+    _ ste: StreamTableEntry, _ substream: SubstreamID, _ bits: Int, _ isNested: Bool,
+    _ walker: inout Walker
   ) throws(Fault) -> UInt64 {
     let index = UInt64(substream)
     let format = bits == 0 ? 0 : ste[StreamTableEntry.s1fmt]
@@ -32,7 +31,7 @@ extension SMMU {
     }
     let split = format == 1 ? 6 : 10
     let table = ste.contextTable.aligned(down: max(bits - split + 3, 6))
-    let address = try physical(table &+ (index >> UInt64(split)) &* 8, stage2)
+    let address = try physical(table &+ (index >> UInt64(split)) &* 8, isNested, &walker)
     guard isPhysical(address) else { throw .fetch(.cdFetch, address) }
     let raw: UInt64
     do throws(BusAbort) { raw = try load64(address) } catch { throw .fetch(.cdFetch, address) }
@@ -48,8 +47,10 @@ extension SMMU {
   }
 
   /// CDs are IPAs where the stream has both stages (§3.3.2).
-  private func physical(_ address: UInt64, _ stage2: Stage2?) throws(Fault) -> UInt64 {
-    guard let stage2 else { return address }
-    return try stage2.structure(address, self, .contextDescriptor).address
+  private func physical(
+    _ address: UInt64, _ isNested: Bool, _ walker: inout Walker
+  ) throws(Fault) -> UInt64 {
+    guard isNested else { return address }
+    return try structure(address, .contextDescriptor, &walker).address
   }
 }

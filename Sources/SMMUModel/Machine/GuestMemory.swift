@@ -45,6 +45,19 @@ struct GuestMemory {
     return table
   }
 
+  /// The region that was added first, or an empty one.
+  @inline(__always)
+  var firstRegion: Region { published.pointee.load(ordering: .acquiring).pointee }
+
+  /// The region around an address; an empty one if there is none.
+  func region(around address: UInt64) -> Region {
+    var region = published.pointee.load(ordering: .acquiring)
+    while region.pointee.length != 0 && address &- region.pointee.address >= region.pointee.length {
+      region += 1
+    }
+    return region.pointee
+  }
+
   /// The host address of `length` bytes that lie in one region.
   @inline(__always)
   func host(_ address: UInt64, _ length: UInt64) -> UnsafeMutableRawPointer? {

@@ -25,6 +25,23 @@ extension SMMU {
     return UInt64(littleEndian: word)
   }
 
+  /// The same where most loads are from one region, for whoever loads more than once. Regions begin
+  /// and end at pages, so an aligned word does not pass the end.
+  @inline(__always)
+  func load64(_ address: UInt64, near region: inout GuestMemory.Region) throws(BusAbort) -> UInt64 {
+    let offset = address &- region.address
+    if offset < region.length { return loadWord(region.host + Int(truncatingIfNeeded: offset)) }
+    return try load64(address, movingTo: &region)
+  }
+
+  @inline(never)
+  private func load64(
+    _ address: UInt64, movingTo region: inout GuestMemory.Region
+  ) throws(BusAbort) -> UInt64 {
+    region = memory.region(around: address)
+    return try load64(address)
+  }
+
   /// `count` aligned 64-bit loads in order of address.
   @inline(__always)
   func load(_ address: UInt64, _ count: Int, _ use: (Int, UInt64) -> Void) throws(BusAbort) {

@@ -5,24 +5,13 @@ import SMMUSpec
 struct Stage2 {
   let table: TranslationTable
   let tag: TranslationTag
-  /// Of the walk cache, when the stream's configuration was looked up.
-  let epoch: UInt32
   let accessFlagIsOff: Bool
   let refusesDeviceWalks: Bool
   let hasXNX: Bool
   let isForced: Bool
 
-  struct Output {
-    let address: UInt64
-    let size: Int
-    let descriptor: TranslationDescriptor
-  }
-
   @inline(__always)
-  init(
-    _ ste: StreamTableEntry, _ geometry: TableGeometry, _ features: Features, epoch: UInt32
-  ) {
-    self.epoch = epoch
+  init(_ ste: StreamTableEntry, _ geometry: TableGeometry, _ features: Features) {
     tag = TranslationTag(intermediate: VMID(truncatingIfNeeded: ste[StreamTableEntry.s2vmid]))
     table = TranslationTable(geometry, base: ste.stage2Table & UInt64.ones(52))
     accessFlagIsOff = ste.flag(StreamTableEntry.s2affd)
@@ -41,33 +30,46 @@ struct Stage2 {
     return 3 - sl0
   }
 
+  /// None.
+  @inline(__always)
+  init() {
+    tag = TranslationTag(raw: 0)
+    table = TranslationTable()
+    accessFlagIsOff = false
+    refusesDeviceWalks = false
+    hasXNX = false
+    isForced = false
+  }
+}
+
+extension SMMU {
   /// Translates an IPA up to the Access flag; permissions are the caller's to judge (§7.3.22).
   @inline(__always)
   func translate(
-    _ ipa: UInt64, _ smmu: SMMU, _ accessClass: AccessClass
-  ) throws(Fault) -> Output {
+    intermediate ipa: UInt64, _ accessClass: AccessClass, _ walker: inout Walker
+  ) throws(Fault) -> Leaf {
+    let stage2 = walker.stage2
     let purpose = WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa)
-    if ipa & ~UInt64.ones(table.geometry.inputBits) != 0 { throw purpose.fault(.translation) }
-    let leaf = try smmu.walk(
-      table, ipa, tag, PhysicalSource(purpose: purpose), purpose, epoch)
-    if !leaf.descriptor.accessFlag && !accessFlagIsOff { throw purpose.fault(.access) }
-    return Output(address: leaf.address, size: leaf.size, descriptor: leaf.descriptor)
+    if ipa & ~UInt64.low(stage2.table.geometry.inputBits) != 0 { throw purpose.fault(.translation) }
+    let leaf = try walk(stage2.table, ipa, stage2.tag, purpose, &walker)
+    if !leaf.descriptor.accessFlag && !stage2.accessFlagIsOff { throw purpose.fault(.access) }
+    return leaf
   }
 
   /// The physical address of a structure or stage 1 descriptor, which is read as data by the SMMU
   /// itself (§13.1.2): S2AP alone counts, and S2PTW may refuse Device memory (§5.2 S2PTW).
-  @inline(__always)
   func structure(
-    _ ipa: UInt64, _ smmu: SMMU, _ accessClass: AccessClass
-  ) throws(Fault) -> Output {
-    let output = try translate(ipa, smmu, accessClass)
-    let memAttr = UInt8(truncatingIfNeeded: output.descriptor.stage2MemAttr)
-    if !output.descriptor.stage2Read
-      || refusesDeviceWalks && MemoryAttributes.isDevice(stage2: memAttr, forced: isForced)
+    _ ipa: UInt64, _ accessClass: AccessClass, _ walker: inout Walker
+  ) throws(Fault) -> (address: UInt64, size: Int) {
+    let leaf = try translate(intermediate: ipa, accessClass, &walker)
+    let memAttr = UInt8(truncatingIfNeeded: leaf.descriptor.stage2MemAttr)
+    if !leaf.descriptor.stage2Read
+      || walker.stage2.refusesDeviceWalks
+        && MemoryAttributes.isDevice(stage2: memAttr, forced: walker.stage2.isForced)
     {
       throw WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa).fault(.permission)
     }
-    return output
+    return (leaf.address, leaf.size)
   }
 }
 
@@ -81,46 +83,5 @@ extension TableGeometry {
       startLevel: Stage2.startLevel(ste, granule),
       outputSize: min(ste[StreamTableEntry.s2ps], features.outputSize),
       bigEndian: ste.flag(StreamTableEntry.s2endi))
-  }
-}
-
-/// Descriptors by physical address.
-struct PhysicalSource: DescriptorSource {
-  let purpose: WalkPurpose
-
-  @inline(__always)
-  func place(of table: UInt64, _ geometry: TableGeometry) -> UInt64? { table }
-
-  @inline(__always)
-  func descriptor(at address: UInt64, _ smmu: SMMU) throws(Fault) -> UInt64 {
-    do throws(BusAbort) { return try smmu.load64(address) } catch { throw purpose.abort(address) }
-  }
-}
-
-/// Descriptors of a stage 1 table that lies behind stage 2 (§3.3.2).
-struct IntermediateSource: DescriptorSource {
-  let stage2: Stage2
-  /// Of the last load: where it went, and log2 of what stage 2 maps around it.
-  private var physical: UInt64 = 0
-  private var size = 0
-
-  @inline(__always)
-  init(_ stage2: Stage2) { self.stage2 = stage2 }
-
-  @inline(__always)
-  mutating func descriptor(at address: UInt64, _ smmu: SMMU) throws(Fault) -> UInt64 {
-    let output = try stage2.structure(address, smmu, .translationTable)
-    (physical, size) = (output.address, output.size)
-    do throws(BusAbort) {
-      return try smmu.load64(physical)
-    } catch {
-      throw WalkPurpose.stage1.abort(physical)
-    }
-  }
-
-  /// The last table in physical memory, if stage 2 maps it in one piece.
-  @inline(__always)
-  func place(of table: UInt64, _ geometry: TableGeometry) -> UInt64? {
-    size >= geometry.shift ? physical.aligned(down: geometry.shift) : nil
   }
 }

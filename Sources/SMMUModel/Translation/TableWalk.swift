@@ -29,7 +29,13 @@ struct TableGeometry: Equatable, Sendable {
   @inline(__always) var startLevel: Int { Int(truncatingIfNeeded: raw[9, 8]) }
   @inline(__always) var outputBits: Int { addressBits(raw[12, 10]) }
   @inline(__always) var isBigEndian: Bool { raw[13] }
-  @inline(__always) var is64K: Bool { shift == 16 }
+  /// Bits of a descriptor that are an address beyond the output size.
+  @inline(__always)
+  var outside: UInt64 {
+    let beyond = ~UInt64.ones(outputBits)
+    // Of a 64K granule's [15:12] too: see TranslationDescriptor.
+    return beyond & UInt64.ones(48) | (shift == 16 ? beyond &>> 36 & 0xf000 : 0)
+  }
 
   /// The lowest address bit that a level of table resolves.
   @inline(__always)
@@ -48,8 +54,12 @@ struct TranslationTable {
   init(_ geometry: TableGeometry, base: UInt64) {
     self.geometry = geometry
     let bits = geometry.inputBits &- geometry.lowBit(geometry.startLevel) &+ 3
-    self.base = base.aligned(down: bits)
+    self.base = base & ~UInt64.low(bits)
   }
+
+  /// None.
+  @inline(__always)
+  init() { (geometry, base) = (TableGeometry(raw: 0), 0) }
 }
 
 /// Where a walk ended.
@@ -61,103 +71,93 @@ struct Leaf {
   let size: Int
   /// Bits [62:59] of the table descriptors above, ored.
   let tables: UInt64
-  /// The table that the leaf is in, and its level.
-  let table: UInt64
-  let level: Int
-}
-
-/// Reads descriptors of a table: directly, or through stage 2. The SMMU is always a parameter: kept
-/// in a source it would be retained for each load.
-protocol DescriptorSource {
-  /// An aligned little-endian load; faults are those of the load itself.
-  mutating func descriptor(at address: UInt64, _ smmu: SMMU) throws(Fault) -> UInt64
-  /// Where in physical memory the table is that the last load was from; nil if it is in pieces.
-  func place(of table: UInt64, _ geometry: TableGeometry) -> UInt64?
-}
-
-/// A table of the last level that an earlier walk has found.
-struct LastTable {
-  let base: UInt64
-  /// Bits [62:59] of the table descriptors above, ored.
-  let tables: UInt64
-}
-
-extension TranslationTable {
-  /// The page walk, of both stages (DDI 0487 D8.2, D8.3), from the top. Faults come in the order of
-  /// §7.3.22: at each level the load, then an invalid descriptor, then its output size.
-  @inline(__always)
-  func walk<Source: DescriptorSource>(
-    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, _ smmu: SMMU
-  ) throws(Fault) -> Leaf {
-    try walk(input, &source, purpose, smmu, from: geometry.startLevel, base, 0, mask: .max)
-  }
-
-  /// From a table of level 3 on.
-  @inline(__always)
-  func walk<Source: DescriptorSource>(
-    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, _ smmu: SMMU,
-    from last: LastTable
-  ) throws(Fault) -> Leaf {
-    let mask = UInt64.ones(geometry.stride)
-    return try walk(input, &source, purpose, smmu, from: 3, last.base, last.tables, mask: mask)
-  }
-
-  /// `mask` selects the index into the first table.
-  @inline(__always)
-  private func walk<Source: DescriptorSource>(
-    _ input: UInt64, _ source: inout Source, _ purpose: WalkPurpose, _ smmu: SMMU,
-    from start: Int, _ first: UInt64, _ above: UInt64, mask: UInt64
-  ) throws(Fault) -> Leaf {
-    let shift = geometry.shift
-    let stride = geometry.stride
-    let beyond = ~UInt64.ones(geometry.outputBits)
-    let offset = input & UInt64.ones(geometry.inputBits)
-    var (level, table, tables, mask) = (start, first, above, mask)
-    var low = geometry.lowBit(start)
-    while true {
-      let index = offset &>> UInt64(truncatingIfNeeded: low) & mask
-      let raw = try source.descriptor(at: table &+ index &* 8, smmu)
-      let descriptor = TranslationDescriptor(geometry.isBigEndian ? raw.byteSwapped : raw)
-      let kind = descriptor.kind(level: level, shift: shift)
-      if kind == .invalid { throw purpose.fault(.translation) }
-      let address = descriptor.address(from: kind == .leaf ? low : shift)
-      let high = geometry.is64K ? descriptor.highAddress64K : 0
-      if (address | high) & beyond != 0 { throw purpose.fault(.addressSize) }
-      if kind == .leaf {
-        return Leaf(
-          descriptor: descriptor, address: address | offset & UInt64.ones(low), size: low,
-          tables: tables, table: table, level: level)
-      }
-      tables |= descriptor.raw & (0xf &<< 59)
-      table = address
-      mask = UInt64.ones(stride)
-      low &-= stride
-      level &+= 1
-    }
-  }
 }
 
 extension SMMU {
-  /// A walk that begins at the last table, if an earlier one found it. A cached table is loaded
-  /// from directly: stage 2 let it be read.
-  @inline(__always)
-  func walk<Source: DescriptorSource>(
-    _ table: TranslationTable, _ input: UInt64, _ tag: TranslationTag, _ source: Source,
-    _ purpose: WalkPurpose, _ epoch: UInt32
+  /// A walk of tables at physical addresses, of stage 1 or stage 2.
+  func walk(
+    _ table: TranslationTable, _ input: UInt64, _ tag: TranslationTag, _ purpose: WalkPurpose,
+    _ walker: inout Walker
   ) throws(Fault) -> Leaf {
-    let geometry = table.geometry
     let key = WalkCache.Key(input, table, tag)
-    if options.cachesTables, let last = walks.lookUp(key) {
-      var direct = PhysicalSource(purpose: purpose)
-      return try table.walk(input, &direct, purpose, self, from: last)
+    let last = options.cachesTables ? walks.lookUp(key) : nil
+    let shift = table.geometry.shift
+    // What is usual has fewer variables.
+    guard shift == 12 else {
+      return try descend(table, input, purpose, &walker, key, last, shift: shift) { address, _ in
+        (address, 64)
+      }
     }
-    var source = source
-    let leaf = try table.walk(input, &source, purpose, self)
-    if leaf.level == 3 && geometry.startLevel < 3,
-      let place = source.place(of: leaf.table, geometry)
-    {
-      walks.insert(key, LastTable(base: place, tables: leaf.tables), epoch: epoch)
+    return try descend(table, input, purpose, &walker, key, last, shift: 12) { address, _ in
+      (address, 64)
     }
-    return leaf
+  }
+
+  /// A walk of stage 1 tables that lie behind stage 2 (§3.3.2). One that was found before is loaded
+  /// from directly: stage 2 let it be read.
+  func walkNested(
+    _ table: TranslationTable, _ input: UInt64, _ tag: TranslationTag, _ walker: inout Walker
+  ) throws(Fault) -> Leaf {
+    let key = WalkCache.Key(input, table, tag)
+    let last = options.cachesTables ? walks.lookUp(key) : nil
+    let shift = table.geometry.shift
+    return try descend(table, input, .stage1, &walker, key, last, shift: shift) {
+      (address, walker) throws(Fault) in
+      if last != nil { return (address, 64) }
+      return try structure(address, .translationTable, &walker)
+    }
+  }
+
+  /// The page walk (DDI 0487 D8.2, D8.3), from the top or from a last table that an earlier walk has
+  /// found. Faults come in the order of §7.3.22: at each level the load, then an invalid descriptor,
+  /// then its output size. `locate` gives the physical address of a descriptor, and log2 of the
+  /// bytes around it that lie in one piece.
+  @inline(__always)
+  private func descend(
+    _ start: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, _ walker: inout Walker,
+    _ key: WalkCache.Key, _ last: LastTable?, shift: Int,
+    _ locate: (UInt64, inout Walker) throws(Fault) -> (address: UInt64, size: Int)
+  ) throws(Fault) -> Leaf {
+    let geometry = start.geometry
+    let stride = shift &- 3
+    let entries = UInt64.low(stride)
+    let outside = geometry.outside
+    let next = UInt64.ones(48) & ~UInt64.low(shift)
+    let offset = input & UInt64.low(geometry.inputBits)
+    var level = last == nil ? geometry.startLevel : 3
+    var low = shift &+ stride &* (3 &- level)
+    var base = last?.base ?? start.base
+    var tables = last?.tables ?? 0
+    // The first table may have more entries than others, or fewer, but the input has no bit above.
+    var mask = last == nil ? UInt64.max : entries
+    while true {
+      let index = offset &>> UInt64(truncatingIfNeeded: low) & mask
+      let (address, size) = try locate(base &+ index &* 8, &walker)
+      let word: UInt64
+      do throws(BusAbort) {
+        word = try load64(address, near: &walker.region)
+      } catch {
+        throw purpose.abort(address)
+      }
+      let descriptor = TranslationDescriptor(geometry.isBigEndian ? word.byteSwapped : word)
+      let kind = descriptor.kind(level: level, shift: shift)
+      if kind == .invalid { throw purpose.fault(.translation) }
+      if descriptor.raw & outside != 0 { throw purpose.fault(.addressSize) }
+      if kind == .leaf {
+        if level == 3 && last == nil && geometry.startLevel < 3 && size >= shift {
+          let place = address & ~UInt64.low(shift)
+          walker.found(LastTable(base: place, tables: tables & (0xf &<< 59)), key, self)
+        }
+        let within = UInt64.low(low)
+        return Leaf(
+          descriptor: descriptor, address: descriptor.raw & next & ~within | offset & within,
+          size: low, tables: tables & (0xf &<< 59))
+      }
+      tables |= descriptor.raw
+      base = descriptor.raw & next
+      mask = entries
+      low &-= stride
+      level &+= 1
+    }
   }
 }

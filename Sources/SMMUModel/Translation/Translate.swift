@@ -62,13 +62,6 @@ extension SMMU {
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.plan(of: access) != nil }
 
-  /// When a translation began, in the times of the caches: what is invalidated meanwhile is not
-  /// kept.
-  struct Moment {
-    let tlb: UInt32
-    let walks: UInt32
-  }
-
   /// All steps, for any access. `missesTLB`: it was looked for there already.
   @inline(never)
   public func translateFully(_ access: Access, missesTLB: Bool = false) -> Translation {
@@ -77,12 +70,13 @@ extension SMMU {
     defer { accesses.end(token) }
     // Sampled before the configuration is: a table pointer that a CFGI and a TLBI have replaced
     // meanwhile must not fill a TLB.
-    let moment = Moment(tlb: tlb.now, walks: walks.table.now)
+    let time = tlb.now
+    var walker = Walker(self)
     guard registers.flag(.cr0ack, CR0.smmuen) else { return bypassGlobally(access) }
     var configuration = StreamConfiguration()
     do throws(Fault) {
-      try configure(access, &configuration, walks: moment.walks)
-      return try translate(access, configuration, moment, missesTLB)
+      try configure(access, &configuration, &walker)
+      return try translate(access, configuration, time, &walker, missesTLB)
     } catch {
       return conclude(error, access, configuration)
     }
@@ -118,7 +112,8 @@ extension SMMU {
   /// Steps 3 to 6.
   @inline(__always)
   private func translate(
-    _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment, _ missesTLB: Bool
+    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32,
+    _ walker: inout Walker, _ missesTLB: Bool
   ) throws(Fault) -> Translation {
     switch configuration.policy {
     case .abort:
@@ -131,13 +126,14 @@ extension SMMU {
       if configuration.policy == .stage2 && !isPhysical(access.address) {
         throw Fault(event: .addressSize)
       }
-      return try translateByTables(access, configuration, moment, missesTLB)
+      return try translateByTables(access, configuration, time, &walker, missesTLB)
     }
   }
 
   @inline(__always)
   private func translateByTables(
-    _ access: Access, _ configuration: StreamConfiguration, _ moment: Moment, _ missesTLB: Bool
+    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32,
+    _ walker: inout Walker, _ missesTLB: Bool
   ) throws(Fault) -> Translation {
     let plan = configuration.plan
     let effective = plan.effective(access)
@@ -147,13 +143,24 @@ extension SMMU {
     {
       return cached.answer(access, effective, configuration.attributes(cached, access, features))
     }
-    counters.add(.tlbMisses)
-    let (found, isGlobal) = try walk(access, effective, configuration, moment.walks)
+    let (found, isGlobal): (CachedTranslation, Bool)
+    do throws(Fault) {
+      (found, isGlobal) = try walk(access, effective, configuration, &walker)
+    } catch {
+      tlb.lock.lock(machine)
+      counters.addAlone(.tlbMisses)
+      tlb.lock.unlock()
+      throw error
+    }
     let tag = isGlobal ? configuration.tag.global : configuration.tag
     // The micro TLB waits for a second access: many pages have one.
+    tlb.lock.lock(machine)
+    counters.addAlone(.tlbMisses)
     if let key, registers.flag(.cr0ack, CR0.smmuen) {
-      tlb.insert(key, tag, found, time: moment.tlb, machine)
+      tlb.insert(key, tag, found, time: time)
+      walker.keep(self)
     }
+    tlb.lock.unlock()
     return found.answer(access, effective, configuration.attributes(found, access, features))
   }
 
@@ -161,18 +168,18 @@ extension SMMU {
   @inline(__always)
   private func walk(
     _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration,
-    _ epoch: UInt32
+    _ walker: inout Walker
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     guard configuration.policy.usesStage1 else {
-      let stage2 = stage2(configuration, epoch)
-      let found = try output(stage2, access.address, access, effective)
+      walker.stage2 = stage2(configuration)
+      let found = try output(access.address, access, effective, &walker)
       return (found, false)
     }
-    var (found, isGlobal) = try walkStage1(access, effective, configuration, epoch)
+    if configuration.policy == .nested { walker.stage2 = stage2(configuration) }
+    var (found, isGlobal) = try walkStage1(access, effective, configuration, &walker)
     guard configuration.policy == .nested else { return (found, isGlobal) }
-    let stage2 = stage2(configuration, epoch)
     let ipa = found.output | access.address & UInt64.ones(found.size)
-    let below = try output(stage2, ipa, access, effective)
+    let below = try output(ipa, access, effective, &walker)
     // The span is the smaller of both (§13.6.3), the permissions what both allow.
     found.size = min(found.size, below.size)
     found.output = below.addressOfPage(ipa, found.size)
@@ -183,14 +190,14 @@ extension SMMU {
   }
 
   @inline(__always)
-  private func stage2(_ configuration: StreamConfiguration, _ epoch: UInt32) -> Stage2 {
-    Stage2(configuration.ste, configuration.plan.stage2, features, epoch: epoch)
+  private func stage2(_ configuration: StreamConfiguration) -> Stage2 {
+    Stage2(configuration.ste, configuration.plan.stage2, features)
   }
 
   @inline(__always)
   private func walkStage1(
     _ access: Access, _ effective: EffectiveAccess, _ configuration: StreamConfiguration,
-    _ epoch: UInt32
+    _ walker: inout Walker
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     let cd = configuration.cd
     let purpose = WalkPurpose.stage1
@@ -199,12 +206,8 @@ extension SMMU {
     }
     let leaf =
       configuration.policy == .nested
-      ? try walk(
-        stage1.table, stage1.input, configuration.tag,
-        IntermediateSource(stage2(configuration, epoch)), purpose, epoch)
-      : try walk(
-        stage1.table, stage1.input, configuration.tag,
-        PhysicalSource(purpose: purpose), purpose, epoch)
+      ? try walkNested(stage1.table, stage1.input, configuration.tag, &walker)
+      : try walk(stage1.table, stage1.input, configuration.tag, purpose, &walker)
     let descriptor = leaf.descriptor
     if !descriptor.accessFlag && !cd.flag(ContextDescriptor.affd) { throw purpose.fault(.access) }
     let isIgnored =
@@ -225,10 +228,10 @@ extension SMMU {
 
   /// Stage 2 of the access's own address.
   private func output(
-    _ stage2: Stage2, _ ipa: UInt64, _ access: Access, _ effective: EffectiveAccess
+    _ ipa: UInt64, _ access: Access, _ effective: EffectiveAccess, _ walker: inout Walker
   ) throws(Fault) -> CachedTranslation {
-    let found = try stage2.translate(ipa, self, .input)
-    let permissions = Permissions(stage2: found.descriptor, xnx: stage2.hasXNX)
+    let found = try translate(intermediate: ipa, .input, &walker)
+    let permissions = Permissions(stage2: found.descriptor, xnx: walker.stage2.hasXNX)
     try require(
       permissions, access, effective,
       WalkPurpose(stage2: true, accessClass: .input, ipa: ipa))

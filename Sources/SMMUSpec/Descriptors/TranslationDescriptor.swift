@@ -20,15 +20,6 @@ public struct TranslationDescriptor: Sendable {
     return level == 2 || (level == 1 && shift == 12) ? .leaf : .invalid
   }
 
-  /// Bits [47:shift] in place: next table or output address.
-  @inline(__always)
-  public func address(from shift: Int) -> UInt64 { raw & UInt64.ones(48) & ~UInt64.ones(shift) }
-
-  /// With 64K granules and no 52-bit addresses these bits are an address beyond the output size,
-  /// not RES0: D8.15.1 deprecates ignoring them.
-  @inline(__always)
-  public var highAddress64K: UInt64 { raw[15, 12] &<< 48 }
-
   @inline(__always) public var accessFlag: Bool { raw[10] }
 
   // Stage 1 leaf.

@@ -52,6 +52,32 @@ struct EpochTableTests {
     #expect(value(table, 2) == 2)
   }
 
+  @Test("who fills alone needs no claim, but an epoch that lasts")
+  func alone() {
+    let table = Table()
+    let machine = GuestMachine(ramSize: 4096)
+    defer { table.deallocate() }
+    func fillAlone(_ value: UInt64, epoch: UInt32) {
+      let row = table.row(2)
+      table.fillAlone(row, epoch: epoch) { row in
+        #expect(table.begin(row) == nil, "not read while it changes")
+        row[1].store(value, ordering: .relaxed)
+      }
+    }
+    let before = table.now
+    fillAlone(1, epoch: before)
+    #expect(value(table, 2) == 1)
+    fillAlone(2, epoch: before)
+    #expect(value(table, 2) == 2)
+    table.advance()
+    fillAlone(3, epoch: before)
+    #expect(value(table, 2) == nil)
+    table.close(machine)
+    fillAlone(4, epoch: table.now)
+    table.reopen()
+    #expect(value(table, 2) == nil)
+  }
+
   @Test("a row that changes while it is read is not whole")
   func torn() {
     let table = Table()

@@ -110,26 +110,31 @@ import Testing
     }
   }
 
-  @Test("A table that stage 2 maps in pieces is walked to each time")
-  func pieces() {
-    let scene = Scene(.nested, .full)
-    map(scene)
-    var source = IntermediateSource(
-      Stage2(
-        scene.ste, TableGeometry(stage2: scene.ste, .full), .full,
-        epoch: scene.guest.smmu.walks.table.now))
-    let table = scene.lower.walked(Scene.input)
-    _ = try? source.descriptor(at: table, scene.guest.smmu)
-    let k4 = TableGeometry(
-      granule: .size4K, inputBits: 39, startLevel: 1, outputSize: 5, bigEndian: false)
-    #expect(source.place(of: table, k4) == (table &- Scene.intermediate).aligned(down: 12))
-    let k64 = TableGeometry(
-      granule: .size64K, inputBits: 48, startLevel: 1, outputSize: 5, bigEndian: false)
-    #expect(source.place(of: table, k64) != nil, "2 MiB blocks hold a 64 KiB table")
-    scene.second.map(Scene.middle, table &- Scene.intermediate, TableBuilder.stage2Leaf)
+  @Test("A last table that stage 2 maps in pieces is walked to each time")
+  func pieces() throws {
+    let scene = Scene(.nested)
+    let middle = Scene.middle | Scene.input & 0xffff
+    let tables = TableBuilder(scene.guest, .k64, inputBits: 39, offset: Scene.intermediate)
+    tables.map(Scene.input & ~0xffff, Scene.middle, TableBuilder.stage1Leaf)
+    scene.second.map(middle, Scene.output, TableBuilder.stage2Leaf)
+    scene.change {
+      $0.cd[ContextDescriptor.tg0] = 1
+      $0.cd[ContextDescriptor.ttb0] = tables.base >> 4
+    }
+    let geometry = try #require(TableGeometry(scene.cd, upper: false, .full))
+    let key = WalkCache.Key(
+      Scene.input, TranslationTable(geometry, base: tables.base),
+      TranslationTag(vmid: 7, asid: 5, nonShared: false, nested: true))
+    let smmu = scene.guest.smmu
+    #expect(scene.access().0.address == Scene.output)
+    #expect(smmu.walks.lookUp(key) != nil, "2 MiB blocks hold a 64 KiB table")
+    let block = tables.walked(Scene.input) & ~0x1f_ffff
+    for page in 0..<512 as Range<UInt64> {
+      let place = block + page << 12
+      scene.second.map(place, place - Scene.intermediate, TableBuilder.stage2Leaf)
+    }
     scene.forget()
-    _ = try? source.descriptor(at: Scene.middle, scene.guest.smmu)
-    #expect(source.place(of: Scene.middle, k4) != nil)
-    #expect(source.place(of: Scene.middle, k64) == nil, "a 4 KiB page does not")
+    #expect(scene.access().0.address == Scene.output)
+    #expect(smmu.walks.lookUp(key) == nil, "4 KiB pages do not")
   }
 }

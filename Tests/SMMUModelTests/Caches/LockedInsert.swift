@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+@testable import SMMUModel
+
+extension TranslationCache {
+  /// `insert` under the lock.
+  func insert(
+    _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32,
+    _ machine: any Machine
+  ) {
+    lock.lock(machine)
+    insert(address, tag, translation, time: time)
+    lock.unlock()
+  }
+}
