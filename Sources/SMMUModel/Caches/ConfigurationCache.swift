@@ -115,11 +115,10 @@ struct ConfigurationCache {
   }
 
   /// CMD_CFGI_STE, _STE_RANGE and _ALL (§4.3.1, §4.3.2): STEs with all that was fetched through
-  /// them. The cost does not grow with the range; returns how many stamps were set.
+  /// them. The cost does not grow with the range; returns how many stamps were set. Takes no lock:
+  /// what another thread is about to keep belongs to a time that ends here.
   @discardableResult
-  func forget(streams first: StreamID, _ last: StreamID, _ machine: any Machine) -> Int {
-    lock.lock(machine)
-    defer { lock.unlock() }
+  func forget(streams first: StreamID, _ last: StreamID) -> Int {
     clock.advance()
     guard last &- first < UInt32(Self.streams) else {
       clock.expire(Self.everything)

@@ -14,16 +14,23 @@ extension SMMU {
     // What fills a cache goes before it: a walk that begins between the two must not bring back
     // into the TLB what an old table says, nor an access into the micro TLB what the TLB said.
     if !leavesOnly { walks.table.advance() }
-    let rows = tlb.invalidate(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
+    let rows =
+      tlb.expireIfEmpty()
+      ? 0 : searchTLB(what, wildcard: wildcard, sharedOnly: sharedOnly)
     micro.table.advance()
     return rows
+  }
+
+  @inline(never)
+  private func searchTLB(_ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool) -> Int {
+    tlb.invalidate(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
   }
 
   /// Removes the configurations of streams; returns what that took
   /// (`ConfigurationCache.forget(streams:)`).
   @discardableResult
   func forgetConfigurations(_ first: StreamID, _ last: StreamID) -> Int {
-    let stamps = configurations.forget(streams: first, last, machine)
+    let stamps = configurations.forget(streams: first, last)
     micro.table.advance()
     return stamps
   }

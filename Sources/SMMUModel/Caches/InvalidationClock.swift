@@ -6,7 +6,7 @@ import Synchronization
 /// entry older than its X is dead.
 ///
 /// Several X share a stamp where there are more of them than stamps; forgetting more than asked is
-/// always right. Changes are made under the cache's lock, reads are not.
+/// always right. One thread at a time makes changes; others may read and fill meanwhile.
 struct InvalidationClock {
   /// The time, then the stamps.
   private let words: UnsafeMutablePointer<Atomic<UInt32>>
@@ -36,8 +36,8 @@ struct InvalidationClock {
   /// How often it may advance between two looks at `isExhausted`.
   static var margin: UInt32 { 64 }
 
-  /// Starts a new moment.
-  func advance() { words[0].store(now &+ 1, ordering: .sequentiallyConsistent) }
+  /// Starts a new moment. It is a CMD_SYNC's wait for accesses that orders it before them.
+  func advance() { words[0].store(now &+ 1, ordering: .releasing) }
 
   /// Kills all that was looked up before the current moment and belongs to `stamp`.
   func expire(_ stamp: Int) { words[stamp &+ 1].store(now, ordering: .releasing) }

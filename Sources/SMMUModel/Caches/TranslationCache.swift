@@ -3,7 +3,7 @@ import SMMUSpec
 import Synchronization
 
 /// The IOTLB: set-associative, tagged by `TranslationTag`, address and size, exact under every
-/// TLBI. Look-ups take no lock; fills and invalidations do.
+/// TLBI. Look-ups take no lock; fills do, and invalidations of what is there.
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
 struct TranslationCache {

@@ -4,35 +4,25 @@ import Synchronization
 
 /// What a TLBI removes (§4.4).
 extension TranslationCache {
+  /// Of a TLB without entries, all that a TLBI does: whoever walks now keeps nothing.
+  /// False if there may be entries. Takes no lock: what another thread is about to keep belongs to
+  /// a time that ends here.
+  @inline(__always)
+  func expireIfEmpty() -> Bool {
+    guard sizes[0].load(ordering: .relaxed) | sizes[1].load(ordering: .relaxed) == 0 else {
+      return false
+    }
+    clock.advance()
+    clock.expire(Self.everything)
+    return true
+  }
+
   /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). `sharedOnly`:
   /// what matches by ASID leaves contexts with CD.ASET = 1 alone (§3.17). Returns how many rows are
   /// looked at: invalidations by VMID, ASID and of everything look at none.
-  @inline(__always)
   @discardableResult
   func invalidate(
     _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false, _ machine: any Machine
-  ) -> Int {
-    switch what {
-    case .address, .intermediate: if advanceIfEmpty(machine) { return 0 }
-    default: break
-    }
-    return search(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
-  }
-
-  /// The whole effect on a TLB without entries: whoever walks now keeps nothing.
-  @inline(__always)
-  private func advanceIfEmpty(_ machine: any Machine) -> Bool {
-    lock.lock(machine)
-    defer { lock.unlock() }
-    let isEmpty =
-      sizes[0].load(ordering: .relaxed) | sizes[1].load(ordering: .relaxed) == 0
-    if isEmpty { clock.advance() }
-    return isEmpty
-  }
-
-  @inline(never)
-  private func search(
-    _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool, _ machine: any Machine
   ) -> Int {
     lock.lock(machine)
     defer { lock.unlock() }

@@ -163,4 +163,44 @@ import TestSupport
     cache.insert(0x1000, tag, page, time: cache.now, machine)
     #expect(cache.lookUp(0x1000, tag) == page)
   }
+
+  @Test("Of an empty TLB too: what is kept in the midst of its invalidation is dead (T-353)")
+  func fillInTheMidst() {
+    let machine = GuestMachine(ramSize: 4096)
+    let cache = TranslationCache(entries: 64)
+    defer { cache.deallocate() }
+    let tag = TranslationTag(vmid: 1, asid: 1, nonShared: false, nested: false)
+    let page = CachedTranslation(
+      output: 0x5000, size: 12, permissions: [], stage1Attributes: 0, stage1Shareability: 0,
+      stage2Attributes: 0, stage2Shareability: 0)
+    let time = cache.now
+    #expect(cache.expireIfEmpty())
+    // Who looked at the time before it went on writes the row after that.
+    cache.setTime(time)
+    cache.insert(0x1000, tag, page, time: time, machine)
+    cache.setTime(time + 1)
+    #expect(cache.lookUp(0x1000, tag) == nil)
+    cache.insert(0x1000, tag, page, time: cache.now, machine)
+    #expect(cache.lookUp(0x1000, tag) == page)
+    #expect(!cache.expireIfEmpty())
+    #expect(cache.lookUp(0x1000, tag) == page)
+  }
+
+  @Test("Of configurations too (R-379)")
+  func configurationInTheMidst() {
+    let machine = GuestMachine(ramSize: 4096)
+    let cache = ConfigurationCache(entries: 64)
+    defer { cache.deallocate() }
+    let access = Access(stream: 5, address: 0)
+    var configuration = StreamConfiguration()
+    configuration.plan.raw = 1 << 63
+    let time = cache.now
+    cache.forget(streams: 5, 5)
+    cache.setTime(time)
+    cache.insert(access, configuration, time: time, machine)
+    cache.setTime(time + 1)
+    #expect(cache.plan(of: access) == nil)
+    cache.insert(access, configuration, time: cache.now, machine)
+    #expect(cache.plan(of: access)?.plan == configuration.plan)
+  }
 }

@@ -107,7 +107,12 @@ struct GuestMemoryTests {
     #expect(add(memory, 0x100_0000, 0x1000, 77) == nil)
     #expect(memory.host(0x5_0000, 8) == nil)
     #expect(memory.host(0x100_0000, 8) == host(77))
-    for i in 0..<64 where i != 5 { #expect(memory.host(UInt64(i) * 0x10000, 8) == host(i)) }
+    for i in 0..<64 where i != 5 {
+      #expect(memory.host(UInt64(i) * 0x10000, 8) == host(i))
+      let region = memory.region(around: UInt64(i) * 0x10000 + 0xff8)
+      #expect(region.address == UInt64(i) * 0x10000 && region.host == host(i))
+    }
+    #expect(memory.region(around: 0x5_0000).length == 0)
   }
 
   @Test("a region is removed by its first address alone")
