@@ -42,6 +42,8 @@ struct twin {
 	/* Time of the last invalidation by ASID and VMID, and of everything. */
 	uint32_t stamps[2048], everything;
 	struct twin_stream streams[16];
+	/* Rows were kept since all was forgotten. */
+	bool filled;
 	_Alignas(64) uint32_t lock;
 	_Alignas(64) uint64_t guard[16];
 	_Alignas(64) uint64_t commands;

@@ -17,11 +17,22 @@ static void remove_page(struct twin *twin, uint64_t page, uint64_t tag)
 		}
 }
 
+/* What another thread is about to keep belongs to a time that ends here. */
 static void expire(struct twin *twin, uint32_t *stamp)
 {
-	twin_lock(twin);
-	__atomic_store_n(&twin->clock, twin->clock + 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&twin->clock, twin->clock + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(stamp, twin->clock, __ATOMIC_RELEASE);
+}
+
+void twin_forget(struct twin *twin)
+{
+	if (!__atomic_load_n(&twin->filled, __ATOMIC_RELAXED)) {
+		expire(twin, &twin->everything);
+		return;
+	}
+	twin_lock(twin);
+	expire(twin, &twin->everything);
+	__atomic_store_n(&twin->filled, false, __ATOMIC_RELAXED);
 	twin_unlock(twin);
 }
 
@@ -29,6 +40,10 @@ static void invalidate_page(struct twin *twin, uint64_t low, uint64_t high)
 {
 	uint64_t tag = low >> 48 | (low >> 32 & 0xffff) << 16;
 
+	if (!__atomic_load_n(&twin->filled, __ATOMIC_RELAXED)) {
+		expire(twin, &twin->everything);
+		return;
+	}
 	twin_lock(twin);
 	__atomic_store_n(&twin->clock, twin->clock + 1, __ATOMIC_SEQ_CST);
 	remove_page(twin, high & ~UINT64_C(0xfff), tag);
@@ -64,7 +79,7 @@ void twin_commands(struct twin *twin, uint32_t count)
 		case TLBI_NSNH_ALL:
 		case TLBI_S12_VMALL:
 		case TLBI_S2_IPA:
-			expire(twin, &twin->everything);
+			twin_forget(twin);
 			break;
 		case CFGI_STE:
 		case CFGI_ALL:

@@ -103,6 +103,7 @@ static void keep(struct twin *twin, uint64_t page, uint64_t tag, uint64_t output
 	__atomic_store_n(&row->page, page | 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&row->tag, tag, __ATOMIC_RELAXED);
 	__atomic_store_n(&row->output, output, __ATOMIC_RELAXED);
+	__atomic_store_n(&twin->filled, true, __ATOMIC_RELAXED);
 	__atomic_store_n(&row->sequence_time, (changing + 1) << 32 | time, __ATOMIC_RELEASE);
 }
 

@@ -110,14 +110,6 @@ void twin_stream(struct twin *twin, uint32_t stream, uint64_t stage1, uint64_t s
 	};
 }
 
-void twin_forget(struct twin *twin)
-{
-	twin_lock(twin);
-	__atomic_store_n(&twin->clock, twin->clock + 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&twin->everything, twin->clock, __ATOMIC_RELEASE);
-	twin_unlock(twin);
-}
-
 void twin_forget_micro(struct twin *twin)
 {
 	twin_lock(twin);
