@@ -19,9 +19,8 @@ extension SMMU {
     guard takesPartInBroadcast, let what = matched(scope) else { return }
     counters.addAlone(.invalidations)
     renewCaches()
-    let widened = tlb.widened(what)
-    forgetTranslations(widened, wildcard: vmidWildcard, sharedOnly: true)
-    machine.forget(.translations(vmidWildcard == 0 ? widened : .everything))
+    forgetTranslations(what, sharedOnly: true)
+    machine.forget(.translations(reach(of: what)))
     accesses.drain(machine)
     isUnsettled = false
   }

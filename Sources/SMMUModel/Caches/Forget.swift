@@ -9,21 +9,33 @@ extension SMMU {
   @inline(__always)
   @discardableResult
   func forgetTranslations(
-    _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false, leavesOnly: Bool = false
+    _ what: TLBInvalidation, sharedOnly: Bool = false, leavesOnly: Bool = false
   ) -> Int {
     // What fills a cache goes before it: a walk that begins between the two must not bring back
     // into the TLB what an old table says, nor an access into the micro TLB what the TLB said.
     if !leavesOnly { walks.table.advance() }
-    let rows =
-      tlb.expireIfEmpty()
-      ? 0 : searchTLB(what, wildcard: wildcard, sharedOnly: sharedOnly)
+    let rows = tlb.expireIfEmpty() ? 0 : searchTLB(what, sharedOnly: sharedOnly)
     micro.table.advance()
     return rows
   }
 
   @inline(never)
-  private func searchTLB(_ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool) -> Int {
-    tlb.invalidate(what, wildcard: wildcard, sharedOnly: sharedOnly, machine)
+  private func searchTLB(_ what: TLBInvalidation, sharedOnly: Bool) -> Int {
+    tlb.invalidate(
+      tlb.widened(what), wildcard: vmidWildcard, sharedOnly: sharedOnly, machine)
+  }
+
+  /// What those who keep copies must forget: they know neither pieces of leaves nor wildcards.
+  @inline(never)
+  func reach(of what: TLBInvalidation) -> TLBInvalidation {
+    vmidWildcard == 0 ? tlb.widened(what) : .everything
+  }
+
+  /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.
+  private var vmidWildcard: VMID {
+    guard features.vmidWildcards else { return 0 }
+    let bits = Int(truncatingIfNeeded: registers[.cr0][CR0.vmw.high, CR0.vmw.low])
+    return bits > 4 ? 0 : VMID(truncatingIfNeeded: UInt64.ones(bits))
   }
 
   /// Removes the configurations of streams; returns what that took
@@ -44,7 +56,7 @@ extension SMMU {
   /// Empties the caches, as reset and restore do.
   func forgetEverything() {
     renewCaches()
-    forgetTranslations(.everything, wildcard: 0)
+    forgetTranslations(.everything)
     forgetConfigurations(0, .max)
     accesses.drain(machine)
     machine.forget(.translations(.everything))

@@ -9,6 +9,7 @@ extension SMMU {
   public func consumeCommands(_ budget: Int) -> Bool {
     guard var queue = waitingCommands else { return false }
     var left = budget
+    let (features, rules) = (features, options.commandRules)
     while queue.count > 0 {
       guard left > 0 else {
         machine.commandsLeft()
@@ -20,7 +21,7 @@ extension SMMU {
       commandCost = 1
       do throws(CommandError) {
         words = try fetch(queue)
-        try perform(try Command(words, features, options.commandRules), words, &queue)
+        try perform(try Command(words, features, rules), words, &queue)
       } catch {
         stop(error, words, at: queue)
         return false
@@ -138,20 +139,10 @@ extension SMMU {
   func invalidate(_ what: TLBInvalidation, leavesOnly: Bool = false) {
     counters.addAlone(.invalidations)
     if case .nothing = what { return }
-    let widened = tlb.widened(what)
-    let wildcard = vmidWildcard
     // A command costs about as much as looking at 64 rows.
-    commandCost += forgetTranslations(widened, wildcard: wildcard, leavesOnly: leavesOnly) / 64
+    commandCost += forgetTranslations(what, leavesOnly: leavesOnly) / 64
     isUnsettled = true
-    if keepsCopies { machine.forget(.translations(wildcard == 0 ? widened : .everything)) }
-  }
-
-  /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.
-  var vmidWildcard: VMID {
-    guard features.vmidWildcards else { return 0 }
-    let bits = Int(
-      truncatingIfNeeded: registers[.cr0][CR0.vmw.high, CR0.vmw.low])
-    return bits > 4 ? 0 : VMID(truncatingIfNeeded: UInt64.ones(bits))
+    if keepsCopies { machine.forget(.translations(reach(of: what))) }
   }
 
   /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then

@@ -78,7 +78,7 @@ extension Command {
       throw .illegal
     }
     guard opcode.gate.holds(features) || (rules.acceptEL2 && opcode.isEL2) else { throw .illegal }
-    if opcode.hasSSec && words.flag(CommandWords.ssec) { throw .illegal }
+    if words.flag(CommandWords.ssec) && opcode.hasSSec { throw .illegal }
     if rules.strictReserved && words.hasReserved(opcode, features) { throw .illegal }
     self = try Command(opcode, words, features)
   }

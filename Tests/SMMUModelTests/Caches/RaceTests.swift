@@ -43,7 +43,7 @@ import TestSupport
   func duringContextFetch() {
     changeDuringContextFetch { smmu in
       smmu.forgetConfigurations(0, .max)
-      smmu.forgetTranslations(.everything, wildcard: 0)
+      smmu.forgetTranslations(.everything)
     }
   }
 
@@ -58,7 +58,7 @@ import TestSupport
     var reads = 0
     machine.onRead = { address in
       reads += 1
-      if reads == 1 { smmu.forgetTranslations(.everything, wildcard: 0) }
+      if reads == 1 { smmu.forgetTranslations(.everything) }
     }
     #expect(scene.access().0.address == Scene.output)
     machine[slot] = 0x77_0000_0000 | TableBuilder.stage1Leaf | 3
