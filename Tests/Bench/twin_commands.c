@@ -53,6 +53,7 @@ static void invalidate_page(struct twin *twin, uint64_t low, uint64_t high)
 /* Waits for the accesses that began before. */
 static void synchronize(struct twin *twin)
 {
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (unsigned slot = 0; slot < 16; slot += 8)
 		while (__atomic_load_n(&twin->guard[slot], __ATOMIC_SEQ_CST))
 			;

@@ -13,7 +13,7 @@ struct LastTable {
 /// the walk of a neighbour page then loads the leaf alone. Gone with every TLBI but those that name
 /// leaves of stage 1 only (§4.4.1, Leaf).
 ///
-/// A row: {sequence, epoch} · {region, kind, shift} · {VMID, first table} · {last table, its bits}.
+/// A row: {sequence, epoch} · {region, kind, geometry} · {VMID, first table} · {last table, its bits}.
 struct WalkCache {
   typealias Table = EpochTable<512, 4>
   let table = Table()
@@ -28,9 +28,11 @@ struct WalkCache {
     init(_ input: UInt64, _ table: TranslationTable, _ tag: TranslationTag) {
       let geometry = table.geometry
       let kind: UInt64 = (tag.isIntermediate ? 1 : 0) | (tag.isNested ? 2 : 0)
+      // A last table's region is 2 MiB at least. A table that is first of two walks which differ in
+      // their geometry means two things.
       region =
-        input.aligned(down: geometry.lowBit(2)) | kind &<< 6
-        | UInt64(truncatingIfNeeded: geometry.shift)
+        input & ~UInt64.low(geometry.lowBit(2))
+        | kind &<< UInt64(truncatingIfNeeded: TableGeometry.width) | geometry.raw
       // The base has 52 bits and is aligned to 16 bytes at least.
       first = table.base &>> 4 | UInt64(tag.vmid) &<< 48
     }

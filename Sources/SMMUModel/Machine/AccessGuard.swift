@@ -72,6 +72,8 @@ struct AccessGuard {
   @discardableResult
   func drain(_ machine: any Machine) -> Bool {
     var hasWaited = false
+    // Whatever was invalidated is so for an access that is not counted yet when counts are read.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
     for _ in 0..<2 {
       let old = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
       epoch.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)

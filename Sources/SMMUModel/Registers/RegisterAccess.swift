@@ -127,7 +127,10 @@ extension SMMU {
     // that of EVENTQEN when no record is on its way (§6.3.9.4).
     if old & ~new & (CR0.smmuen.mask | CR0.eventqen.mask) != 0 { accesses.drain(machine) }
     // What was translated becomes what is bypassed, or the reverse.
-    if (old ^ new)[CR0.smmuen.low] { micro.table.advance() }
+    if (old ^ new)[CR0.smmuen.low] {
+      renewCaches()
+      micro.table.advance()
+    }
     if (old ^ new)[CR0.smmuen.low] { machine.forget(.translations(.everything)) }
     if (old ^ new)[CR0.eventqen.low] { hardware?.eventQueueChanged() }
     if (old ^ new)[CR0.smmuen.low] { hardware?.bypassChanged() }

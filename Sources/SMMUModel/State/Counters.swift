@@ -20,7 +20,7 @@ public struct Counters {
   @inline(__always)
   func add(_ counter: Counter) { values[counter.rawValue].wrappingAdd(1, ordering: .relaxed) }
 
-  /// For what only serial calls count.
+  /// For what only serial calls count, or whoever holds a certain lock.
   @inline(__always)
   func addAlone(_ counter: Counter) {
     let value = values[counter.rawValue].load(ordering: .relaxed)

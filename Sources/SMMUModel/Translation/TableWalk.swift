@@ -33,14 +33,14 @@ struct TableGeometry: Equatable, Sendable {
   @inline(__always)
   var outside: UInt64 {
     let beyond = ~UInt64.ones(outputBits)
-    // Of a 64K granule's [15:12] too: see TranslationDescriptor.
+    // Of a 64K granule [15:12] too, as address bits [51:48]: without 52-bit addresses they are no
+    // RES0, as D8.15.1 deprecates ignoring them.
     return beyond & UInt64.ones(48) | (shift == 16 ? beyond &>> 36 & 0xf000 : 0)
   }
 
   /// The lowest address bit that a level of table resolves.
   @inline(__always)
   func lowBit(_ level: Int) -> Int { shift &+ stride &* (3 &- level) }
-
 }
 
 /// A translation table, of either stage.
@@ -144,7 +144,9 @@ extension SMMU {
       if kind == .invalid { throw purpose.fault(.translation) }
       if descriptor.raw & outside != 0 { throw purpose.fault(.addressSize) }
       if kind == .leaf {
-        if level == 3 && last == nil && geometry.startLevel < 3 && size >= shift {
+        if level == 3 && last == nil && geometry.startLevel < 3 && size >= shift
+          && options.cachesTables
+        {
           let place = address & ~UInt64.low(shift)
           walker.found(LastTable(base: place, tables: tables & (0xf &<< 59)), key, self)
         }

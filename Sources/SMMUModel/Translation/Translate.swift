@@ -147,21 +147,25 @@ extension SMMU {
     do throws(Fault) {
       (found, isGlobal) = try walk(access, effective, configuration, &walker)
     } catch {
-      tlb.lock.lock(machine)
-      counters.addAlone(.tlbMisses)
-      tlb.lock.unlock()
+      settle(walker) {}
       throw error
     }
     let tag = isGlobal ? configuration.tag.global : configuration.tag
     // The micro TLB waits for a second access: many pages have one.
+    settle(walker) { if let key { tlb.insert(key, tag, found, time: time) } }
+    return found.answer(access, effective, configuration.attributes(found, access, features))
+  }
+
+  /// Ends a walk: it counts, and what it found is kept unless translation was turned off meanwhile.
+  @inline(__always)
+  private func settle(_ walker: Walker, _ insert: () -> Void) {
     tlb.lock.lock(machine)
     counters.addAlone(.tlbMisses)
-    if let key, registers.flag(.cr0ack, CR0.smmuen) {
-      tlb.insert(key, tag, found, time: time)
+    if registers.flag(.cr0ack, CR0.smmuen) {
+      insert()
       walker.keep(self)
     }
     tlb.lock.unlock()
-    return found.answer(access, effective, configuration.attributes(found, access, features))
   }
 
   /// Step 5: the stages that the policy has.

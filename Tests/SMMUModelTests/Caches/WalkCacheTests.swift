@@ -110,6 +110,41 @@ import Testing
     }
   }
 
+  @Test("A table that is first of two kinds of walk leads to two last tables")
+  func geometries() throws {
+    let scene = Scene(.stage1)
+    #expect(scene.isFine())
+    let tag = TranslationTag(vmid: 0, asid: 5, nonShared: false, nested: false)
+    func isKept(_ cd: ContextDescriptor) throws -> Bool {
+      let geometry = try #require(TableGeometry(cd, upper: false, .full))
+      let table = TranslationTable(geometry, base: scene.lower.base)
+      return scene.guest.smmu.walks.lookUp(WalkCache.Key(Scene.input, table, tag)) != nil
+    }
+    #expect(try isKept(scene.cd))
+    for change in [(ContextDescriptor.t0sz, 16), (ContextDescriptor.ips, 1)] as [(Field, UInt64)] {
+      var cd = scene.cd
+      cd[change.0] = change.1
+      #expect(try !isKept(cd), "\(change.0.name)")
+    }
+  }
+
+  @Test("What a walk found is kept though it ends in a fault, where tables are kept at all")
+  func faults() {
+    for keeps in [true, false] {
+      var options = Options()
+      options.cachesTables = keeps
+      let scene = Scene(.stage1, .full, options)
+      moveOutside(scene)
+      scene.lower.mark(Scene.input, level: 1, set: 1 << 62)
+      scene.forget()
+      #expect(scene.event(nil, .write) == .permission, "APTable")
+      var count = 0
+      scene.guest.machine.onRead = { _ in count += 1 }
+      #expect(scene.event(nil, .write) == .permission)
+      #expect(count == (keeps ? 1 : 2))
+    }
+  }
+
   @Test("A last table that stage 2 maps in pieces is walked to each time")
   func pieces() throws {
     let scene = Scene(.nested)
