@@ -273,7 +273,7 @@ static void threads_of_two_guests(void)
 {
 	static struct hosted hosted;
 	static struct guest other;
-	static struct worker workers[4], failing;
+	static struct worker workers[5];
 	vsmmu_config config = { .size = sizeof(config) };
 
 	if (!hosted_open(&hosted, &machine))
@@ -289,13 +289,13 @@ static void threads_of_two_guests(void)
 	start(&workers[1], &hosted, &other, 1, assigned_device);
 	start(&workers[2], &hosted, &other, 1, emulated_device);
 	start(&workers[3], &hosted, &other, 0, moving_guest);
-	start(&failing, &hosted, NULL, 0, failing_host);
-	for (int round = 1; round < ROUNDS || !are_busy(workers, 4); round++) {
+	start(&workers[4], &hosted, NULL, 0, failing_host);
+	for (int round = 1; round < ROUNDS || !are_busy(workers, 5); round++) {
 		move_page(&hosted.guest, round);
 		forget_page(&hosted.guest, round);
 		store64(&hosted.guest, place(round + 1), POISON);
 	}
-	finish(&failing, 1);
+	finish(&workers[4], 1);
 	finish(workers, 4);
 	guest_close(&other);
 	hosted_close(&hosted);
