@@ -6,8 +6,8 @@ import Synchronization
 /// invalidation is never searched for in it but begins a new epoch.
 ///
 /// Any thread reads, and any thread fills. A row that another thread is filling is left alone, so
-/// nobody waits, unless all that fill hold a lock (`fillAlone`). A row's word 0 is {sequence, epoch}, bits 63:32 and 31:0; the sequence is odd, and
-/// the epoch 0, while the row changes.
+/// nobody waits, unless all that fill hold a lock (`fillAlone`). A row's word 0 is {sequence,
+/// epoch}, bits 63:32 and 31:0; the sequence is odd, and the epoch 0, while the row changes.
 ///
 /// Both sizes are powers of two.
 struct EpochTable<let rows: Int, let rowWords: Int> {

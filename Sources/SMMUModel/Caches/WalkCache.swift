@@ -13,7 +13,7 @@ struct LastTable {
 /// the walk of a neighbour page then loads the leaf alone. Gone with every TLBI but those that name
 /// leaves of stage 1 only (§4.4.1, Leaf).
 ///
-/// A row: {sequence, epoch} · {region, kind, geometry} · {VMID, first table} · {last table, its bits}.
+/// A row: {sequence, epoch} · {region, kind, geometry} · {VMID, first table} · {last table, bits}.
 struct WalkCache {
   typealias Table = EpochTable<512, 4>
   let table = Table()

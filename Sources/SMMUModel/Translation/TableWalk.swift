@@ -108,10 +108,10 @@ extension SMMU {
     }
   }
 
-  /// The page walk (DDI 0487 D8.2, D8.3), from the top or from a last table that an earlier walk has
-  /// found. Faults come in the order of §7.3.22: at each level the load, then an invalid descriptor,
-  /// then its output size. `locate` gives the physical address of a descriptor, and log2 of the
-  /// bytes around it that lie in one piece.
+  /// The page walk (DDI 0487 D8.2, D8.3), from the top or from a last table that an earlier walk
+  /// has found. Faults come in the order of §7.3.22: at each level the load, then an invalid
+  /// descriptor, then its output size. `locate` gives the physical address of a descriptor, and
+  /// log2 of the bytes around it that lie in one piece.
   @inline(__always)
   private func descend(
     _ start: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, _ walker: inout Walker,
