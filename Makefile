@@ -58,7 +58,7 @@ run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device
 	$(BUILD)/host --library $(LIBRARY) --demo
 	$(BUILD)/host --library $(LIBRARY) --assigned
 
-test: ## Proves all of it: about 15 minutes on two cores
+test: ## Proves all of it: about 16 minutes on two cores
 	@Tests/tools/test.sh
 
 qemu: library ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux on it

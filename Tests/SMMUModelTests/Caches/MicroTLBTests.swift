@@ -41,7 +41,7 @@ import Testing
     #expect(micro.lookUp(access(warm.address, [.attributes])) == nil)
   }
 
-  @Test("Permissions and overrides are those of the page and the STE (R-236, §13.1.2)")
+  @Test("Permissions and overrides are those of the page and the STE (T-154, T-155)")
   func permissions() {
     for leaf in [0, 1 << 6, 1 << 7, 1 << 53, 1 << 54, 3 << 53, 3 << 6] as [UInt64] {
       for overrides in 0..<16 as Range<UInt64> {
