@@ -67,16 +67,21 @@ let package = Package(
       name: "CVSMMU", path: ".", sources: ["Sources/CVSMMU"], publicHeadersPath: "Include"),
     // What the library needs from libc, for the C surface alone.
     .target(name: "CSupport"),
+    // What threads share: atomic words, locks, waits.
+    .target(name: "SMMUAtomics", dependencies: ["CSupport"], swiftSettings: swift),
     .target(name: "SMMUSpec", swiftSettings: swift),
-    .target(name: "SMMUModel", dependencies: ["SMMUSpec"], swiftSettings: swift),
+    .target(
+      name: "SMMUModel", dependencies: ["SMMUAtomics", "SMMUSpec"], swiftSettings: swift),
     // System calls and the kernel's structs, for the host side alone.
     .target(name: "CKernel"),
     .target(
-      name: "SMMUHost", dependencies: ["CKernel", "CSupport", "SMMUModel", "SMMUSpec"],
+      name: "SMMUHost", dependencies: ["CKernel", "CSupport", "SMMUAtomics", "SMMUModel", "SMMUSpec"],
       swiftSettings: swift + small),
     .target(
       name: "VSMMU",
-      dependencies: ["CKernel", "CVSMMU", "CSupport", "SMMUHost", "SMMUModel", "SMMUSpec"],
+      dependencies: [
+        "CKernel", "CVSMMU", "CSupport", "SMMUAtomics", "SMMUHost", "SMMUModel", "SMMUSpec",
+      ],
       exclude: ["vsmmuv3.map"], swiftSettings: swift + small, linkerSettings: link),
   ]
     + (embedded

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CSupport
 import CVSMMU
+import SMMUAtomics
 import SMMUHost
 import SMMUModel
 import SMMUSpec
-import Synchronization
 
 /// The machine of a C VMM: its `vsmmu_ops`.
 final class CallbackMachine: Machine, HostListener {
@@ -54,7 +54,7 @@ final class CallbackMachine: Machine, HostListener {
 
   func commandsLeft() { ops.work?(opaque) }
 
-  func relax() { vsmmu_support_yield() }
+  func relax() { SMMUAtomics.relax() }
 
   /// What the host says is told more often than what a guest does wrong: the first 16 times, then
   /// thinned out alike.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CSupport
 import CVSMMU
+import SMMUAtomics
 import SMMUHost
 import SMMUModel
 import SMMUSpec

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUAtomics
 import SMMUHost
-import Synchronization
 
 /// A thread of the library's own that moves host events to the guest's queue.
 final class EventThread {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CSupport
 import CVSMMU
+import SMMUAtomics
 import SMMUHost
 
 /// What a `vsmmu_host_t *` points to: a kernel, shared by the vSMMUs that use it.

@@ -25,7 +25,7 @@ clang=$(Tests/tools/toolchain.sh)/clang
 # shellcheck disable=SC2086
 "$clang" -std=gnu11 -O1 -g $sanitize -ISources/CKernel/include \
   -c Sources/CKernel/system.c -o "$out/CKernel.o"
-for module in SMMUSpec SMMUModel SMMUHost VSMMU; do
+for module in SMMUAtomics SMMUSpec SMMUModel SMMUHost VSMMU; do
   find "Sources/$module" -name '*.swift' | sort > "$out/$module.files"
   swiftc -swift-version 6 -parse-as-library -wmo -O -g -module-name $module \
     -emit-module -emit-module-path "$out/$module.swiftmodule" \

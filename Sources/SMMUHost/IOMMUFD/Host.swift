@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUAtomics
 
 /// A kernel with an open /dev/iommu, for any number of vSMMUs.
 public final class Host {

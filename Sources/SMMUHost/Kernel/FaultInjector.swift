@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUAtomics
 
 /// A fault to order: what becomes of certain calls.
 public struct FaultRule: Equatable, Sendable {

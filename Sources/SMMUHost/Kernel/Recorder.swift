@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 
 /// The calls of `Kernel`.
 public enum SystemCall: UInt8, CaseIterable, Sendable {

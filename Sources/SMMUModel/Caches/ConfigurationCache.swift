@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// Cached configurations by StreamID and SubstreamID, exact under every CFGI. Look-ups take no
 /// lock. What could not be fetched or was not legal is never cached.

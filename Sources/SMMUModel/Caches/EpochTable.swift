@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// A direct-mapped table of rows that are found only in the epoch in which their making began: an
 /// invalidation is never searched for in it but begins a new epoch.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import Synchronization
+import SMMUAtomics
 
 /// Makes "forget all that belongs to X" a single store: each entry of a cache is stamped with the
 /// time at which its look-up in memory began, each X with the time of its last invalidation, and an

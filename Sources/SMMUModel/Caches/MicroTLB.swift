@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// The answers of late, by stream and 4 KiB page, in front of configuration cache and TLB: one
 /// look-up and one comparison instead of two look-ups and their stamps.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// A fixed, set-associative table of rows of 64-bit words that any thread may read while one
 /// writes: a row's word 0 holds a sequence number, odd while the row changes. No row is ever freed,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// The IOTLB: set-associative, tagged by `TranslationTag`, address and size, exact under every
 /// TLBI. Look-ups take no lock; fills do, and invalidations of what is there.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// What a TLBI removes (§4.4).
 extension TranslationCache {

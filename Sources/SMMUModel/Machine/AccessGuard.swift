@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import Synchronization
+import SMMUAtomics
 
 /// Knows which accesses are in progress, so that a CMD_SYNC can wait for those that may use what
 /// was invalidated before it (§3.21.1, §4.7.3).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The SMMU's own accesses to memory: structures, queues, descriptors and MSIs.
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// A single-copy atomic 64-bit access to guest memory that others may be writing.
 @inline(__always)

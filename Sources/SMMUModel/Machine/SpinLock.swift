@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import Synchronization
+import SMMUAtomics
 
 /// A lock for sections of a few dozen instructions; the model has no other, and no operating system
 /// to sleep in.

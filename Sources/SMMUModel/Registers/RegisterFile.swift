@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// The registers' values, and the register map prepared for look-up by offset. All architectural
 /// state is here: one 64-bit word per register. Writers are serialised by the SMMU; readers are

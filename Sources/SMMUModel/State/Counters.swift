@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import Synchronization
+import SMMUAtomics
 
 public enum Counter: Int, CaseIterable, Sendable {
   case commands, commandErrors, syncs, tlbMisses, configurationMisses, invalidations

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
-import Synchronization
 
 /// Zeroed memory of the emulated host, aligned to its size as tables and queues must be. Its
 /// address is the physical one.

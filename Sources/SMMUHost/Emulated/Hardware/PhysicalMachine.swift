@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CSupport
+import SMMUAtomics
 import SMMUModel
 
 /// What surrounds a physical SMMU: this process. All its memory is registered as one region whose
@@ -18,5 +19,5 @@ final class PhysicalMachine: Machine {
   func forget(_ what: Staleness) {}
   func commandsLeft() {}
   func report(_ what: Report) {}
-  func relax() { vsmmu_support_yield() }
+  func relax() { SMMUAtomics.relax() }
 }

@@ -14,8 +14,24 @@ public struct Mutex {
 
   @inline(__always)
   public func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
-    vsmmu_support_mutex_lock(raw)
-    defer { vsmmu_support_mutex_unlock(raw) }
+    lock()
+    defer { unlock() }
     return try body()
+  }
+
+  @inline(__always)
+  private func lock() {
+    #if EXPLORE
+      if let explorer { return explorer.lock(raw) }
+    #endif
+    vsmmu_support_mutex_lock(raw)
+  }
+
+  @inline(__always)
+  private func unlock() {
+    #if EXPLORE
+      if let explorer { return explorer.unlock(raw) }
+    #endif
+    vsmmu_support_mutex_unlock(raw)
   }
 }
