@@ -1,26 +1,43 @@
 // SPDX-License-Identifier: MIT
 
+/// What is decided: another thread goes on, an older value is loaded, or who is next where a thread
+/// cannot go on.
+enum Decision: Character {
+  case preempt = "p"
+  case load = "l"
+  case next = "n"
+}
+
 /// The decisions of one run. Whatever is not given is 0: go on with the same thread, load the
 /// youngest value.
 struct Choices {
-  private(set) var taken: [(choice: Int, of: Int)] = []
-  private let given: [Int]
+  private(set) var taken: [(choice: Int, of: Int, name: String)] = []
+  private var given: [Int] = []
   private var random: SplitMix?
+  /// Of a run that is replayed: what is not 0, by name.
+  private var named: [String: Int] = [:]
+  private(set) var isReplay = false
 
   init(_ given: [Int] = [], random seed: UInt64? = nil) {
     self.given = given
     random = seed.map { SplitMix(state: $0) }
   }
 
-  /// `rarely` is how many of 256 random decisions are not 0.
-  mutating func choose(_ count: Int, rarely: UInt64) -> Int {
+  /// `step` counts the accesses to atomic words, whoever shares them; `rarely` is how many of 256
+  /// random decisions are not 0.
+  mutating func choose(
+    _ count: Int, _ decision: Decision, step: Int, rarely: UInt64
+  ) -> Int {
+    let name = "\(step)\(decision.rawValue)"
     var choice = 0
-    if taken.count < given.count {
+    if isReplay {
+      choice = min(named[name] ?? 0, count - 1)
+    } else if taken.count < given.count {
       choice = min(given[taken.count], count - 1)
     } else if random != nil, random!.next() & 0xff < rarely {
       choice = Int(random!.next() % UInt64(count))
     }
-    taken.append((choice, count))
+    taken.append((choice, count, name))
     return choice
   }
 
@@ -33,23 +50,21 @@ struct Choices {
     return nil
   }
 
-  /// What replays the run: the decisions that are not 0, with their places.
+  /// What replays the run: the decisions that are not 0.
   var schedule: String {
-    let words = taken.enumerated().filter { $0.element.choice != 0 }
-    return words.isEmpty
-      ? "-" : words.map { "\($0.offset):\($0.element.choice)" }.joined(separator: ",")
+    let words = taken.filter { $0.choice != 0 }.map { "\($0.name)\($0.choice)" }
+    return words.isEmpty ? "-" : words.joined(separator: ",")
   }
 
   init?(schedule: String) {
-    var given: [Int] = []
-    if schedule != "-" {
-      for word in schedule.split(separator: ",") {
-        let pair = word.split(separator: ":").compactMap { Int($0) }
-        guard pair.count == 2, pair[0] >= given.count else { return nil }
-        given += repeatElement(0, count: pair[0] - given.count) + [pair[1]]
-      }
+    isReplay = true
+    if schedule == "-" { return }
+    for word in schedule.split(separator: ",") {
+      guard let at = word.firstIndex(where: { "pln".contains($0) }),
+        let choice = Int(word[word.index(after: at)...])
+      else { return nil }
+      named[String(word[...at])] = choice
     }
-    self.init(given)
   }
 }
 

@@ -20,6 +20,10 @@ final class Places {
   private var places: [UInt: Int] = [:]
   /// A place became shared in this run: decisions were missing before.
   private(set) var hasGrown = false
+  /// In a replay each place counts, so that nothing must be found first.
+  private let all: Bool
+
+  init(all: Bool = false) { self.all = all }
 
   func beginRun() {
     places.removeAll(keepingCapacity: true)
@@ -43,7 +47,7 @@ final class Places {
       uses[place].readers |= 1 << UInt8(thread)
     }
     if uses[place].isShared && !before { hasGrown = true }
-    return before ? place : nil
+    return before || all ? place : nil
   }
 
   private func name(_ address: UnsafeMutableRawPointer) -> Int {

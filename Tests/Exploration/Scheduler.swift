@@ -61,7 +61,7 @@ final class Scheduler: Explorer {
         { Unmanaged<Scheduler>.fromOpaque($0!)._withUnsafeGuaranteedRef { $0.runThread() } },
         Unmanaged.passUnretained(self).toOpaque())
     }
-    current = choices.choose(bodies.count, rarely: 128)
+    current = choices.choose(bodies.count, .next, step: 0, rarely: 128)
     fiber_resume(UInt32(current))
     explorer = nil
     Self.current = nil
@@ -89,7 +89,10 @@ final class Scheduler: Explorer {
   var thread: Int { current }
 
   /// A step of the scene's own.
-  func pause() { decide() }
+  func pause() {
+    count()
+    decide()
+  }
 
   /// This thread knows what the last one, which changes things, has done up to now.
   func synchronizeWithLast() { memory.synchronize(current, with: states.count - 1) }
@@ -106,14 +109,17 @@ final class Scheduler: Explorer {
 
   private var others: [Int] { states.indices.filter { $0 != current && canRun($0) } }
 
-  /// Before a step that another thread can see.
-  private func decide() {
+  private func count() {
     steps += 1
     if steps > Self.stepsMost { fail("no end after \(steps) steps") }
+  }
+
+  /// Before a step that another thread can see.
+  private func decide() {
     guard bounds.preemptions > 0 else { return }
     let others = others
     guard !others.isEmpty else { return }
-    let choice = choices.choose(others.count + 1, rarely: 24)
+    let choice = choices.choose(others.count + 1, .preempt, step: steps, rarely: 24)
     guard choice > 0 else { return }
     bounds.preemptions -= 1
     go(to: others[choice - 1])
@@ -126,7 +132,9 @@ final class Scheduler: Explorer {
       if canRun(current) { return }
       return fail("stuck: \(states.map { "\($0)" }.joined(separator: ", "))")
     }
-    go(to: others.count == 1 ? others[0] : others[choices.choose(others.count, rarely: 128)])
+    let choice =
+      others.count == 1 ? 0 : choices.choose(others.count, .next, step: steps, rarely: 128)
+    go(to: others[choice])
   }
 
   private func go(to thread: Int) {
@@ -147,6 +155,7 @@ final class Scheduler: Explorer {
   // MARK: Steps
 
   func load(_ place: Place) -> UInt64 {
+    count()
     guard let shared = places.shared(place.address, thread: current, writes: false) else {
       return place.value
     }
@@ -156,7 +165,7 @@ final class Scheduler: Explorer {
     var age = 0
     let choices = memory.choices(current, shared, ordering)
     if bounds.oldLoads > 0 && choices > 1 {
-      age = self.choices.choose(choices, rarely: 48)
+      age = self.choices.choose(choices, .load, step: steps, rarely: 48)
       if age > 0 { bounds.oldLoads -= 1 }
     }
     let value = memory.load(current, shared, ordering, age: age)
@@ -165,6 +174,7 @@ final class Scheduler: Explorer {
   }
 
   func store(_ place: Place, _ value: UInt64) {
+    count()
     if let shared = places.shared(place.address, thread: current, writes: true) {
       decide()
       memory.introduce(shared, place.value)
@@ -176,6 +186,7 @@ final class Scheduler: Explorer {
   }
 
   func modify(_ place: Place, _ change: (UInt64) -> UInt64?) -> UInt64 {
+    count()
     guard let shared = places.shared(place.address, thread: current, writes: true) else {
       let old = place.value
       if let new = change(old) { place.value = new }
@@ -199,6 +210,7 @@ final class Scheduler: Explorer {
   }
 
   func lock(_ lock: UnsafeMutableRawPointer) {
+    count()
     let key = UInt(bitPattern: lock)
     let shared = places.shared(lock, thread: current, writes: true)
     if shared != nil { decide() }
@@ -216,6 +228,7 @@ final class Scheduler: Explorer {
   }
 
   func unlock(_ lock: UnsafeMutableRawPointer) {
+    count()
     let key = UInt(bitPattern: lock)
     let shared = places.shared(lock, thread: current, writes: true)
     if shared != nil { decide() }

@@ -53,7 +53,8 @@ struct Search {
   ) -> Choices {
     let run = Self.execute(scene, places, bounds, choices)
     outcome.runs += 1
-    if let failure = run.failure {
+    // Where decisions were missing, so was some of what orders loads.
+    if let failure = run.failure, !places.hasGrown {
       outcome.failure = failure
       outcome.schedule = run.choices.schedule
     }

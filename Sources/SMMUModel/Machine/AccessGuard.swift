@@ -54,7 +54,7 @@ struct AccessGuard {
     counts[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
     // The count must be visible before anything of the access is read. On x86 the locked addition
     // sees to that; an exclusive pair of arm64 does not.
-    #if !arch(x86_64)
+    #if !arch(x86_64) || EXPLORE
       atomicMemoryFence(ordering: .sequentiallyConsistent)
     #endif
     return UInt64(truncatingIfNeeded: index)
