@@ -155,7 +155,9 @@ typedef struct vsmmu_ops {
 #define VSMMU_STRICT_PAGES 1u
 /* A non-zero reserved field of a command is CERROR_ILL instead of being ignored (4.1.5). */
 #define VSMMU_STRICT_COMMANDS 2u
-/* Accept CMD_TLBI_EL2_* while IDR0.Hyp is 0, as some firmware sends them blindly (4.4.2). */
+/* Accept CMD_TLBI_EL2_* while IDR0.Hyp is 0 (4.4.2), for drivers that use them with STRW = EL2 in
+ * their STEs: that field is reserved then, so the streams are of NS-EL1 (5.2), and each of these
+ * commands, and VSMMU_DVM_EL2, forgets all of NS-EL1. */
 #define VSMMU_QUIRK_TLBI_EL2 4u
 /* GBPA.ABORT is 1 after reset: no DMA before a driver has taken over. */
 #define VSMMU_RESET_ABORTS 8u
@@ -521,7 +523,7 @@ int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
 #define VSMMU_DVM_VA 4u         /* vmid, asid, [address, last]; VAE1, VALE1, RVAE1 ... */
 #define VSMMU_DVM_VAA 5u        /* vmid, [address, last], any asid */
 #define VSMMU_DVM_IPA 6u        /* vmid, [address, last] of stage 2 */
-#define VSMMU_DVM_EL2 7u        /* any EL2 scope: no entries here */
+#define VSMMU_DVM_EL2 7u        /* any EL2 scope: no entries here, but see VSMMU_QUIRK_TLBI_EL2 */
 #define VSMMU_DVM_VMID8 1u      /* flag: the CPU's VMIDs have 8 bits */
 #define VSMMU_DVM_ASID8 2u      /* flag: its ASIDs have 8 bits */
 

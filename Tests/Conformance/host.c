@@ -114,6 +114,45 @@ static void host_has_both_kinds(void)
 	hosted_close(&hosted);
 }
 
+/*
+ * A driver that works at EL2, on an SMMU without Hyp: its streams are of NS-EL1, and what it sends
+ * forgets their translations, in software and in the host's SMMU (5.2, 4.4).
+ */
+static void host_forgets_for_el2(void)
+{
+	static struct hosted hosted;
+	static const uint64_t commands[] = {
+		TLBI_EL2_ALL, TLBI_EL2_ASID, TLBI_EL2_VA, TLBI_EL2_VAA,
+	};
+	vsmmu_config config = { .size = sizeof(config), .flags = VSMMU_QUIRK_TLBI_EL2 };
+	uint64_t value;
+
+	if (!hosted_open_with(&hosted, NULL, config))
+		return;
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	guest_start(&hosted.guest);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t stream = i ? 3 : ASSIGNED;
+
+		set_stage1(&hosted.guest, stream, 5);
+		/* STRW is EL2. */
+		store64(&hosted.guest, STREAM_TABLE + stream * 64 + 8, UINT64_C(2) << 30);
+		command(&hosted.guest, CFGI_STE | (uint64_t)stream << 32, 1);
+	}
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		map(&hosted.guest, STAGE1, IOVA, DATA, PAGE1);
+		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+		EQUAL(translate(&hosted.guest, 3, IOVA, 0).kind, VSMMU_RESULT_OK);
+		unmap(&hosted.guest, STAGE1, IOVA);
+		queue(&hosted.guest, commands[i], IOVA | 1);
+		sync_all(&hosted.guest);
+		EQUAL(translate(&hosted.guest, 3, IOVA, 0).kind, VSMMU_RESULT_ABORT);
+		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	}
+	EQUAL(read_register(&hosted.guest, GERROR), 0);
+	hosted_close(&hosted);
+}
+
 static uint64_t unmap_pages(struct hosted *hosted, unsigned pages, unsigned per_sync)
 {
 	uint64_t before = emulated_counters(hosted).invalidations;
@@ -389,6 +428,7 @@ void host_section(void)
 	RUN(host_translates);
 	RUN(host_follows_the_configuration);
 	RUN(host_has_both_kinds);
+	RUN(host_forgets_for_el2);
 	RUN(host_batches_invalidations);
 	RUN(host_makes_one_hwpt_for_an_update);
 	RUN(host_forgets_contexts);

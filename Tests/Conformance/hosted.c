@@ -6,8 +6,13 @@
 
 bool hosted_open(struct hosted *hosted, const vsmmu_emulated_config *config)
 {
+	return hosted_open_with(hosted, config, (vsmmu_config){ .size = sizeof(vsmmu_config) });
+}
+
+bool hosted_open_with(struct hosted *hosted, const vsmmu_emulated_config *config,
+		      vsmmu_config vsmmu)
+{
 	vsmmu_host_config host = { .size = sizeof(host) };
-	vsmmu_config vsmmu = { .size = sizeof(vsmmu) };
 	char message[256] = "";
 
 	memset(hosted, 0, sizeof(*hosted));
