@@ -490,9 +490,13 @@ int64_t vsmmu_negotiation_report(vsmmu_t *vsmmu, uint32_t format, char *text, ui
 int32_t vsmmu_msi_window(vsmmu_t *vsmmu, uint64_t *first, uint64_t *last);
 
 /* Faults of assigned devices come by a file: when it is readable, vsmmu_event_run() moves them to
- * the guest's event queue and returns how many. One file for the vSMMU's life; -ENODEV without a
- * host. vsmmu_event_thread(..., 1) has the library do that on a thread of its own until (..., 0); your
- * callbacks then run on it, so they must not wait for a lock that you hold around a serial call. */
+ * the guest's event queue and returns how many there were. One call moves 1024 at most. While the
+ * file stays readable there are more; who does not poll it calls until the result is 0. Where the
+ * kernel lost some and the guest's queue was full at that place, the guest sees an overflow (7.4).
+ * One file for the vSMMU's life; -ENODEV without a host. vsmmu_event_thread(..., 1) has the library
+ * do that on a thread of its own until (..., 0); your callbacks then run on it, so they must not
+ * wait for a lock that you hold around a serial call. Detaching or renumbering a device moves all
+ * that waits, as long as that takes. */
 int32_t vsmmu_event_fd(vsmmu_t *vsmmu);
 int32_t vsmmu_event_run(vsmmu_t *vsmmu);
 int32_t vsmmu_event_thread(vsmmu_t *vsmmu, uint32_t on);

@@ -33,6 +33,17 @@ bool hosted_open_with(struct hosted *hosted, const vsmmu_emulated_config *config
 	return guest_open(&hosted->guest, &vsmmu);
 }
 
+bool hosted_open_translated(struct hosted *hosted)
+{
+	if (!hosted_open(hosted, NULL))
+		return false;
+	EQUAL(hosted_attach(hosted, 0), 0);
+	guest_start(&hosted->guest);
+	map(&hosted->guest, STAGE1, IOVA, DATA, PAGE1);
+	set_stage1(&hosted->guest, ASSIGNED, 5);
+	return true;
+}
+
 void hosted_close(struct hosted *hosted)
 {
 	check_invariants(hosted);

@@ -7,6 +7,8 @@
 
 /* Assigned devices' StreamIDs in the guest; guest_open has 0 to 7 for emulated ones. */
 #define ASSIGNED 8u
+/* A page of their input. */
+#define IOVA UINT64_C(0x5000)
 
 struct hosted {
 	struct guest guest;

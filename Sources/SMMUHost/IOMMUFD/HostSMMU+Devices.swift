@@ -157,7 +157,7 @@ extension HostSMMU {
       throw HostError(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
     }
     // What it has faulted with is its own, not its successor's.
-    _ = try? takeEvents()
+    takeAllEvents()
     release(devices.remove(at: index))
     batch.forget(stream)
     guard devices.isEmpty else { return }
@@ -179,7 +179,7 @@ extension HostSMMU {
     }
     do throws(Errno) {
       try attach(index, .abort)
-      _ = try? takeEvents()
+      takeAllEvents()
       // To attach it again makes the SMMU forget its contexts.
       batch.forget(stream)
       try iommufd.destroy(devices[index].vdevice)

@@ -77,6 +77,8 @@ extension HostSMMU: Hardware {
   }
 
   public func everythingChanged() {
+    // What waits in the kernel is of the state that was left.
+    events.disable(iommufd)
     eventQueueChanged()
     // What was asked before is part of what follows.
     batch.clear()

@@ -73,7 +73,10 @@ public final class HostSMMU {
     self.ownsAddressSpace = ownsAddressSpace
   }
 
-  deinit { batch.deallocate() }
+  deinit {
+    batch.deallocate()
+    events.deallocate()
+  }
 
   /// Takes all devices away and gives all back to the kernel. Nothing may be called after it.
   public func close() {
