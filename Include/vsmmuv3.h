@@ -512,7 +512,13 @@ typedef struct vsmmu_host_counters {
 	uint64_t events;            /* given to the guest's queue */
 	uint64_t events_lost;       /* that the kernel reported as lost */
 	uint64_t failures;          /* of the kernel on behalf of a guest's command */
+	uint64_t kept;              /* objects that the kernel would not destroy, now */
 } vsmmu_host_counters;
+/* What a guest makes the kernel hold: for each device a nested HWPT, and a second one while an STE
+ * changes. An HWPT that the kernel would not destroy is one of `failures` and `kept`; each CMD_SYNC
+ * and each attachment tries four of these again. At 64 no further one is made: a stream whose STE
+ * asks for one aborts, its command is CERROR_ABT, and an attachment is -EBUSY, until the kernel lets
+ * some go. */
 int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
 
 /* ---------------------------------------------------------------------------------------------

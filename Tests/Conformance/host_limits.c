@@ -4,7 +4,7 @@
 
 #include <poll.h>
 
-enum { QUEUE = 1 << EVENT_BITS };
+enum { REQUEST_DESTROY = 0x3b80, QUEUE = 1 << EVENT_BITS };
 
 static void fault(struct hosted *hosted, unsigned count)
 {
@@ -95,8 +95,111 @@ static void host_moves_events_in_pieces(void)
 	hosted_close(&hosted);
 }
 
+/* A context of its own for each number, so that each STE asks for another HWPT. */
+static void change_ste(struct hosted *hosted, unsigned number)
+{
+	uint64_t cd = RAM + 0x80000 + number % 64 * 64;
+
+	for (unsigned i = 0; i < 4; i++)
+		store64(&hosted->guest, cd + 8 * i,
+			load64(&hosted->guest, CONTEXT + ASSIGNED * 64 + 8 * i));
+	store64(&hosted->guest, STREAM_TABLE + ASSIGNED * 64, 1 | 5 << 1 | cd);
+	queue(&hosted->guest, CFGI_STE | (uint64_t)ASSIGNED << 32, 1);
+	queue(&hosted->guest, SYNC, 0);
+	publish(&hosted->guest);
+}
+
+static bool has_stopped(struct hosted *hosted)
+{
+	return (read_register(&hosted->guest, GERROR) ^
+		read_register(&hosted->guest, GERRORN)) & 1;
+}
+
+static void acknowledge(struct hosted *hosted)
+{
+	write_register(&hosted->guest, GERRORN, read_register(&hosted->guest, GERROR));
+}
+
+/* An HWPT that the kernel would not destroy goes with one of the next commands. */
+static void host_gives_back_what_was_kept(void)
+{
+	static struct hosted hosted;
+	uint64_t failures, value;
+	uint32_t objects;
+
+	if (!hosted_open_translated(&hosted))
+		return;
+	objects = emulated_counters(&hosted).objects;
+	failures = host_counters(&hosted).failures;
+	for (unsigned i = 0; i < 100; i++) {
+		EQUAL(api.vsmmu_emulated_fail(hosted.emulated, REQUEST_DESTROY, 1, EBUSY, 0), 0);
+		change_ste(&hosted, i);
+		CHECK(!has_stopped(&hosted));
+		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+		EQUAL(emulated_counters(&hosted).objects, objects);
+		EQUAL(host_counters(&hosted).kept, 0);
+	}
+	EQUAL(host_counters(&hosted).failures, failures + 100);
+	CONTAINS(hosted.guest.log, "keeps a nested HWPT");
+	hosted_close(&hosted);
+}
+
+/* The kernel destroys nothing any more, whatever is asked of it meanwhile. */
+static void fail_all(struct hosted *hosted)
+{
+	while (api.vsmmu_emulated_fail(hosted->emulated, REQUEST_DESTROY, 1, EBUSY, 0) == 0)
+		;
+}
+
+/* What a guest's STEs can make a kernel keep has a bound: there the command stops, and the device
+ * aborts, until the kernel lets go. */
+static void host_bounds_what_is_kept(void)
+{
+	static struct hosted hosted;
+	uint32_t objects;
+	uint64_t value;
+	unsigned changes = 0;
+
+	if (!hosted_open_translated(&hosted))
+		return;
+	objects = emulated_counters(&hosted).objects;
+	while (changes < 200 && !has_stopped(&hosted)) {
+		fail_all(&hosted);
+		change_ste(&hosted, changes++);
+	}
+	CHECK(changes > 60 && changes < 66);
+	EQUAL(read_register(&hosted.guest, CMDQ_CONS) >> 24, 2);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	EQUAL(hosted.guest.blame, VSMMU_LOG_HOST);
+	/* As often as the guest may try. */
+	for (unsigned i = 0; i < 100; i++) {
+		fail_all(&hosted);
+		acknowledge(&hosted);
+		CHECK(has_stopped(&hosted));
+		CHECK(emulated_counters(&hosted).objects <= objects + 64);
+	}
+	EQUAL(host_counters(&hosted).kept, emulated_counters(&hosted).objects - objects + 1);
+	/* No device more, either. */
+	fail_all(&hosted);
+	EQUAL(hosted_attach(&hosted, 1), -EBUSY);
+	/* What was ordered to fail does so, and then the kernel is well. */
+	for (unsigned i = 0; i < 100 && (has_stopped(&hosted) || i < 50); i++) {
+		acknowledge(&hosted);
+		if (!has_stopped(&hosted))
+			sync_all(&hosted.guest);
+	}
+	CHECK(!has_stopped(&hosted));
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	EQUAL(emulated_counters(&hosted).objects, objects);
+	EQUAL(host_counters(&hosted).kept, 0);
+	EQUAL(hosted_attach(&hosted, 1), 0);
+	hosted_close(&hosted);
+}
+
 void host_limit_section(void)
 {
 	RUN(host_tells_an_overflow);
 	RUN(host_moves_events_in_pieces);
+	RUN(host_gives_back_what_was_kept);
+	RUN(host_bounds_what_is_kept);
 }

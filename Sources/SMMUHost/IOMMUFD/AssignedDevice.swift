@@ -49,6 +49,7 @@ extension HostSMMU {
 
   func attach(_ index: Int, _ wanted: AssignedStream) throws(Errno) {
     guard let objects else { throw .enodev }
+    retryKept()
     // A renumbering that failed may have taken it.
     if devices[index].vdevice == 0 {
       devices[index].vdevice = try iommufd.allocateVDevice(
@@ -60,6 +61,7 @@ extension HostSMMU {
     case .abort: target = objects.abort
     case .bypass: target = objects.bypass
     case .stage1(let word0, let word1):
+      try requireRoomToKeep()
       // The guest was told that nothing stalls.
       let stall = hostStalls ? StreamTableEntry.s1stalld.mask : 0
       nested = try iommufd.allocateNested(devices[index].id, objects.viommu, word0, word1 | stall)

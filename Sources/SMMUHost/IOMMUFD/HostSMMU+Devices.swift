@@ -33,6 +33,10 @@ extension HostSMMU {
     guard index(of: stream) == nil else {
       throw HostError(.eexist, "a device has this StreamID already")
     }
+    retryKept()
+    do throws(Errno) { try requireRoomToKeep() } catch {
+      throw HostError(error, "the host kernel keeps objects that it would not destroy")
+    }
     let candidate = try bind(source)
     do throws(HostError) {
       // Before any STE may name the VMID.
@@ -165,8 +169,9 @@ extension HostSMMU {
     unpinIfUnused()
   }
 
-  private func unpinIfUnused() {
-    if pinsOnDemand && devices.isEmpty && kept.isEmpty { link?.unpin() }
+  /// Once no stage 2 is left that may name the VMID.
+  func unpinIfUnused() {
+    if pinsOnDemand && objects == nil && devices.isEmpty && kept.isEmpty { link?.unpin() }
   }
 
   /// The guest has given the device another StreamID. The kernel learns a vSID when a vDEVICE is

@@ -63,6 +63,7 @@ extension HostSMMU: Hardware {
   public func synchronize() -> Bool {
     var isDone = true
     retryEventQueue()
+    retryKept()
     // Where the kernel failed when registers changed, there was no command to stop at.
     for index in devices.indices where devices[index].current == nil {
       if !follow(index) { isDone = false }
