@@ -20,7 +20,21 @@ struct AssignedDevice {
 
 /// Attaching what a stream needs.
 extension HostSMMU {
-  public func index(of stream: StreamID) -> Int? { devices.firstIndex { $0.stream == stream } }
+  public func index(of stream: StreamID) -> Int? {
+    let place = place(of: stream)
+    return place < devices.count && devices[place].stream == stream ? place : nil
+  }
+
+  /// Where the devices from this StreamID on begin.
+  func place(of stream: StreamID) -> Int {
+    var low = 0
+    var high = devices.count
+    while low < high {
+      let middle = (low + high) / 2
+      if devices[middle].stream < stream { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 
   /// Makes a device's attachment what the guest asks for now; nothing is done if it is already. On
   /// a failure the device aborts, or has what it had if not even that can be done.

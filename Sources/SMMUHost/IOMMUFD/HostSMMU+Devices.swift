@@ -145,7 +145,7 @@ extension HostSMMU {
   }
 
   private func insert(_ device: AssignedDevice) throws(HostError) {
-    let place = devices.firstIndex { $0.stream > device.stream } ?? devices.count
+    let place = place(of: device.stream)
     devices.insert(device, at: place)
     let wanted = smmu.assignment(of: device.stream)
     do throws(Errno) { try attach(place, wanted) } catch {
@@ -199,7 +199,7 @@ extension HostSMMU {
     device.stream = other
     // Attached to the abort HWPT it has no vSID; bypass and translation give it the new one.
     device.current = nil
-    let place = devices.firstIndex { $0.stream > other } ?? devices.count
+    let place = place(of: other)
     devices.insert(device, at: place)
     follow(place)
   }

@@ -39,9 +39,11 @@ extension HostSMMU: Hardware {
 
   public func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult {
     var result = HardwareResult(isDone: true, systemCalls: 0)
-    for index in devices.indices
-    where devices[index].stream >= first && devices[index].stream <= last {
+    var index = place(of: first)
+    while index < devices.count, devices[index].stream <= last {
       if !reconfigure(index, &result.systemCalls) { result.isDone = false }
+      result.streams += 1
+      index += 1
     }
     return result
   }
