@@ -516,9 +516,9 @@ typedef struct vsmmu_host_counters {
 } vsmmu_host_counters;
 /* What a guest makes the kernel hold: for each device a nested HWPT, and a second one while an STE
  * changes. An HWPT that the kernel would not destroy is one of `failures` and `kept`; each CMD_SYNC
- * and each attachment tries four of these again. At 64 no further one is made: a stream whose STE
- * asks for one aborts, its command is CERROR_ABT, and an attachment is -EBUSY, until the kernel lets
- * some go. */
+ * and each attachment tries four of these again. Before they could be more than 64, beside one for
+ * each device, no further one is made: a stream whose STE asks for one aborts, its command is
+ * CERROR_ABT, and an attachment is -EBUSY, until the kernel lets some go. */
 int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
 
 /* ---------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 /// Objects that the kernel would not destroy. That should not be: it happens where the kernel and
 /// we disagree on who uses one. They are tried again, and they are few.
 extension HostSMMU {
-  /// Where so many are kept, the guest's STEs make no more: a stream whose STE asks for a new HWPT
-  /// aborts, and the command that told of it is CERROR_ABT, until the kernel lets some go.
+  /// Before more could be kept, the guest's STEs make no more: a stream whose STE asks for a new
+  /// HWPT aborts, and the command that told of it is CERROR_ABT, until the kernel lets some go. Its
+  /// old HWPT may then be kept too, one for each device.
   static var mostKept: Int { 64 }
   /// How many are tried again at a time.
   static var keptPerCall: Int { 4 }
