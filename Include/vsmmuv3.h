@@ -155,7 +155,9 @@ typedef struct vsmmu_ops {
 #define VSMMU_STRICT_PAGES 1u
 /* A non-zero reserved field of a command is CERROR_ILL instead of being ignored (4.1.5). */
 #define VSMMU_STRICT_COMMANDS 2u
-/* Accept CMD_TLBI_EL2_* while IDR0.Hyp is 0, as some firmware sends them blindly (4.4.2). */
+/* Accept CMD_TLBI_EL2_* while IDR0.Hyp is 0 (4.4.2), for drivers that use them with STRW = EL2 in
+ * their STEs: that field is reserved then, so the streams are of NS-EL1 (5.2), and each of these
+ * commands, and VSMMU_DVM_EL2, forgets all of NS-EL1. */
 #define VSMMU_QUIRK_TLBI_EL2 4u
 /* GBPA.ABORT is 1 after reset: no DMA before a driver has taken over. */
 #define VSMMU_RESET_ABORTS 8u
@@ -488,9 +490,13 @@ int64_t vsmmu_negotiation_report(vsmmu_t *vsmmu, uint32_t format, char *text, ui
 int32_t vsmmu_msi_window(vsmmu_t *vsmmu, uint64_t *first, uint64_t *last);
 
 /* Faults of assigned devices come by a file: when it is readable, vsmmu_event_run() moves them to
- * the guest's event queue and returns how many. One file for the vSMMU's life; -ENODEV without a
- * host. vsmmu_event_thread(..., 1) has the library do that on a thread of its own until (..., 0); your
- * callbacks then run on it, so they must not wait for a lock that you hold around a serial call. */
+ * the guest's event queue and returns how many there were. One call moves 1024 at most. While the
+ * file stays readable there are more; who does not poll it calls until the result is 0. Where the
+ * kernel lost some and the guest's queue was full at that place, the guest sees an overflow (7.4).
+ * One file for the vSMMU's life; -ENODEV without a host. vsmmu_event_thread(..., 1) has the library
+ * do that on a thread of its own until (..., 0); your callbacks then run on it, so they must not
+ * wait for a lock that you hold around a serial call. Detaching or renumbering a device moves all
+ * that waits, as long as that takes. */
 int32_t vsmmu_event_fd(vsmmu_t *vsmmu);
 int32_t vsmmu_event_run(vsmmu_t *vsmmu);
 int32_t vsmmu_event_thread(vsmmu_t *vsmmu, uint32_t on);
@@ -506,7 +512,13 @@ typedef struct vsmmu_host_counters {
 	uint64_t events;            /* given to the guest's queue */
 	uint64_t events_lost;       /* that the kernel reported as lost */
 	uint64_t failures;          /* of the kernel on behalf of a guest's command */
+	uint64_t kept;              /* objects that the kernel would not destroy, now */
 } vsmmu_host_counters;
+/* What a guest makes the kernel hold: for each device a nested HWPT, and a second one while an STE
+ * changes. An HWPT that the kernel would not destroy is one of `failures` and `kept`; each CMD_SYNC
+ * and each attachment tries four of these again. Before they could be more than 64, beside one for
+ * each device, no further one is made: a stream whose STE asks for one aborts, its command is
+ * CERROR_ABT, and an attachment is -EBUSY, until the kernel lets some go. */
 int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
 
 /* ---------------------------------------------------------------------------------------------
@@ -521,7 +533,7 @@ int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
 #define VSMMU_DVM_VA 4u         /* vmid, asid, [address, last]; VAE1, VALE1, RVAE1 ... */
 #define VSMMU_DVM_VAA 5u        /* vmid, [address, last], any asid */
 #define VSMMU_DVM_IPA 6u        /* vmid, [address, last] of stage 2 */
-#define VSMMU_DVM_EL2 7u        /* any EL2 scope: no entries here */
+#define VSMMU_DVM_EL2 7u        /* any EL2 scope: no entries here, but see VSMMU_QUIRK_TLBI_EL2 */
 #define VSMMU_DVM_VMID8 1u      /* flag: the CPU's VMIDs have 8 bits */
 #define VSMMU_DVM_ASID8 2u      /* flag: its ASIDs have 8 bits */
 

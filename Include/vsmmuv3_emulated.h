@@ -49,7 +49,9 @@ typedef struct vsmmu_emulated_smmu {
 	uint32_t flags;       /* VSMMU_EMULATED_NO_FWB, ... */
 	uint32_t extra_idr0;  /* bits that the raw ID registers show beside: HTTU, ... */
 	uint32_t extra_idr3;
-	const char *features; /* changes to its ID registers, as in vsmmu_config; NULL = none */
+	/* Changes to its ID registers, as in vsmmu_config; NULL = none. What Linux could not drive is
+	 * refused: CMDQS below 7, TTENDIAN 3, GRAN4K 0. */
+	const char *features;
 } vsmmu_emulated_smmu;
 
 /* A device: a DMA engine with one StreamID. */

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int64_t result(int64_t value)
@@ -70,6 +71,40 @@ int64_t vsmmu_system_mmap(int32_t fd, uint64_t offset, uint64_t length)
 int32_t vsmmu_system_munmap(uint64_t address, uint64_t length)
 {
 	return (int32_t)result(munmap((void *)(uintptr_t)address, length));
+}
+
+int64_t vsmmu_system_file_size(int32_t fd)
+{
+	struct stat file;
+
+	return fstat(fd, &file) < 0 ? -errno : (int64_t)file.st_size;
+}
+
+/* Since Linux 5.14; what an older one answers says nothing. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
+static int32_t is_page(uint64_t address)
+{
+	int64_t status = result(madvise((void *)(uintptr_t)address, 1, MADV_POPULATE_READ));
+
+	return status != -EFAULT && status != -ENOMEM;
+}
+
+int32_t vsmmu_system_is_memory(uint64_t address, uint64_t length)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), last = address + (length - 1);
+
+	void *start;
+
+	if (length == 0 || last < address)
+		return 0;
+	start = (void *)(uintptr_t)(address & -page);
+	/* MS_ASYNC does nothing but look for holes. */
+	if (result(msync(start, (last & -page) + page - (address & -page), MS_ASYNC)) == -ENOMEM)
+		return 0;
+	return is_page(address & -page) && is_page(last & -page);
 }
 
 int32_t vsmmu_system_eventfd(void)

@@ -98,10 +98,11 @@ AT(vsmmu_device, fd, 12);
 AT(vsmmu_device, devid, 16);
 AT(vsmmu_device, path, 24);
 
-SIZE(vsmmu_host_counters, 72);
+SIZE(vsmmu_host_counters, 80);
 AT(vsmmu_host_counters, devices, 4);
 AT(vsmmu_host_counters, invalidate_calls, 8);
 AT(vsmmu_host_counters, failures, 64);
+AT(vsmmu_host_counters, kept, 72);
 
 SIZE(vsmmu_dvm_op, 40);
 AT(vsmmu_dvm_op, kind, 4);

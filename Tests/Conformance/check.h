@@ -34,6 +34,7 @@ void firmware_section(void);
 void thread_section(void);
 void host_section(void);
 void host_failure_section(void);
+void host_limit_section(void);
 void link_section(void);
 void host_thread_section(void);
 void emulated_section(void);

@@ -113,8 +113,32 @@ static void emulated_refusals(void)
 	api.vsmmu_emulated_destroy(emulated);
 }
 
+/* SMMUs that Linux refuses to drive. */
+static void emulated_smmus(void)
+{
+	static const struct { const char *features, *word; } cases[] = {
+		{ "CMDQS=0", "CMDQS" }, { "CMDQS=6", "CMDQS" }, { "TTENDIAN=3", "TTENDIAN" },
+		{ "GRAN4K=0", "GRAN4K" }, { "CMDQS=7 EVENTQS=0 TTENDIAN=2", NULL },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		vsmmu_emulated_smmu smmu = { .size = sizeof(smmu), .features = cases[i].features };
+		const vsmmu_emulated_config config = {
+			.size = sizeof(config), .smmus = &smmu, .smmu_count = 1,
+		};
+		vsmmu_emulated_t *emulated = NULL;
+		char message[256] = "";
+
+		EQUAL(api.vsmmu_emulated_create(&config, &emulated, message, sizeof(message)),
+		      cases[i].word ? -EINVAL : 0);
+		CONTAINS(message, cases[i].word ? cases[i].word : "");
+		api.vsmmu_emulated_destroy(emulated);
+	}
+}
+
 void emulated_section(void)
 {
+	RUN(emulated_smmus);
 	RUN(emulated_files);
 	RUN(emulated_fault_queue);
 	RUN(emulated_refusals);

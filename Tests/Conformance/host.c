@@ -9,20 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define IOVA UINT64_C(0x5000)
-
-/* Device 0 behind the vSMMU, translated by the guest's stage 1 from IOVA to DATA. */
-static bool open_translated(struct hosted *hosted)
-{
-	if (!hosted_open(hosted, NULL))
-		return false;
-	EQUAL(hosted_attach(hosted, 0), 0);
-	guest_start(&hosted->guest);
-	map(&hosted->guest, STAGE1, IOVA, DATA, PAGE1);
-	set_stage1(&hosted->guest, ASSIGNED, 5);
-	return true;
-}
-
 static void tlbi_page(struct guest *guest, uint64_t address)
 {
 	queue(guest, TLBI_NH_VA | UINT64_C(5) << 48, address | 1);
@@ -33,7 +19,7 @@ static void host_translates(void)
 	static struct hosted hosted;
 	uint64_t value, event[4];
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	store64(&hosted.guest, DATA, 0x1111);
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
@@ -101,7 +87,7 @@ static void host_has_both_kinds(void)
 	static struct hosted hosted;
 	uint64_t value;
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	set_stage1(&hosted.guest, 3, 5);
 	EQUAL(translate(&hosted.guest, 3, IOVA, 0).address, DATA);
@@ -111,6 +97,45 @@ static void host_has_both_kinds(void)
 	sync_all(&hosted.guest);
 	EQUAL(translate(&hosted.guest, 3, IOVA, 0).kind, VSMMU_RESULT_ABORT);
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	hosted_close(&hosted);
+}
+
+/*
+ * A driver that works at EL2, on an SMMU without Hyp: its streams are of NS-EL1, and what it sends
+ * forgets their translations, in software and in the host's SMMU (5.2, 4.4).
+ */
+static void host_forgets_for_el2(void)
+{
+	static struct hosted hosted;
+	static const uint64_t commands[] = {
+		TLBI_EL2_ALL, TLBI_EL2_ASID, TLBI_EL2_VA, TLBI_EL2_VAA,
+	};
+	vsmmu_config config = { .size = sizeof(config), .flags = VSMMU_QUIRK_TLBI_EL2 };
+	uint64_t value;
+
+	if (!hosted_open_with(&hosted, NULL, config))
+		return;
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	guest_start(&hosted.guest);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t stream = i ? 3 : ASSIGNED;
+
+		set_stage1(&hosted.guest, stream, 5);
+		/* STRW is EL2. */
+		store64(&hosted.guest, STREAM_TABLE + stream * 64 + 8, UINT64_C(2) << 30);
+		command(&hosted.guest, CFGI_STE | (uint64_t)stream << 32, 1);
+	}
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		map(&hosted.guest, STAGE1, IOVA, DATA, PAGE1);
+		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+		EQUAL(translate(&hosted.guest, 3, IOVA, 0).kind, VSMMU_RESULT_OK);
+		unmap(&hosted.guest, STAGE1, IOVA);
+		queue(&hosted.guest, commands[i], IOVA | 1);
+		sync_all(&hosted.guest);
+		EQUAL(translate(&hosted.guest, 3, IOVA, 0).kind, VSMMU_RESULT_ABORT);
+		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
+	}
+	EQUAL(read_register(&hosted.guest, GERROR), 0);
 	hosted_close(&hosted);
 }
 
@@ -131,7 +156,7 @@ static void host_batches_invalidations(void)
 {
 	static struct hosted hosted;
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	EQUAL(unmap_pages(&hosted, 10000, 1), 10000);
 	EQUAL(unmap_pages(&hosted, 10000, 64), 157);
@@ -145,7 +170,7 @@ static void host_makes_one_hwpt_for_an_update(void)
 	static struct hosted hosted;
 	uint64_t ste = STREAM_TABLE + ASSIGNED * 64, before;
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	before = emulated_counters(&hosted).hwpts;
 	for (int i = 0; i < 3; i++) {
@@ -171,7 +196,7 @@ static void host_forgets_contexts(void)
 	static struct hosted hosted;
 	uint64_t cd = CONTEXT + ASSIGNED * 64, value;
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
 	for (int all = 0; all < 2; all++) {
@@ -196,7 +221,7 @@ static void host_sees_no_guest_bits(void)
 	static struct hosted hosted;
 	uint64_t failures;
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	failures = host_counters(&hosted).failures;
 	for (uint64_t opcode = 0x10; opcode <= 0x13; opcode++)
@@ -229,7 +254,7 @@ static void host_moves_devices(void)
 	static struct hosted hosted;
 	uint64_t value, event[4];
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	EQUAL(hosted_attach(&hosted, 1), 0);
 	EQUAL(device_read(&hosted, 1, IOVA, &value), VSMMU_RESULT_ABORT);
@@ -265,7 +290,7 @@ static void host_tells_events_by_a_file(void)
 	struct pollfd file = { .events = POLLIN };
 	uint64_t value, event[4];
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	file.fd = api.vsmmu_event_fd(hosted.guest.vsmmu);
 	CHECK(file.fd >= 0);
@@ -310,7 +335,7 @@ static void host_survives_migration(void)
 	int64_t size;
 	uint64_t value;
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	size = api.vsmmu_save(hosted.guest.vsmmu, state, sizeof(state));
 	CHECK(size > 0);
@@ -361,7 +386,7 @@ static void host_has_several_vsmmus(void)
 	char message[256];
 	uint64_t value;
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	config.host = hosted.host;
 	EQUAL(api.vsmmu_create(&config, &ops, NULL, &other, message, sizeof(message)), 0);
@@ -389,6 +414,7 @@ void host_section(void)
 	RUN(host_translates);
 	RUN(host_follows_the_configuration);
 	RUN(host_has_both_kinds);
+	RUN(host_forgets_for_el2);
 	RUN(host_batches_invalidations);
 	RUN(host_makes_one_hwpt_for_an_update);
 	RUN(host_forgets_contexts);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define IOVA UINT64_C(0x5000)
-
 enum {
 	REQUEST_HWPT_ALLOC = 0x3b89, REQUEST_INVALIDATE = 0x3b8d, REQUEST_VIOMMU = 0x3b90,
 	REQUEST_VDEVICE = 0x3b91, REQUEST_BIND = 0x3b76, REQUEST_ATTACH = 0x3b77,

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#define IOVA UINT64_C(0x5000)
 #define NOWHERE UINT64_C(0x7000000)
 #define POISON UINT64_C(0xdeadbeefdeadbeef)
 #define ROUNDS 250

@@ -6,8 +6,13 @@
 
 bool hosted_open(struct hosted *hosted, const vsmmu_emulated_config *config)
 {
+	return hosted_open_with(hosted, config, (vsmmu_config){ .size = sizeof(vsmmu_config) });
+}
+
+bool hosted_open_with(struct hosted *hosted, const vsmmu_emulated_config *config,
+		      vsmmu_config vsmmu)
+{
 	vsmmu_host_config host = { .size = sizeof(host) };
-	vsmmu_config vsmmu = { .size = sizeof(vsmmu) };
 	char message[256] = "";
 
 	memset(hosted, 0, sizeof(*hosted));
@@ -26,6 +31,17 @@ bool hosted_open(struct hosted *hosted, const vsmmu_emulated_config *config)
 	}
 	vsmmu.host = hosted->host;
 	return guest_open(&hosted->guest, &vsmmu);
+}
+
+bool hosted_open_translated(struct hosted *hosted)
+{
+	if (!hosted_open(hosted, NULL))
+		return false;
+	EQUAL(hosted_attach(hosted, 0), 0);
+	guest_start(&hosted->guest);
+	map(&hosted->guest, STAGE1, IOVA, DATA, PAGE1);
+	set_stage1(&hosted->guest, ASSIGNED, 5);
+	return true;
 }
 
 void hosted_close(struct hosted *hosted)

@@ -7,6 +7,8 @@
 
 /* Assigned devices' StreamIDs in the guest; guest_open has 0 to 7 for emulated ones. */
 #define ASSIGNED 8u
+/* A page of their input. */
+#define IOVA UINT64_C(0x5000)
 
 struct hosted {
 	struct guest guest;
@@ -17,6 +19,11 @@ struct hosted {
 /* An emulated host with two devices at one SMMU, a vSMMU on it, no device attached. NULL = the
  * default configuration of the host. */
 bool hosted_open(struct hosted *hosted, const vsmmu_emulated_config *config);
+/* The same, with what the vSMMU's configuration says beside its host. */
+bool hosted_open_with(struct hosted *hosted, const vsmmu_emulated_config *config,
+		      vsmmu_config vsmmu);
+/* With device 0 behind it, translated by the guest's stage 1 from IOVA to DATA. */
+bool hosted_open_translated(struct hosted *hosted);
 /* Everything is closed in order, and nothing may be left in the kernel. */
 void hosted_close(struct hosted *hosted);
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define IOVA UINT64_C(0x5000)
 #define IDR0_BTM (1u << 5)
 #define CREATE_VM 0xae01u
 

@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 	firmware_section();
 	host_section();
 	host_failure_section();
+	host_limit_section();
 	link_section();
 	emulated_section();
 	thread_section();

@@ -20,6 +20,11 @@ int32_t vsmmu_system_dup(int32_t fd);
 /* The address, or a negative errno. */
 int64_t vsmmu_system_mmap(int32_t fd, uint64_t offset, uint64_t length);
 int32_t vsmmu_system_munmap(uint64_t address, uint64_t length);
+/* Bytes of a file, or a negative errno. */
+int64_t vsmmu_system_file_size(int32_t fd);
+/* 0 if some of [address, address + length) is no memory of this process, as far as that can be told
+ * without touching all of it: no hole, and the first and the last page can be read. */
+int32_t vsmmu_system_is_memory(uint64_t address, uint64_t length);
 
 /* An eventfd that is not readable; signal makes it readable, clear ends that. */
 int32_t vsmmu_system_eventfd(void);

@@ -53,8 +53,26 @@ public struct EmulatedConfiguration {
     for unit in units where unit.flags & ~Unit.knownFlags != 0 {
       return "smmu.flags has a bit set that this library does not know"
     }
+    for unit in units {
+      if let refusal = Self.refusal(of: unit.features) { return refusal }
+    }
     for i in engines.indices {
       if let refusal = refusal(of: engines[i], after: engines[..<i]) { return refusal }
+    }
+    return nil
+  }
+
+  /// An SMMU that Linux on arm64, little-endian and with pages of 4 KiB, cannot drive.
+  private static func refusal(of features: Features) -> StaticString? {
+    // A batch of 64 commands and its CMD_SYNC have to fit.
+    guard features.commandQueueBits > 6 else {
+      return "smmu.features has IDR1.CMDQS below 7, and Linux needs more than 64 commands"
+    }
+    guard features.endianness != 3 else {
+      return "smmu.features has IDR0.TTENDIAN = 3, and the kernel's tables are little-endian"
+    }
+    guard features.supports(.size4K) else {
+      return "smmu.features has IDR5.GRAN4K = 0, and the kernel's pages have 4 KiB"
     }
     return nil
   }

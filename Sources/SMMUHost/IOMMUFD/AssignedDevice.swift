@@ -20,7 +20,21 @@ struct AssignedDevice {
 
 /// Attaching what a stream needs.
 extension HostSMMU {
-  public func index(of stream: StreamID) -> Int? { devices.firstIndex { $0.stream == stream } }
+  public func index(of stream: StreamID) -> Int? {
+    let place = place(of: stream)
+    return place < devices.count && devices[place].stream == stream ? place : nil
+  }
+
+  /// Where the devices from this StreamID on begin.
+  func place(of stream: StreamID) -> Int {
+    var low = 0
+    var high = devices.count
+    while low < high {
+      let middle = (low + high) / 2
+      if devices[middle].stream < stream { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 
   /// Makes a device's attachment what the guest asks for now; nothing is done if it is already. On
   /// a failure the device aborts, or has what it had if not even that can be done.
@@ -49,6 +63,7 @@ extension HostSMMU {
 
   func attach(_ index: Int, _ wanted: AssignedStream) throws(Errno) {
     guard let objects else { throw .enodev }
+    retryKept()
     // A renumbering that failed may have taken it.
     if devices[index].vdevice == 0 {
       devices[index].vdevice = try iommufd.allocateVDevice(
@@ -60,6 +75,7 @@ extension HostSMMU {
     case .abort: target = objects.abort
     case .bypass: target = objects.bypass
     case .stage1(let word0, let word1):
+      try requireRoomToKeep()
       // The guest was told that nothing stalls.
       let stall = hostStalls ? StreamTableEntry.s1stalld.mask : 0
       nested = try iommufd.allocateNested(devices[index].id, objects.viommu, word0, word1 | stall)

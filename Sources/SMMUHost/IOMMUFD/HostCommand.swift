@@ -23,6 +23,9 @@ enum HostCommand {
       copy(CommandWords.leaf)
       if features.substreamIDBits > 0 { copy(CommandWords.substreamID) }
     case .cfgiCDAll: copy(CommandWords.streamID)
+    // Accepted without Hyp, they mean streams of NS-EL1 (`TLBInvalidation.ofEL2`).
+    case .tlbiEL2All, .tlbiEL2ASID, .tlbiEL2VA, .tlbiEL2VAA:
+      return features.hyp ? nil : forgetTranslations
     default: return nil
     }
     return command

@@ -18,9 +18,14 @@ struct HostEvents {
 
   /// The kernel takes no more.
   private static var most: Int { 19 }
+  private static var headerBytes: Int { 8 }
+  private static var eventBytes: Int { 40 }
   private static var bufferBytes: Int { 4096 }
+  /// What a read returns.
+  private let buffer: UnsafeMutableRawPointer
 
-  init() {}
+  init() { buffer = .allocate(byteCount: Self.bufferBytes, alignment: 8) }
+  func deallocate() { buffer.deallocate() }
 
   mutating func open() throws(Errno) -> Int32 {
     guard epoll < 0 else { return epoll }
@@ -80,58 +85,75 @@ struct HostEvents {
     }
   }
 
-  /// Reads what is there, once around the queue at most; `each` gets the records, the result is how
-  /// many were lost. A failure after something was read is met again by the next call.
+  /// Reads up to `most` events, in order, with what was lost between them; returns how many. A
+  /// failure after something was read is met again by the next call.
   mutating func take(
-    _ iommufd: IOMMUFD, _ each: (EventRecord) -> Void
-  ) throws(Errno) -> UInt64 {
+    _ iommufd: IOMMUFD, most: Int, _ each: (HostEvent) -> Void
+  ) throws(Errno) -> Int {
     guard fd >= 0 else { return 0 }
-    var lost: UInt64 = 0
-    let buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.bufferBytes, alignment: 8)
-    defer { buffer.deallocate() }
-    var left = (1 << log2Depth) * 40
-    var isFirst = true
+    var taken = 0
+    var left = most
     while left > 0 {
+      // The header that tells of a loss has room behind the last event.
+      let room = min(Self.bufferBytes, left * Self.eventBytes + Self.headerBytes)
       let count: Int
       do throws(Errno) {
-        count = try iommufd.kernel.read(fd, into: buffer, count: Self.bufferBytes)
+        count = try iommufd.kernel.read(fd, into: buffer, count: room)
       } catch {
-        guard isFirst else { break }
-        throw error
+        guard left < most else { throw error }
+        break
       }
       guard count > 0 else { break }
-      isFirst = false
-      left -= count
-      lost &+= parse(UnsafeRawBufferPointer(start: buffer, count: count), each)
+      let found = parse(UnsafeRawBufferPointer(start: buffer, count: count), each)
+      taken += found
+      left -= max(1, found)
     }
-    return lost
+    return taken
   }
 
+  /// Once around the queue.
+  mutating func takeAll(
+    _ iommufd: IOMMUFD, _ each: (HostEvent) -> Void
+  ) throws(Errno) -> Int {
+    try take(iommufd, most: 1 << log2Depth, each)
+  }
+
+  /// Numbers have 31 bits; a gap is what was lost, and so is what a LOST header stands for.
   private mutating func parse(
-    _ bytes: UnsafeRawBufferPointer, _ each: (EventRecord) -> Void
-  ) -> UInt64 {
-    var lost: UInt64 = 0
+    _ bytes: UnsafeRawBufferPointer, _ each: (HostEvent) -> Void
+  ) -> Int {
+    var events = 0
     var place = 0
-    while place + 8 <= bytes.count {
+    while place + Self.headerBytes <= bytes.count {
       let flags = bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self)
       let number = bytes.loadUnaligned(fromByteOffset: place + 4, as: UInt32.self)
-      place += 8
-      // Numbers have 31 bits; a gap is what was lost, and so is what a LOST header stands for.
-      lost &+= UInt64((number &- sequence) & 0x7fff_ffff)
+      let isLoss = flags & IOMMUFD_VEVENTQ_LOST_EVENTS != 0
+      guard isLoss || place + Self.eventBytes <= bytes.count else { break }
+      let lost = UInt64((number &- sequence) & 0x7fff_ffff) + (isLoss ? 1 : 0)
       sequence = (number &+ 1) & 0x7fff_ffff
-      if flags & IOMMUFD_VEVENTQ_LOST_EVENTS != 0 {
-        lost &+= 1
-        continue
-      }
-      guard place + 32 <= bytes.count else { break }
-      var record = EventRecord()
-      for word in 0..<4 {
-        record.words[word] = UInt64(
-          littleEndian: bytes.loadUnaligned(fromByteOffset: place + 8 * word, as: UInt64.self))
-      }
-      place += 32
-      each(record)
+      if lost > 0 { each(.lost(lost)) }
+      place += Self.headerBytes
+      if isLoss { continue }
+      each(.record(Self.record(bytes, place)))
+      events += 1
+      place += Self.eventBytes - Self.headerBytes
     }
-    return lost
+    return events
   }
+
+  private static func record(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> EventRecord {
+    var record = EventRecord()
+    for word in 0..<4 {
+      record.words[word] = UInt64(
+        littleEndian: bytes.loadUnaligned(fromByteOffset: place + 8 * word, as: UInt64.self))
+    }
+    return record
+  }
+}
+
+/// What comes out of the kernel's queue.
+enum HostEvent {
+  case record(EventRecord)
+  /// So many events are missing here.
+  case lost(UInt64)
 }

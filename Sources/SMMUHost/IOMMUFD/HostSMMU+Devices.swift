@@ -33,6 +33,10 @@ extension HostSMMU {
     guard index(of: stream) == nil else {
       throw HostError(.eexist, "a device has this StreamID already")
     }
+    retryKept()
+    do throws(Errno) { try requireRoomToKeep() } catch {
+      throw HostError(error, "the host kernel keeps objects that it would not destroy")
+    }
     let candidate = try bind(source)
     do throws(HostError) {
       // Before any STE may name the VMID.
@@ -141,7 +145,7 @@ extension HostSMMU {
   }
 
   private func insert(_ device: AssignedDevice) throws(HostError) {
-    let place = devices.firstIndex { $0.stream > device.stream } ?? devices.count
+    let place = place(of: device.stream)
     devices.insert(device, at: place)
     let wanted = smmu.assignment(of: device.stream)
     do throws(Errno) { try attach(place, wanted) } catch {
@@ -157,7 +161,7 @@ extension HostSMMU {
       throw HostError(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
     }
     // What it has faulted with is its own, not its successor's.
-    _ = try? takeEvents()
+    takeAllEvents()
     release(devices.remove(at: index))
     batch.forget(stream)
     guard devices.isEmpty else { return }
@@ -165,8 +169,9 @@ extension HostSMMU {
     unpinIfUnused()
   }
 
-  private func unpinIfUnused() {
-    if pinsOnDemand && devices.isEmpty && kept.isEmpty { link?.unpin() }
+  /// Once no stage 2 is left that may name the VMID.
+  func unpinIfUnused() {
+    if pinsOnDemand && objects == nil && devices.isEmpty && kept.isEmpty { link?.unpin() }
   }
 
   /// The guest has given the device another StreamID. The kernel learns a vSID when a vDEVICE is
@@ -179,7 +184,7 @@ extension HostSMMU {
     }
     do throws(Errno) {
       try attach(index, .abort)
-      _ = try? takeEvents()
+      takeAllEvents()
       // To attach it again makes the SMMU forget its contexts.
       batch.forget(stream)
       try iommufd.destroy(devices[index].vdevice)
@@ -194,7 +199,7 @@ extension HostSMMU {
     device.stream = other
     // Attached to the abort HWPT it has no vSID; bypass and translation give it the new one.
     device.current = nil
-    let place = devices.firstIndex { $0.stream > other } ?? devices.count
+    let place = place(of: other)
     devices.insert(device, at: place)
     follow(place)
   }

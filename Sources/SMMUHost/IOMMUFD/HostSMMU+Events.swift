@@ -10,25 +10,51 @@ extension HostSMMU {
     }
   }
 
-  /// Moves waiting events to the guest's queue; returns how many. That the kernel lost some is for
-  /// the host's operator: the guest's own queue did not overflow.
+  /// How many events one call moves.
+  public static var eventsPerCall: Int { 1024 }
+
+  /// Moves waiting events to the guest's queue, as many as one call does; returns how many were
+  /// there, those of devices that have gone meanwhile among them. 0: none is left.
   public func takeEvents() throws(HostError) -> Int {
-    var count = 0
+    try takeEvents { (each) throws(Errno) in
+      try events.take(iommufd, most: Self.eventsPerCall, each)
+    }
+  }
+
+  /// All that a device has faulted with, before another may have its name. It takes as long as the
+  /// queue is, so this is for what its host does with a device.
+  func takeAllEvents() {
+    _ = try? takeEvents { (each) throws(Errno) in try events.takeAll(iommufd, each) }
+  }
+
+  private func takeEvents(
+    _ read: ((HostEvent) -> Void) throws(Errno) -> Int
+  ) throws(HostError) -> Int {
     retryEventQueue()
+    var lost: UInt64 = 0
     do throws(Errno) {
-      let lost = try events.take(iommufd) { record in
-        // A device that has gone meanwhile is no longer the guest's.
-        let stream = StreamID(truncatingIfNeeded: record[EventRecord.streamID])
-        guard index(of: stream) != nil else { return }
-        smmu.record(record)
-        count += 1
+      let count = try read { event in
+        switch event {
+        case .record(let record): pass(record)
+        case .lost(let some):
+          lost &+= some
+          // Here, behind what came before them: whether the guest's queue was full then.
+          smmu.recordLoss()
+        }
       }
-      counters.events &+= UInt64(count)
       if lost > 0 { tellLost(lost) }
       return count
     } catch {
       throw HostError(error, trying: "read the vIOMMU's events")
     }
+  }
+
+  /// A device that has gone meanwhile is no longer the guest's.
+  private func pass(_ record: EventRecord) {
+    let stream = StreamID(truncatingIfNeeded: record[EventRecord.streamID])
+    guard index(of: stream) != nil else { return }
+    smmu.record(record)
+    counters.events &+= 1
   }
 
   /// On a thread that has no caller to tell; false after a failure.

@@ -39,9 +39,11 @@ extension HostSMMU: Hardware {
 
   public func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult {
     var result = HardwareResult(isDone: true, systemCalls: 0)
-    for index in devices.indices
-    where devices[index].stream >= first && devices[index].stream <= last {
+    var index = place(of: first)
+    while index < devices.count, devices[index].stream <= last {
       if !reconfigure(index, &result.systemCalls) { result.isDone = false }
+      result.streams += 1
+      index += 1
     }
     return result
   }
@@ -63,6 +65,7 @@ extension HostSMMU: Hardware {
   public func synchronize() -> Bool {
     var isDone = true
     retryEventQueue()
+    retryKept()
     // Where the kernel failed when registers changed, there was no command to stop at.
     for index in devices.indices where devices[index].current == nil {
       if !follow(index) { isDone = false }
@@ -77,6 +80,8 @@ extension HostSMMU: Hardware {
   }
 
   public func everythingChanged() {
+    // What waits in the kernel is of the state that was left.
+    events.disable(iommufd)
     eventQueueChanged()
     // What was asked before is part of what follows.
     batch.clear()

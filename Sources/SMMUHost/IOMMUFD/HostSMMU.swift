@@ -38,7 +38,7 @@ public final class HostSMMU {
   var link: VMLink?
   /// KVM was told of the device that is being attached, before it was bound.
   var isCandidateLinked = true
-  /// Objects that the kernel would not destroy yet.
+  /// Objects that the kernel would not destroy yet, the oldest first.
   var kept: [UInt32] = []
   /// The VMID is pinned with the first device, not when the VM is linked.
   var pinsOnDemand = false
@@ -73,7 +73,10 @@ public final class HostSMMU {
     self.ownsAddressSpace = ownsAddressSpace
   }
 
-  deinit { batch.deallocate() }
+  deinit {
+    batch.deallocate()
+    events.deallocate()
+  }
 
   /// Takes all devices away and gives all back to the kernel. Nothing may be called after it.
   public func close() {
@@ -86,7 +89,7 @@ public final class HostSMMU {
     devices = []
     destroyObjects()
     events.close(iommufd)
-    giveBackKept()
+    retryKept(.max)
     // A stage 2 that stayed may still name the VMID.
     link?.close(unpins: kept.isEmpty)
     link = nil
@@ -127,34 +130,13 @@ public final class HostSMMU {
     // What was not sent yet would invalidate what is gone with the vIOMMU.
     batch.clear()
     events.disable(iommufd)
-    giveBackKept()
+    retryKept(.max)
     give(back: objects.bypass, "bypass HWPT")
     give(back: objects.abort, "abort HWPT")
     give(back: objects.viommu, "vIOMMU")
     give(back: objects.parent, "nest parent")
     self.objects = nil
     mayHoldTranslations = false
-  }
-
-  /// Destroys an object; that fails only where the kernel and we disagree on who uses it.
-  func give(back id: UInt32, _ name: StaticString) {
-    do throws(Errno) { try iommufd.destroy(id) } catch {
-      var sentence = Sentence("the host kernel keeps a ")
-      sentence.append(name)
-      sentence.append(": errno ")
-      sentence.append(UInt64(error.code))
-      listener.hostSays(sentence)
-      kept.append(id)
-    }
-  }
-
-  /// Tries again what the kernel would not destroy, the youngest first.
-  func giveBackKept() {
-    let ids = kept
-    kept = []
-    for id in ids.reversed() {
-      do throws(Errno) { try iommufd.destroy(id) } catch { kept.insert(id, at: 0) }
-    }
   }
 
   /// A failure on behalf of the guest, which has no caller to tell.

@@ -30,7 +30,8 @@ extension SMMU {
   private func matched(_ scope: TLBInvalidation) -> TLBInvalidation? {
     switch scope {
     case .nothing:
-      return nil
+      // As for the commands: who has them accepted has streams that it takes for EL2's.
+      return options.commandRules.acceptEL2 ? .ofEL2(features) : nil
     case .everything:
       return scope
     case .machine(let vmid):

@@ -37,6 +37,9 @@ extension SMMU {
 
   /// Records an event that hardware met for this SMMU's guest.
   public func record(_ event: EventRecord) { post(event) }
+
+  /// Hardware lost events for this SMMU's guest, behind those that were recorded so far.
+  public func recordLoss() { noteLost() }
 }
 
 extension StreamTableEntry {

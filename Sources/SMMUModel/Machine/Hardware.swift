@@ -5,10 +5,13 @@ import SMMUSpec
 public struct HardwareResult: Sendable {
   public var isDone: Bool
   public var systemCalls: Int
+  /// Streams that were looked at, and have a command each in what goes to hardware.
+  public var streams: Int
 
-  public init(isDone: Bool, systemCalls: Int) {
+  public init(isDone: Bool, systemCalls: Int, streams: Int = 0) {
     self.isDone = isDone
     self.systemCalls = systemCalls
+    self.streams = streams
   }
 }
 

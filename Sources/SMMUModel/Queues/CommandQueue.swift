@@ -124,7 +124,7 @@ extension SMMU {
   private func forgetStreams(_ first: StreamID, _ last: StreamID) throws(CommandError) {
     forgetStreamsHere(first, last)
     guard let result = hardware?.configurationChanged(first: first, last: last) else { return }
-    commandCost += Self.systemCall * result.systemCalls
+    commandCost += Self.systemCall * result.systemCalls + result.streams
     guard result.isDone else { throw refusedByHardware() }
   }
 

@@ -30,20 +30,34 @@ extension SMMU {
     }
   }
 
-  private func place(_ record: EventRecord) -> Outcome {
-    guard registers.flag(.cr0ack, CR0.eventqen), !isActive(GlobalError.eventqAbort) else {
-      return .dropped
+  /// Records were lost in a queue that hardware has before this one. Where this one is full, that
+  /// is its overflow; where it has room, software must not be told of one (§7.4).
+  func noteLost() {
+    eventLock.lock(machine)
+    if isRecording { _ = overflows(registers[.eventqProd], registers[.eventqCons]) }
+    eventLock.unlock()
+  }
+
+  private var isRecording: Bool {
+    registers.flag(.cr0ack, CR0.eventqen) && !isActive(GlobalError.eventqAbort)
+  }
+
+  /// Whether a record finds no room, which is then indicated. §7.4: an overflow that software has
+  /// not acknowledged yet is not indicated twice.
+  private func overflows(_ producer: UInt64, _ consumer: UInt64) -> Bool {
+    guard eventRing.isFull(producer: producer, consumer: consumer) else { return false }
+    if producer[31] == consumer[31] {
+      registers[.eventqProd] = producer ^ QueueIndex.overflow.mask
     }
+    return true
+  }
+
+  private func place(_ record: EventRecord) -> Outcome {
+    guard isRecording else { return .dropped }
     let ring = eventRing
     let producer = registers[.eventqProd]
     let consumer = registers[.eventqCons]
-    guard !ring.isFull(producer: producer, consumer: consumer) else {
-      // §7.4: an overflow that software has not acknowledged yet is not indicated twice.
-      if producer[31] == consumer[31] {
-        registers[.eventqProd] = producer ^ QueueIndex.overflow.mask
-      }
-      return .dropped
-    }
+    guard !overflows(producer, consumer) else { return .dropped }
     let address = ring.address(producer)
     do throws(BusAbort) {
       try store(address, record)

@@ -28,8 +28,18 @@ public enum TLBInvalidation: Equatable, Sendable {
   case machine(VMID)
   /// All of NS-EL1, every VMID.
   case everything
-  /// Of the EL2 worlds, of which there are no entries.
+  /// Of the EL2 worlds where streams have one: there are no entries.
   case nothing
+}
+
+extension TLBInvalidation {
+  /// What names entries of EL2. Without Hyp an STE's STRW is RES0 (§5.2): the streams that a driver
+  /// means are of NS-EL1, with whatever VMID their STEs say, so all of that goes. To remove more
+  /// than is named is allowed (§4.4).
+  @inline(__always)
+  public static func ofEL2(_ features: Features) -> TLBInvalidation {
+    features.hyp ? .nothing : .everything
+  }
 }
 
 /// How CMD_SYNC tells that it is complete (§4.7.3).
@@ -61,7 +71,7 @@ public enum CommandError: UInt8, Error, Equatable, Sendable {
 public struct CommandRules: Sendable {
   /// A non-zero reserved field is illegal; else it is ignored. Both are allowed (§4.1.5).
   public var strictReserved = false
-  /// CMD_TLBI_EL2_* is consumed without effect although IDR0.Hyp is 0.
+  /// CMD_TLBI_EL2_* is accepted although IDR0.Hyp is 0.
   public var acceptEL2 = false
 
   public init() {}
@@ -123,9 +133,9 @@ extension Command {
       self = .invalidate(.everything)
     case .tlbiEL2VA, .tlbiEL2VAA:
       _ = try words.virtualRange(features)
-      self = .invalidate(.nothing)
+      self = .invalidate(.ofEL2(features))
     case .tlbiEL2All, .tlbiEL2ASID:
-      self = .invalidate(.nothing)
+      self = .invalidate(.ofEL2(features))
     case .sync:
       self = .synchronize(try words.completion(features))
     case .cfgiVMSPIDM, .atcInv, .priResp, .resume, .stallTerm, .dptiAll, .dptiPA:

@@ -131,6 +131,7 @@ public func vsmmu_get_host_counters(
       values.events = found.events
       values.events_lost = found.eventsLost
       values.failures = found.failures
+      values.kept = UInt64(side.keptCount)
     }
     try copyOut(values, to: counters, "counters", least: 8)
   }

@@ -51,6 +51,25 @@ import Testing
     }
   }
 
+  @Test("Memory that comes and goes in pieces of other sizes takes no more tables each time")
+  func reuse() throws {
+    let bench = try Bench(bytes: 1 << 23)
+    let table = Stage2Table(outputBits: 40)
+    let block: UInt64 = 1 << 21
+    let memory = (bench.memory.address + block - 1) & ~(block - 1)
+    var counts: Set<Int> = []
+    for _ in 0..<20 {
+      table.map(0, to: memory, length: 4096, readable: true, writable: true)
+      table.unmap(0, length: 4096)
+      table.map(0, to: memory, length: block, readable: true, writable: true)
+      #expect(look(bench, table, block - 4096).address == memory + block - 4096)
+      table.unmap(0, length: block)
+      #expect(look(bench, table, 0).kind == .abort)
+      counts.insert(table.tables.count)
+    }
+    #expect(counts.count == 1)
+  }
+
   @Test("Readable and writable are S2AP")
   func permissions() throws {
     let bench = try Bench()

@@ -80,7 +80,20 @@ private struct Accepted {
     for raw in 0...255 as ClosedRange<UInt8> {
       guard let opcode = Opcode(rawValue: raw) else { continue }
       let rebuilt = HostCommand.rebuild(CommandWords(UInt64(raw), 0), opcode, features)
-      #expect((rebuilt != nil) == (Accepted.mask(raw) != nil), "opcode \(raw)")
+      let isEL2 = raw >= 0x20 && raw <= 0x23
+      #expect((rebuilt != nil) == (Accepted.mask(raw) != nil || isEL2), "opcode \(raw)")
+    }
+  }
+
+  @Test("A TLBI of EL2 that was accepted without Hyp forgets all of the guest's translations")
+  func el2() {
+    for opcode in [Opcode.tlbiEL2All, .tlbiEL2ASID, .tlbiEL2VA, .tlbiEL2VAA] {
+      let words = CommandWords(~0xff | UInt64(opcode.rawValue), ~0)
+      let rebuilt = HostCommand.rebuild(words, opcode, features)
+      #expect(rebuilt?.low == 0x30 && rebuilt?.high == 0)
+      var hyp = features
+      hyp[.idr0, IDR0.hyp] = 1
+      #expect(HostCommand.rebuild(words, opcode, hyp) == nil)
     }
   }
 

@@ -16,8 +16,11 @@ final class BroadcastScene {
     return features
   }
 
-  init(_ features: Features = BroadcastScene.features, cr0: UInt64 = 0xd, ptm: Bool = false) {
-    guest = Guest(features)
+  init(
+    _ features: Features = BroadcastScene.features, _ options: Options = Options(),
+    cr0: UInt64 = 0xd, ptm: Bool = false
+  ) {
+    guest = Guest(features, options)
     guest.start()
     guest["CR0"] = 0
     guest["CR2"] = ptm ? 6 : 2
@@ -116,6 +119,14 @@ struct BroadcastScopeTests {
 
   @Test("Scopes of EL2 find no entries here (T-372, T-376)")
   func el2() { #expect(BroadcastScene.removed(by: .nothing) == []) }
+
+  @Test("Scopes of EL2 find all entries where EL2's commands are accepted without Hyp")
+  func el2Quirk() {
+    var options = Options()
+    options.commandRules.acceptEL2 = true
+    let scene = BroadcastScene(BroadcastScene.features, options)
+    #expect(scene.removed(by: .nothing) == Set(1...9))
+  }
 
   @Test("Bytes of a range need not be aligned, and an empty one removes nothing")
   func ranges() {

@@ -130,6 +130,27 @@ struct EventQueueTests {
     #expect(guest.takeFaults() == [1, 7])
   }
 
+  @Test("what hardware lost is an overflow where this queue is full (R-181, R-183, R-185)")
+  func lostBefore() {
+    let guest = Guest.started(eventBits: 1)
+    guest.fault(0)
+    guest.smmu.recordLoss()
+    #expect(guest["EVENTQ_PROD"] == 1)
+    guest.fault(1)
+    guest["CR0"] = 0x9
+    guest.smmu.recordLoss()
+    #expect(guest["EVENTQ_PROD"] == 2)
+    guest["CR0"] = 0xd
+    guest.smmu.recordLoss()
+    #expect(guest["EVENTQ_PROD"] == 2 | 1 << 31)
+    guest.smmu.recordLoss()
+    #expect(guest["EVENTQ_PROD"] == 2 | 1 << 31)
+    guest["EVENTQ_CONS"] = 2 | 1 << 31
+    guest.smmu.recordLoss()
+    #expect(guest["EVENTQ_PROD"] == 2 | 1 << 31)
+    #expect(guest.smmu.counters[.eventsDropped] == 0)
+  }
+
   @Test("an OVACKFLG that differs hides the next overflow (R-188)")
   func wrongAcknowledge() {
     let guest = Guest.started(eventBits: 0)

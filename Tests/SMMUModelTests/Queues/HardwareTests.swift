@@ -10,6 +10,7 @@ private final class NotingHardware: Hardware {
   var notes: [String] = []
   var fails = false
   var systemCalls = 0
+  var streams = 0
 
   func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool {
     notes.append("\(opcode)")
@@ -17,7 +18,7 @@ private final class NotingHardware: Hardware {
   }
   func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult {
     notes.append("streams \(first) to \(last)")
-    return HardwareResult(isDone: !fails, systemCalls: systemCalls)
+    return HardwareResult(isDone: !fails, systemCalls: systemCalls, streams: streams)
   }
   func synchronize() -> Bool {
     notes.append("sync")
@@ -111,6 +112,22 @@ struct HardwareTests {
     #expect(hardware.take() == ["streams 1 to 1"])
     #expect(!guest.smmu.consumeCommands(200))
     #expect(hardware.take() == ["streams 2 to 2"])
+  }
+
+  @Test("costs a command for each stream that it looks at, though nothing changes")
+  func streamBudget() {
+    hardware.streams = 99
+    let guest = started(Self.small)
+    for i in 0..<UInt64(4) { guest.place((0x04, 31), slot: i) }
+    guest["CMDQ_PROD"] = 4
+    #expect(hardware.take().count == 2)
+  }
+
+  /// Of 100 each, two commands are more.
+  private static var small: Options {
+    var options = Options()
+    options.commandBudget = 150
+    return options
   }
 
   @Test("follows SMMUEN, EVENTQEN, GBPA and reset")

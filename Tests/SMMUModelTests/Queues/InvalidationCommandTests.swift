@@ -130,6 +130,28 @@ struct InvalidationCommandTests {
     #expect(streams.reads(1) == streams.second)
   }
 
+  @Test("EL2's, where a quirk accepts them: streams with STRW = EL2 are of NS-EL1 (R-270, R-301)",
+    arguments: [0x20, 0x21, 0x22, 0x23] as [UInt64])
+  func el2(opcode: UInt64) {
+    var options = Options()
+    options.commandRules.acceptEL2 = true
+    let guest = Guest(.full, options)
+    guest.start()
+    let streams = Streams(guest)
+    // The VMID is as good as any: EL2 has none, so a driver may leave anything there.
+    let contexts = streams.addStage1(stream: 1, asid: 3, vmid: 9, global: true)
+    var ste = streams.entry(config: 5, contexts: contexts)
+    ste[StreamTableEntry.strw] = 2
+    ste[StreamTableEntry.s2vmid] = 9
+    streams.put(1, ste)
+    #expect(streams.reads(1) == streams.first)
+    streams.remap()
+    #expect(streams.reads(1) == streams.first)
+    guest.command((opcode, page | 1), Guest.sync)
+    #expect(guest.activeErrors == 0)
+    #expect(streams.reads(1) == streams.second)
+  }
+
   // MARK: VMW
 
   @Test("VMW k ignores the k low bits of the VMID, in both stages (R-057, R-058)")

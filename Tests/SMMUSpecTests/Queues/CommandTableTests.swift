@@ -255,7 +255,7 @@ struct CommandTableTests {
     #expect(decode(0x01 | 1 << 10) == nil)
   }
 
-  @Test("EL2 commands are accepted without HYP only where that is asked for (R-270)")
+  @Test("EL2 commands are accepted without HYP only where that is asked for, and name all (R-270)")
   func acceptEL2() {
     let features = FeatureCase(stage1: true, stage2: true, hyp: false, ril: true).features
     var rules = CommandRules()
@@ -264,8 +264,11 @@ struct CommandTableTests {
     }
     rules.acceptEL2 = true
     for opcode: UInt64 in 0x20...0x23 {
-      #expect(decode(opcode, 0, features, rules) == .invalidate(.nothing))
+      #expect(decode(opcode, 0, features, rules) == .invalidate(.everything))
     }
+    // With HYP they are of EL2's entries.
+    let hyp = FeatureCase(stage1: true, stage2: true, hyp: true, ril: true).features
+    #expect(decode(0x20, 0, hyp, rules) == .invalidate(.nothing))
     // The other gates stay.
     #expect(decode(0x40, 0, features, rules) == nil)
   }

@@ -36,9 +36,10 @@ struct PhysicalOptions {
   }
 
   /// What the model runs with: a pointer is a physical address, so addresses have 48 bits whatever
-  /// is shown.
+  /// is shown, and the driver here gives plain domains stage 2 tables (`PagingHWPT`).
   var working: Features {
     var f = shown
+    f[.idr0, IDR0.s2p] = 1
     f[.idr5, IDR5.oas] = 5
     return f
   }

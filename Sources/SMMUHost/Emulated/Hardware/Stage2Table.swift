@@ -12,7 +12,7 @@ final class Stage2Table {
   private let startLevel: Int
   private let forcesWriteBack: Bool
   private let root: HostPages
-  private var tables: [HostPages] = []
+  private(set) var tables: [HostPages] = []
 
   /// `forcesWriteBack`: the STE's S2FWB, which changes what MemAttr means.
   init(outputBits: Int, forcesWriteBack: Bool = false) {
@@ -64,9 +64,14 @@ final class Stage2Table {
     while done < length {
       let from = ipa + done
       let to = physical + done
-      let level = level(from | to, length - done)
-      entry(from, level).value =
-        to | attributes | (level == 3 ? Self.tableOrPage : Self.block)
+      var level = level(from | to, length - done)
+      var entry = entry(from, level)
+      // A table that is there is used again, as it stays until the end in any case.
+      while level < 3 && entry.value & 0b11 == Self.tableOrPage {
+        level += 1
+        entry = self.entry(from, level)
+      }
+      entry.value = to | attributes | (level == 3 ? Self.tableOrPage : Self.block)
       done += 1 << UInt64(Self.lowBit(level))
     }
   }

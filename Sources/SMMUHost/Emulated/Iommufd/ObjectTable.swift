@@ -4,6 +4,8 @@
 final class ObjectTable {
   /// Entry i has id i + 1.
   private var entries: [ObjectEntry?] = []
+  /// No entry before it is free.
+  private var lowest = 0
 
   subscript(id: UInt32) -> ObjectEntry? {
     guard id > 0, id <= UInt32(clamping: entries.count) else { return nil }
@@ -13,9 +15,10 @@ final class ObjectTable {
   /// Gives an object its id, and it takes hold of what it stands on.
   func insert(_ entry: ObjectEntry) {
     guard let object = entry.object else { return }
-    var index = 0
+    var index = lowest
     while index < entries.count, entries[index] != nil { index += 1 }
     if index == entries.count { entries.append(entry) } else { entries[index] = entry }
+    lowest = index + 1
     object.id = UInt32(index) + 1
     object.forEachHeld { $0.users += 1 }
   }
@@ -29,7 +32,9 @@ final class ObjectTable {
 
   /// Takes an object away whatever its users are, and what they do with it is their concern.
   func remove(_ object: KernelObject, leaving entry: ObjectEntry?) {
-    entries[Int(object.id) - 1] = entry
+    let index = Int(object.id) - 1
+    entries[index] = entry
+    if entry == nil { lowest = min(lowest, index) }
     object.tearDown()
     object.forEachHeld { $0.users -= 1 }
   }

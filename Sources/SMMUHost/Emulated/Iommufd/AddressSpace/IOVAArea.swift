@@ -17,7 +17,11 @@ struct IOVAArea {
 
   /// Pages are pinned as soon as there is a table to put them in.
   func pin() throws(Errno) {
-    guard address != 0 else { throw file == nil ? .efault : .einval }
+    if let file {
+      guard file.hasPages(address, length) else { throw .einval }
+    } else {
+      guard vsmmu_system_is_memory(address, length) != 0 else { throw .efault }
+    }
   }
 
   func isAligned(to alignment: UInt64) -> Bool {
@@ -28,22 +32,40 @@ struct IOVAArea {
 /// A file that was mapped into this process for an address space.
 final class MappedFile {
   let address: UInt64
+  private let fd: Int32
+  private let offset: UInt64
   private let length: UInt64
 
-  private init(_ address: UInt64, _ length: UInt64) {
+  private init(_ fd: Int32, _ address: UInt64, _ offset: UInt64, _ length: UInt64) {
+    self.fd = fd
     self.address = address
+    self.offset = offset
     self.length = length
   }
 
   /// Any open file will do, until its pages are needed: the address of one that has none is 0.
   static func map(_ fd: Int32, _ offset: UInt64, _ length: UInt64) throws(Errno) -> MappedFile {
-    let address = vsmmu_system_mmap(fd, offset, length)
-    guard address != Int64(-Errno.ebadf.code) else { throw .ebadf }
-    return MappedFile(address < 0 ? 0 : UInt64(address), length)
+    // The caller may close its own, and the file's size is looked at later.
+    let own = vsmmu_system_dup(fd)
+    guard own >= 0 else { throw Errno(code: -own) }
+    let address = vsmmu_system_mmap(own, offset, length)
+    return MappedFile(own, address < 0 ? 0 : UInt64(address), offset, length)
+  }
+
+  /// Whether the file has all the pages behind a piece of the mapping: a mapping may reach beyond
+  /// the file's end, and no one may touch it there.
+  func hasPages(_ piece: UInt64, _ length: UInt64) -> Bool {
+    guard address != 0, piece >= address, piece - address <= self.length,
+      length <= self.length - (piece - address)
+    else { return false }
+    let size = vsmmu_system_file_size(fd)
+    guard size >= 0 else { return false }
+    return offset + (piece - address) + length <= (UInt64(size) + 4095) & ~4095
   }
 
   deinit {
     if address != 0 { _ = vsmmu_system_munmap(address, length) }
+    _ = vsmmu_system_close(fd)
   }
 }
 

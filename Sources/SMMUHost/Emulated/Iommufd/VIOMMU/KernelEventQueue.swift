@@ -11,7 +11,9 @@ final class KernelEventQueue: KernelObject {
     let sequence: UInt32
     let record: EventRecord
   }
+  /// Those before `first` were read; they go together, so that to read all takes linear time.
   private var events: [Event] = []
+  private var first = 0
   /// The newest sequence number that was lost, if no event came after it.
   private var lost: UInt32?
   private var next: UInt32 = 0
@@ -27,12 +29,13 @@ final class KernelEventQueue: KernelObject {
   override func forEachHeld(_ body: (KernelObject) -> Void) { body(viommu) }
   override func tearDown() { viommu.remove(self) }
 
-  var isEmpty: Bool { events.isEmpty && lost == nil }
+  private var count: Int { events.count - first }
+  var isEmpty: Bool { count == 0 && lost == nil }
 
   /// Every event takes a sequence number, kept or not. What is lost shows as a header of its own,
   /// but only at the end: once another event follows, the gap in the numbers tells.
   func append(_ record: EventRecord) {
-    if events.count == depth {
+    if count == depth {
       lost = next
     } else {
       lost = nil
@@ -49,14 +52,13 @@ final class KernelEventQueue: KernelObject {
   func read(into data: UnsafeMutableRawPointer, count: Int) throws(Errno) -> Int {
     guard count >= Self.headerBytes else { throw .einval }
     var done = 0
-    var taken = 0
-    defer { events.removeFirst(taken) }
-    while taken < events.count {
+    defer { forgetRead() }
+    while first < events.count {
       guard count - done >= Self.eventBytes else { return try partial(done) }
-      let event = events[taken]
+      let event = events[first]
       store(iommufd_vevent_header(flags: 0, sequence: event.sequence), event.record, data + done)
       done += Self.eventBytes
-      taken += 1
+      first += 1
     }
     guard let lost else { return done }
     guard count - done >= Self.headerBytes else { return try partial(done) }
@@ -64,6 +66,12 @@ final class KernelEventQueue: KernelObject {
     (data + done).storeBytes(of: header, as: iommufd_vevent_header.self)
     self.lost = nil
     return done + Self.headerBytes
+  }
+
+  private func forgetRead() {
+    guard first > events.count / 2 else { return }
+    events.removeFirst(first)
+    first = 0
   }
 
   private func partial(_ done: Int) throws(Errno) -> Int {

@@ -21,7 +21,13 @@ final class KernelVIOMMU: KernelObject {
   // MARK: vDEVICEs
 
   private func place(of virtualID: UInt64) -> Int {
-    vdevices.firstIndex { $0.virtualID >= virtualID } ?? vdevices.count
+    var low = 0
+    var high = vdevices.count
+    while low < high {
+      let middle = (low + high) / 2
+      if vdevices[middle].virtualID < virtualID { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   func vdevice(_ virtualID: UInt64) -> KernelVDevice? {
