@@ -36,7 +36,9 @@
  * A thread inside vsmmu_access_begin ... vsmmu_access_end must not make a "serial" call on the same
  * device: a CMD_SYNC in it would wait for the access to end.
  *
- * Callbacks run on the thread whose call caused them, and must not call the same device. A DMA
+ * Callbacks run on the thread whose call caused them. A call on the same device is -EDEADLK there,
+ * but for vsmmu_error_message, vsmmu_access_begin and _end, and a vsmmu_translate that is answered
+ * at once. A DMA
  * thread's callbacks (memory, interrupts) must not wait for a lock that you hold around a serial
  * call: that call may be waiting for the DMA. The addresses of mem_read, mem_write and msi are the
  * guest's choice: never dispatch them to this device's own register frame.
@@ -90,20 +92,33 @@ typedef struct vsmmu vsmmu_t;
 #define VSMMU_INVALIDATE_IPA_RANGE 4u  /* vmid, [address, last] of the stage 2 input, all nested */
 #define VSMMU_INVALIDATE_STREAMS 5u    /* configuration of StreamIDs [address, last] */
 
-/* What a command, or a change of CR0.SMMUEN or GBPA, has made stale in caches that you keep outside
- * (vhost). It may name more than that, never less. Whoever keeps no vmid and asid beside a
- * translation takes them for matching; a kept mapping is meant if any byte of it is. */
+/* What a command, a change of CR0.SMMUEN or GBPA, reset, restore or vsmmu_stream_remove() has made
+ * stale in caches that you keep outside (vhost). It may name more than that, never less. Whoever keeps
+ * no vmid and asid beside a translation takes them for matching; a kept mapping is meant if any byte
+ * of it is.
+ *
+ * A translation may be answered just before a notice and stored just after it. So a keeper has a lock
+ * and the generation of its newest notice, at first 0:
+ *
+ *     vsmmu_translate(vsmmu, &access, &result);       ops.invalidate(opaque, what):
+ *     lock(keeper);                                       lock(keeper);
+ *     if (result.generation > keeper->newest)             keeper->newest = what->generation;
+ *         store(keeper, &access, &result);                drop(keeper, what);
+ *     unlock(keeper);                                     unlock(keeper);
+ */
 typedef struct vsmmu_invalidation {
+	uint32_t size;
 	uint32_t kind;
-	uint32_t reserved;
 	uint32_t vmid;
 	uint32_t asid;
 	uint64_t address; /* bytes, or first StreamID */
 	uint64_t last;    /* inclusive */
+	uint64_t generation; /* the last one whose answers may be stale */
 } vsmmu_invalidation;
 
 #define VSMMU_LOG_GUEST 0u /* the guest's mistake */
 #define VSMMU_LOG_HOST 1u  /* the host kernel's refusal or failure */
+#define VSMMU_LOG_CALLER 2u /* yours: an access that stays open, or is ended twice */
 
 /* Every function may be NULL. `opaque` is the pointer given to vsmmu_create. */
 typedef struct vsmmu_ops {
@@ -163,6 +178,9 @@ typedef struct vsmmu_ops {
 #define VSMMU_RESET_ABORTS 8u
 /* No wired interrupts: interrupts are MSIs only (refused without IDR0.MSI). */
 #define VSMMU_NO_WIRED_IRQ 16u
+/* Tokens of accesses tell who began them: a wrong vsmmu_access_end() ends nothing and is logged, and
+ * so is the thread whose access a CMD_SYNC waits for. For debugging; costs some ten nanoseconds. */
+#define VSMMU_CHECK_ACCESSES 32u
 
 typedef struct vsmmu_config {
 	uint32_t size;
@@ -187,7 +205,9 @@ typedef struct vsmmu_config {
 	/* With a host: the IOAS in which you map the guest's memory; 0 = the library makes one and
 	 * maps what vsmmu_ram_add is told. */
 	uint32_t ioas;
-	uint32_t reserved;
+	/* Milliseconds after which an access that the guest waits for is logged, then after twice as
+	 * many, and so on; 0 = 1000. */
+	uint32_t access_patience;
 } vsmmu_config;
 
 /* Makes a device in its reset state. `message`, if not NULL, receives the sentence that explains a
@@ -297,6 +317,7 @@ typedef struct vsmmu_result {
 	uint32_t event;       /* the event (7.3) that describes the fault, recorded or not; 0 = none */
 	uint32_t attributes;  /* output attributes, with VSMMU_ACCESS_ATTRIBUTES */
 	uint32_t page_bits;   /* log2 of the naturally aligned mapping that `address` lies in */
+	uint64_t generation;  /* for those who keep it: see vsmmu_invalidation; 0 = not to be kept */
 } vsmmu_result;
 
 /* Translates one access. It is recorded in the guest's event queue if it faults and recording is
@@ -306,8 +327,9 @@ typedef struct vsmmu_result {
 int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access,
 			vsmmu_result *result);
 
-/* Opens an access of this thread and returns the token that closes it. Keep it short: the guest
- * waits. It may cover several translations. */
+/* Opens an access of this thread and returns the token that closes it, on any thread. Keep it short:
+ * the guest waits. It may cover several translations. A token that is no open access's is ignored and
+ * logged, as far as that can be told: always with VSMMU_CHECK_ACCESSES. */
 uint64_t vsmmu_access_begin(vsmmu_t *vsmmu);
 void vsmmu_access_end(vsmmu_t *vsmmu, uint64_t token);
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 
 void *vsmmu_support_mutex_create(void)
@@ -41,13 +40,9 @@ int32_t vsmmu_support_has_memory(uint64_t bytes)
 	return memory != NULL;
 }
 
-void vsmmu_support_yield(void)
-{
-	sched_yield();
-}
-
 const int32_t vsmmu_support_einval = -EINVAL;
 const int32_t vsmmu_support_e2big = -E2BIG;
 const int32_t vsmmu_support_enoent = -ENOENT;
 const int32_t vsmmu_support_eexist = -EEXIST;
 const int32_t vsmmu_support_enomem = -ENOMEM;
+const int32_t vsmmu_support_edeadlk = -EDEADLK;

@@ -9,13 +9,14 @@
 
 _Static_assert(sizeof(void *) == 8, "a 64-bit target");
 
-SIZE(vsmmu_invalidation, 32);
-AT(vsmmu_invalidation, kind, 0);
-AT(vsmmu_invalidation, reserved, 4);
+SIZE(vsmmu_invalidation, 40);
+AT(vsmmu_invalidation, size, 0);
+AT(vsmmu_invalidation, kind, 4);
 AT(vsmmu_invalidation, vmid, 8);
 AT(vsmmu_invalidation, asid, 12);
 AT(vsmmu_invalidation, address, 16);
 AT(vsmmu_invalidation, last, 24);
+AT(vsmmu_invalidation, generation, 32);
 
 SIZE(vsmmu_ops, 72);
 AT(vsmmu_ops, size, 0);
@@ -49,7 +50,7 @@ AT(vsmmu_access, address, 16);
 AT(vsmmu_access, attributes, 24);
 AT(vsmmu_access, reserved, 28);
 
-SIZE(vsmmu_result, 40);
+SIZE(vsmmu_result, 48);
 AT(vsmmu_result, size, 0);
 AT(vsmmu_result, kind, 4);
 AT(vsmmu_result, address, 8);
@@ -58,6 +59,7 @@ AT(vsmmu_result, permissions, 24);
 AT(vsmmu_result, event, 28);
 AT(vsmmu_result, attributes, 32);
 AT(vsmmu_result, page_bits, 36);
+AT(vsmmu_result, generation, 40);
 
 SIZE(vsmmu_counters, 80);
 AT(vsmmu_counters, size, 0);

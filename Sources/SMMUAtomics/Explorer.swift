@@ -11,6 +11,9 @@
     func lock(_ lock: UnsafeMutableRawPointer)
     func unlock(_ lock: UnsafeMutableRawPointer)
     func relax()
+    /// Returns when it is woken, or at once if the word has another value.
+    func sleep(_ word: UnsafeMutableRawPointer, while value: UInt64)
+    func wake(_ word: UnsafeMutableRawPointer)
   }
 
   /// nil while one thread alone runs, as before and after an exploration.

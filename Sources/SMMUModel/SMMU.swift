@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
 
 /// How one SMMU differs from another beside its ID registers.
@@ -13,6 +14,10 @@ public struct Options: Sendable {
   public var hasWiredInterrupts = true
   /// Whether walks may begin at tables that earlier ones found.
   public var cachesTables = true
+  /// Milliseconds after which an access that a wait is for is told of.
+  public var accessPatience: UInt32 = 1000
+  /// Whether tokens of accesses tell who began them.
+  public var checksAccesses = false
 
   public init() {}
 }
@@ -32,6 +37,7 @@ public final class SMMU: @unchecked Sendable {
   /// What works beside the model; set while nothing else runs.
   public var hardware: (any Hardware)?
   let registers: RegisterFile
+  let control: TranslationControl
   let memory: GuestMemory
   let configurations: ConfigurationCache
   let tlb: TranslationCache
@@ -39,7 +45,7 @@ public final class SMMU: @unchecked Sendable {
   public let micro: MicroTLB
   let accesses: AccessGuard
   /// Guards the event queue's indices and GERROR, which faulting threads change too.
-  let eventLock: SpinLock
+  let eventLock: Lock
   /// Something was invalidated that accesses in progress may still use.
   var isUnsettled = false
   /// The command in progress failed in hardware.
@@ -54,18 +60,21 @@ public final class SMMU: @unchecked Sendable {
     keepsCopies = machine.keepsCopies
     counters = Counters()
     registers = RegisterFile(features, resetAborts: options.resetAborts)
+    control = TranslationControl()
+    control.publish(registers, changesQueue: false)
     memory = GuestMemory()
     configurations = ConfigurationCache(entries: options.configurationEntries)
     tlb = TranslationCache(entries: options.tlbEntries)
     walks = WalkCache()
     micro = MicroTLB()
-    accesses = AccessGuard()
-    eventLock = SpinLock()
+    accesses = AccessGuard(patience: options.accessPatience, checks: options.checksAccesses)
+    eventLock = Lock()
   }
 
   deinit {
     counters.deallocate()
     registers.deallocate()
+    control.deallocate()
     memory.deallocate()
     configurations.deallocate()
     tlb.deallocate()
@@ -77,20 +86,24 @@ public final class SMMU: @unchecked Sendable {
 
   /// Back to the reset state, caches included. Returns when no access uses the old one.
   public func reset() {
-    // Off first: an access in progress could else leave an event or an error in the new state.
-    eventLock.lock(machine)
-    for register in [.cr0, .cr0ack, .irqCtrl, .irqCtrlAck] as [Register] { registers[register] = 0 }
-    eventLock.unlock()
-    accesses.drain(machine)
-    registers.reset()
-    forgetEverything()
+    replaceState { registers.reset() }
     hardware?.everythingChanged()
   }
 
   /// Takes other features, in the reset state. Alone: no other call may be running.
   public func renegotiate(_ features: Features) {
     self.features = features
-    registers.adopt(features, resetAborts: options.resetAborts)
+    replaceState { registers.adopt(features, resetAborts: options.resetAborts) }
+  }
+
+  /// Makes all registers others, in one step to translations: each sees the old state or the new
+  /// one, and what it records goes to the queue of its own state. Returns when no access uses the
+  /// old one.
+  func replaceState(_ change: () -> Void) {
+    eventLock.lock()
+    change()
+    control.publish(registers, changesQueue: true)
+    eventLock.unlock()
     forgetEverything()
   }
 
@@ -115,15 +128,19 @@ public final class SMMU: @unchecked Sendable {
 
   /// Counts this thread as accessing until `endAccess` (`AccessGuard`).
   @inline(__always)
-  public func beginAccess() -> UInt64 { accesses.begin() }
+  public func beginAccess() -> UInt64 { accesses.beginChecked() }
 
   @inline(__always)
-  public func endAccess(_ token: UInt64) { accesses.end(token) }
+  public func endAccess(_ token: UInt64) { accesses.endChecked(token, machine) }
 
-  /// Forgets what is cached of a stream that goes away.
-  public func forget(stream: StreamID) {
+  /// Forgets a stream that goes away, and whose accesses the caller refuses from now on. Those in
+  /// progress end with an abort. When this returns, nothing is cached of it and no access uses it.
+  public func remove(stream: StreamID) {
     renewCaches()
+    configurations.bar(stream)
     forgetConfigurations(stream, stream)
+    notify(.configuration(first: stream, last: stream))
     accesses.drain(machine)
+    configurations.unbar()
   }
 }

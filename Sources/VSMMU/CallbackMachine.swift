@@ -12,7 +12,7 @@ final class CallbackMachine: Machine, HostListener {
   private let opaque: UnsafeMutableRawPointer?
   /// How often each kind of report was made: the 1st, 2nd, 4th, 8th ... are told.
   private let told: UnsafeMutablePointer<Atomic<UInt64>>
-  private static var kinds: Int { 5 }
+  private static var kinds: Int { 7 }
   private static var hostKind: Int { 4 }
 
   init(_ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?) {
@@ -24,37 +24,47 @@ final class CallbackMachine: Machine, HostListener {
 
   deinit { told.deallocate() }
 
+  private var inside: Inside { Inside(self) }
+
   func read(_ address: UInt64, into data: UnsafeMutableRawPointer, count: Int) -> Bool {
     guard let read = ops.mem_read else { return false }
-    return read(opaque, address, data, UInt64(count)) == 0
+    return inside.run { read(opaque, address, data, UInt64(count)) == 0 }
   }
 
   func write(_ address: UInt64, from data: UnsafeRawPointer, count: Int) -> Bool {
     guard let write = ops.mem_write else { return false }
-    return write(opaque, address, data, UInt64(count)) == 0
+    return inside.run { write(opaque, address, data, UInt64(count)) == 0 }
   }
 
-  func wrote(_ address: UInt64, count: UInt64) { ops.mem_dirty?(opaque, address, count) }
+  func wrote(_ address: UInt64, count: UInt64) {
+    guard let dirty = ops.mem_dirty else { return }
+    inside.run { dirty(opaque, address, count) }
+  }
 
-  func pulse(_ line: InterruptLine) { ops.irq?(opaque, UInt32(line.rawValue)) }
+  func pulse(_ line: InterruptLine) {
+    guard let irq = ops.irq else { return }
+    inside.run { irq(opaque, UInt32(line.rawValue)) }
+  }
 
   func signal(_ address: UInt64, _ data: UInt32) -> Bool {
-    if let msi = ops.msi { return msi(opaque, address, data) == 0 }
+    if let msi = ops.msi { return inside.run { msi(opaque, address, data) == 0 } }
     var word = data.littleEndian
     return withUnsafeBytes(of: &word) { write(address, from: $0.baseAddress!, count: 4) }
   }
 
   var keepsCopies: Bool { ops.invalidate != nil }
 
-  func forget(_ what: Staleness) {
+  func forget(_ what: Staleness, generation: UInt64) {
     guard let invalidate = ops.invalidate else { return }
     var notice = vsmmu_invalidation(what)
-    invalidate(opaque, &notice)
+    notice.generation = generation
+    inside.run { invalidate(opaque, &notice) }
   }
 
-  func commandsLeft() { ops.work?(opaque) }
-
-  func relax() { SMMUAtomics.relax() }
+  func commandsLeft() {
+    guard let work = ops.work else { return }
+    inside.run { work(opaque) }
+  }
 
   /// What the host says is told more often than what a guest does wrong: the first 16 times, then
   /// thinned out alike.
@@ -62,7 +72,7 @@ final class CallbackMachine: Machine, HostListener {
     guard let log = ops.log else { return }
     let times = told[Self.hostKind].wrappingAdd(1, ordering: .relaxed).newValue
     guard times <= 16 || times & (times - 1) == 0 else { return }
-    sentence.withCString { log(opaque, VSMMU_LOG_HOST, $0) }
+    sentence.withCString { line in inside.run { log(opaque, VSMMU_LOG_HOST, line) } }
   }
 
   func report(_ what: Report) {
@@ -75,13 +85,14 @@ final class CallbackMachine: Machine, HostListener {
       sentence.append(times)
       sentence.append(" times)")
     }
-    sentence.withCString { log(opaque, what.blame, $0) }
+    sentence.withCString { line in inside.run { log(opaque, what.blame, line) } }
   }
 }
 
 extension vsmmu_invalidation {
   init(_ what: Staleness) {
     self.init()
+    size = UInt32(MemoryLayout<vsmmu_invalidation>.size)
     last = .max
     switch what {
     case .configuration(let first, let last):
@@ -119,12 +130,15 @@ extension Report {
     case .eventsDropped: 1
     case .eventQueueAbort: 2
     case .messageAbort: 3
+    case .accessOverdue: 5
+    case .accessNotOpen: 6
     }
   }
 
   fileprivate var blame: UInt32 {
     switch self {
     case .commandError, .eventsDropped, .eventQueueAbort, .messageAbort: VSMMU_LOG_GUEST
+    case .accessOverdue, .accessNotOpen: VSMMU_LOG_CALLER
     }
   }
 
@@ -147,7 +161,27 @@ extension Report {
     case .messageAbort(let address):
       text.append("an MSI could not be written to ")
       text.append(hex: address)
+    case .accessOverdue(let slot, let count, let milliseconds, let thread):
+      text.append("the guest waits since ")
+      text.append(milliseconds)
+      text.append(" ms for an access that was not ended: slot ")
+      text.append(UInt64(slot))
+      text.append(" counts ")
+      text.append(count)
+      text.append(thread: thread)
+    case .accessNotOpen(let thread):
+      text.append("vsmmu_access_end was given a token of no open access")
+      text.append(thread: thread)
     }
     return text
+  }
+}
+
+extension Sentence {
+  /// Who began an access, if that is known.
+  fileprivate mutating func append(thread: UInt32) {
+    guard thread != 0 else { return }
+    append(", begun by thread ")
+    append(UInt64(thread))
   }
 }

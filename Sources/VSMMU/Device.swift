@@ -105,7 +105,7 @@ final class Device {
   private static func options(_ config: vsmmu_config) throws(Refusal) -> Options {
     let known =
       VSMMU_STRICT_PAGES | VSMMU_STRICT_COMMANDS | VSMMU_QUIRK_TLBI_EL2 | VSMMU_RESET_ABORTS
-      | VSMMU_NO_WIRED_IRQ
+      | VSMMU_NO_WIRED_IRQ | VSMMU_CHECK_ACCESSES
     guard config.flags & ~known == 0 else {
       throw .invalid("config.flags has a bit set that this library does not know")
     }
@@ -126,6 +126,8 @@ final class Device {
     options.commandRules.acceptEL2 = config.flags & VSMMU_QUIRK_TLBI_EL2 != 0
     options.resetAborts = config.flags & VSMMU_RESET_ABORTS != 0
     options.hasWiredInterrupts = config.flags & VSMMU_NO_WIRED_IRQ == 0
+    options.checksAccesses = config.flags & VSMMU_CHECK_ACCESSES != 0
+    if config.access_patience != 0 { options.accessPatience = config.access_patience }
     return options
   }
 
@@ -138,11 +140,15 @@ final class Device {
 
   /// Runs a call alone; a refusal is kept as the sentence to ask for.
   func serially(_ body: () throws(Refusal) -> Int64) -> Int64 {
-    mutex.locked {
-      do throws(Refusal) {
-        return try body()
-      } catch {
-        return Int64(refuse(error))
+    let inside = Inside(machine)
+    guard !inside.isEntered else { return Int64(refuse(Inside.refusal)) }
+    return inside.run {
+      mutex.locked {
+        do throws(Refusal) {
+          return try body()
+        } catch {
+          return Int64(refuse(error))
+        }
       }
     }
   }

@@ -251,6 +251,25 @@ final class Scheduler: Explorer {
     states[current] = .ready
   }
 
+  func sleep(_ word: UnsafeMutableRawPointer, while value: UInt64) {
+    count()
+    decide()
+    // The kernel looks at the word and puts the thread to sleep in one step.
+    guard UInt64(word.load(as: UInt32.self)) == value else { return }
+    tell?("  thread \(current) sleeps")
+    states[current] = .sleeps(word: UInt(bitPattern: word))
+    switchAway()
+  }
+
+  func wake(_ word: UnsafeMutableRawPointer) {
+    count()
+    decide()
+    tell?("  thread \(current) wakes")
+    for i in states.indices where states[i] == .sleeps(word: UInt(bitPattern: word)) {
+      states[i] = .ready
+    }
+  }
+
   private func told(_ place: Place, _ verb: String, _ value: UInt64, _ age: Int) {
     guard let tell else { return }
     let old = age == 0 ? "" : ", \(age) stores old"

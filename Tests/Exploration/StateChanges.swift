@@ -130,7 +130,7 @@ extension Change {
       },
       apply: { world in
         for _ in 0..<2 { world.command((0x03 | 5 << 32, 1), (0x11 | 99 << 48, 0)) }
-      }, old: [.address(World.new(5))], new: [.address(World.new(5))], limit: 600,
+      }, old: [.address(World.new(5))], new: [.address(World.new(5))], limit: 300,
       situations: ["cold", "cold-bare", "neighbour-bare"])
   }
 

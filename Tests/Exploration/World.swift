@@ -25,7 +25,8 @@ final class World {
   /// Bytes written by DMA to `data`, by page.
   var written: [UInt64: Int] = [:]
   var copies: [Copy] = []
-  var notices = 0
+  /// Of the newest notice.
+  var newest: UInt64 = 0
   /// To be restored.
   var state: [UInt8] = []
   private var producer: UInt64 = 0
@@ -228,7 +229,7 @@ final class World {
   func keep(_ address: UInt64) {
     let (answer, result) = kept(address)
     Scheduler.current?.pause()
-    guard case .address(let output) = answer else { return }
+    guard case .address(let output) = answer, result.generation > newest else { return }
     let mask = UInt64(1) << UInt64(result.page_bits) - 1
     copies.append(
       Copy(
@@ -237,7 +238,7 @@ final class World {
   }
 
   private func forget(_ what: vsmmu_invalidation) {
-    notices += 1
+    newest = what.generation
     copies.removeAll { copy in
       switch what.kind {
       case VSMMU_INVALIDATE_RANGE: copy.first <= what.last && copy.last >= what.address

@@ -23,6 +23,9 @@ clang=$(Tests/tools/toolchain.sh)/clang
 "$clang" -std=c11 -O1 -g $sanitize -ISources/CSupport/include \
   -c Sources/CSupport/support.c -o "$out/CSupport.o"
 # shellcheck disable=SC2086
+"$clang" -std=c11 -O1 -g $sanitize -ISources/CSupport/include \
+  -c Sources/CSupport/wait.c -o "$out/CSupport_wait.o"
+# shellcheck disable=SC2086
 "$clang" -std=gnu11 -O1 -g $sanitize -ISources/CKernel/include \
   -c Sources/CKernel/system.c -o "$out/CKernel.o"
 for module in SMMUAtomics SMMUSpec SMMUModel SMMUHost VSMMU; do

@@ -14,8 +14,34 @@ void vsmmu_support_mutex_unlock(void *mutex);
 /* Whether that many bytes can be allocated now. */
 int32_t vsmmu_support_has_memory(uint64_t bytes);
 
-/* Gives the processor to another thread. */
-void vsmmu_support_yield(void);
+/* Sleeps while *word is `value`, until woken or until the time is up; may return early. */
+void vsmmu_support_sleep_while(uint32_t *word, uint32_t value, uint32_t milliseconds);
+/* Wakes all that sleep on a word, which was changed before. */
+void vsmmu_support_wake(uint32_t *word);
+/* Lets other threads run, of lower priority too; `turns` counts the calls of one wait. */
+void vsmmu_support_relax(uint32_t turns);
+
+/* The kernel's number of this thread; never 0. */
+uint32_t vsmmu_support_thread(void);
+/* To be called before the first lock. */
+void vsmmu_support_watch_forks(void);
+/* A lock is a word that holds the number of its holder, 0 if there is none: a priority-inheriting
+ * futex (futex(2), FUTEX_LOCK_PI). These are for where that could not be exchanged. */
+void vsmmu_support_lock_slowly(uint32_t *word);
+void vsmmu_support_unlock_slowly(uint32_t *word);
+
+/* Of the monotonic clock. */
+uint64_t vsmmu_support_milliseconds(void);
+
+/* What this thread is inside of: serial calls on a device and its callbacks. Frames are on the
+ * stack. */
+struct vsmmu_support_frame {
+	const void *device;
+	struct vsmmu_support_frame *outer;
+};
+int32_t vsmmu_support_is_inside(const void *device);
+void vsmmu_support_enter(struct vsmmu_support_frame *frame, const void *device);
+void vsmmu_support_leave(const struct vsmmu_support_frame *frame);
 
 /* The negative errno values of the public header. */
 extern const int32_t vsmmu_support_einval;
@@ -23,5 +49,6 @@ extern const int32_t vsmmu_support_e2big;
 extern const int32_t vsmmu_support_enoent;
 extern const int32_t vsmmu_support_eexist;
 extern const int32_t vsmmu_support_enomem;
+extern const int32_t vsmmu_support_edeadlk;
 
 #endif

@@ -20,7 +20,7 @@ extension SMMU {
     counters.addAlone(.invalidations)
     renewCaches()
     forgetTranslations(what, sharedOnly: true)
-    machine.forget(.translations(reach(of: what)))
+    notify(.translations(what))
     accesses.drain(machine)
     isUnsettled = false
   }

@@ -18,17 +18,22 @@ struct ConfigurationCache {
 
   private let table: Table
   private let clock: InvalidationClock
-  private let lock: SpinLock
+  /// A stream that goes away now, plus 1; 0 if none does.
+  private let departing: UnsafeMutablePointer<Atomic<UInt64>>
+  private let lock: Lock
 
   init(entries: Int) {
     table = Table(entries: entries)
     clock = InvalidationClock(stamps: 1 + Self.streams)
-    lock = SpinLock()
+    departing = .allocate(capacity: 1)
+    departing.initialize(to: Atomic(0))
+    lock = Lock()
   }
 
   func deallocate() {
     table.deallocate()
     clock.deallocate()
+    departing.deallocate()
     lock.deallocate()
   }
 
@@ -68,9 +73,11 @@ struct ConfigurationCache {
   func plan(of access: Access) -> (plan: StreamPlan, tag: TranslationTag)? {
     guard let identity = Self.identity(access) else { return nil }
     for number in set(identity) where table.peek(number, 1) == identity {
-      guard let row = table.read4(number), row.1 == identity, isAlive(identity, row.time)
+      let begun = table.begin(number)
+      let (found, tag, plan) = (table.peek(number, 1), table.peek(number, 2), table.peek(number, 3))
+      guard found == identity, isAlive(identity, Table.time(begun)), table.isWhole(number, begun)
       else { continue }
-      return (StreamPlan(raw: row.3), TranslationTag(raw: row.2))
+      return (StreamPlan(raw: plan), TranslationTag(raw: tag))
     }
     return nil
   }
@@ -79,15 +86,12 @@ struct ConfigurationCache {
   func find(_ access: Access, _ configuration: inout StreamConfiguration) -> Bool {
     guard let identity = Self.identity(access) else { return false }
     for row in set(identity) where table.peek(row, 1) == identity {
-      let time = table.time(row)
-      var found: UInt64 = 0
-      let isWhole = configuration.withWords { words in
-        table.read(row, from: 1, Self.usedWords) {
-          if $0 == 0 { found = $1 } else { words[$0 &- 1] = $1 }
-        }
+      let begun = table.begin(row)
+      let found = table.peek(row, 1)
+      configuration.withWords { words in
+        for i in 0..<StreamConfiguration.words { words[i] = table.peek(row, 2 &+ i) }
       }
-      guard isWhole, found == identity, isAlive(identity, time),
-        table.time(row) == time
+      guard found == identity, isAlive(identity, Table.time(begun)), table.isWhole(row, begun)
       else { continue }
       return true
     }
@@ -97,11 +101,11 @@ struct ConfigurationCache {
 
   /// Keeps a configuration whose fetch began at `time`, unless anything was forgotten since.
   func insert(
-    _ access: Access, _ configuration: StreamConfiguration, time: UInt32, _ machine: any Machine
+    _ access: Access, _ configuration: StreamConfiguration, time: UInt32
   ) {
     var configuration = configuration
     guard let identity = Self.identity(access) else { return }
-    lock.lock(machine)
+    lock.lock()
     defer { lock.unlock() }
     guard time != InvalidationClock.closed, clock.now == time else { return }
     let row = table.replaceable(set(identity), identity, since: clock[Self.everything]) { _ in
@@ -129,21 +133,36 @@ struct ConfigurationCache {
   }
 
   /// CMD_CFGI_CD (§4.3.3). Index 0 is also the CD of transactions without a SubstreamID.
-  func forget(_ stream: StreamID, _ substream: SubstreamID, _ machine: any Machine) {
-    lock.lock(machine)
+  func forget(_ stream: StreamID, _ substream: SubstreamID) {
+    lock.lock()
     defer { lock.unlock() }
     clock.advance()
     remove(Self.identity(stream, substream, true))
     if substream == 0 { remove(Self.identity(stream, 0, false)) }
   }
 
+  // MARK: Streams that go away
+
+  /// From now on the stream has no configuration, for accesses in progress either. What one of them
+  /// has fetched already belongs to a time that ends with the `forget` that follows.
+  func bar(_ stream: StreamID) {
+    departing.pointee.store(UInt64(stream) + 1, ordering: .sequentiallyConsistent)
+  }
+
+  /// When no access of before is left.
+  func unbar() { departing.pointee.store(0, ordering: .releasing) }
+
+  func isBarred(_ stream: StreamID) -> Bool {
+    departing.pointee.load(ordering: .acquiring) == UInt64(stream) + 1
+  }
+
   /// Renewal, in two halves with a wait between them (`SMMU.renewCaches`).
   var isExhausted: Bool { clock.isExhausted }
 
-  func close(_ machine: any Machine) {
-    lock.lock(machine)
+  func close() {
+    lock.lock()
     clock.close(Self.everything)
-    table.clearAll()
+    table.clearAll(lock)
     lock.unlock()
   }
 

@@ -9,6 +9,8 @@ import SMMUSpec
 /// nobody waits, unless all that fill hold a lock (`fillAlone`). A row's word 0 is {sequence,
 /// epoch}, bits 63:32 and 31:0; the sequence is odd, and the epoch 0, while the row changes.
 ///
+/// A generation is the epoch [31:0] with the count of renewals [63:32] above: it never comes again.
+///
 /// Both sizes are powers of two.
 struct EpochTable<let rows: Int, let rowWords: Int> {
   typealias Row = UnsafeMutablePointer<Atomic<UInt64>>
@@ -33,12 +35,15 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
 
   /// To be taken before anything is looked up of what is to be kept.
   @inline(__always)
-  var now: UInt32 { UInt32(truncatingIfNeeded: words[0].load(ordering: .acquiring)) }
+  var generation: UInt64 { words[0].load(ordering: .acquiring) }
+
+  @inline(__always)
+  var now: UInt32 { UInt32(truncatingIfNeeded: generation) }
 
   /// Nothing is found any more whose making began before. To be called when what an invalidation
   /// names is gone from all that rows are made of. Serialised by the caller.
   @inline(__always)
-  func advance() { words[0].store(UInt64(now &+ 1), ordering: .releasing) }
+  func advance() { words[0].store(generation &+ 1, ordering: .releasing) }
 
   /// The epochs are about to wrap: they must be renewed first (`SMMU.renewCaches`).
   @inline(__always)
@@ -46,19 +51,25 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
 
   /// First half of a renewal: empties all rows. Whoever fills one is waited for, or finds the epoch
   /// ended.
-  func close(_ machine: any Machine) {
-    words[0].store(UInt64(Self.closed), ordering: .sequentiallyConsistent)
+  func close() {
+    words[0].store(generation | UInt64(Self.closed), ordering: .sequentiallyConsistent)
     for number in 0..<rows {
       let row = row(number)
-      while !claim(row) { machine.relax() }
+      var patience = Patience()
+      while !claim(row) { patience.take() }
       release(row, epoch: 0)
     }
   }
 
-  func reopen() { words[0].store(1, ordering: .sequentiallyConsistent) }
+  func reopen() {
+    words[0].store((generation &>> 32 &+ 1) &<< 32 | 1, ordering: .sequentiallyConsistent)
+  }
 
   /// For tests of the wrap.
-  func set(_ epoch: UInt32) { words[0].store(UInt64(epoch), ordering: .sequentiallyConsistent) }
+  func set(_ epoch: UInt32) {
+    words[0].store(
+      generation & ~UInt64(UInt32.max) | UInt64(epoch), ordering: .sequentiallyConsistent)
+  }
 
   // MARK: Rows
 
@@ -67,9 +78,13 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
 
   /// Begins to read a row: the value to give to `isWhole`, nil if it is of another epoch.
   @inline(__always)
-  func begin(_ row: Row) -> UInt64? {
+  func begin(_ row: Row) -> UInt64? { begin(row, generation) }
+
+  /// The same where the generation is known already.
+  @inline(__always)
+  func begin(_ row: Row, _ generation: UInt64) -> UInt64? {
     let word = row[0].load(ordering: .acquiring)
-    return UInt32(truncatingIfNeeded: word) == now ? word : nil
+    return (word ^ generation) & UInt64(UInt32.max) == 0 ? word : nil
   }
 
   /// Whether all that was read of the row since `begin` belongs together.
@@ -84,8 +99,8 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
   func fill(_ row: Row, epoch: UInt32, _ write: (Row) -> Void) {
     guard claim(row) else { return }
     // After the claim: a renewal that does not wait for it is seen here.
-    guard words[0].load(ordering: .sequentiallyConsistent) == UInt64(epoch), epoch != Self.closed
-    else { return release(row, epoch: 0) }
+    let now = UInt32(truncatingIfNeeded: words[0].load(ordering: .sequentiallyConsistent))
+    guard now == epoch, epoch != Self.closed else { return release(row, epoch: 0) }
     write(row)
     release(row, epoch: epoch)
   }

@@ -21,14 +21,22 @@ extension SMMU {
 
   @inline(never)
   private func searchTLB(_ what: TLBInvalidation, sharedOnly: Bool) -> Int {
-    tlb.invalidate(
-      tlb.widened(what), wildcard: vmidWildcard, sharedOnly: sharedOnly, machine)
+    tlb.invalidate(what, wildcard: vmidWildcard, sharedOnly: sharedOnly)
   }
 
-  /// What those who keep copies must forget: they know neither pieces of leaves nor wildcards.
+  /// Tells those who keep copies what they must forget, when it is forgotten here: they know neither
+  /// pieces of leaves nor wildcards. What they were answered in earlier generations may be meant.
+  ///
+  /// A piece whose leaf is not noted yet when `reach` looks is answered as one not to be kept
+  /// (`translateByTables`), or after this notice, in a generation that it names.
   @inline(never)
-  func reach(of what: TLBInvalidation) -> TLBInvalidation {
-    vmidWildcard == 0 ? tlb.widened(what) : .everything
+  func notify(_ what: Staleness) {
+    guard keepsCopies else { return }
+    var reach = what
+    if case .translations(let invalidation) = what {
+      reach = .translations(vmidWildcard == 0 ? tlb.reach(of: invalidation) : .everything)
+    }
+    machine.forget(reach, generation: micro.table.generation &- 1)
   }
 
   /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.
@@ -49,7 +57,7 @@ extension SMMU {
 
   /// Removes what came from one CD.
   func forgetConfiguration(_ stream: StreamID, _ substream: SubstreamID) {
-    configurations.forget(stream, substream, machine)
+    configurations.forget(stream, substream)
     micro.table.advance()
   }
 
@@ -59,7 +67,7 @@ extension SMMU {
     forgetTranslations(.everything)
     forgetConfigurations(0, .max)
     accesses.drain(machine)
-    machine.forget(.translations(.everything))
+    notify(.translations(.everything))
   }
 
   /// Starts the caches' time afresh before it would wrap, once in 2^32 invalidations. What is dead
@@ -75,12 +83,12 @@ extension SMMU {
 
   @inline(never)
   private func renewAll() {
-    tlb.close(machine)
-    configurations.close(machine)
-    tlb.lock.lock(machine)
-    walks.table.close(machine)
+    tlb.close()
+    configurations.close()
+    tlb.lock.lock()
+    walks.table.close()
     tlb.lock.unlock()
-    micro.table.close(machine)
+    micro.table.close()
     accesses.drain(machine)
     tlb.reopen()
     configurations.reopen()

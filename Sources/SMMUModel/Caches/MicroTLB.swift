@@ -31,7 +31,8 @@ public struct MicroTLB {
   public func lookUp(_ access: Access) -> Translation? {
     guard access.flags.isSubset(of: .common) else { return nil }
     let (identity, row) = place(access)
-    guard let word = table.begin(row),
+    let generation = table.generation
+    guard let word = table.begin(row, generation),
       (row[1].load(ordering: .relaxed) ^ access.address) &>> 12 == 0,
       row[2].load(ordering: .relaxed) == identity
     else { return nil }
@@ -45,7 +46,8 @@ public struct MicroTLB {
     return Translation(
       kind: .ok, address: access.address &+ difference, length: end &- access.address,
       pageBits: UInt8(truncatingIfNeeded: kind &>> 48),
-      permissions: UInt8(truncatingIfNeeded: visible), event: nil, attributes: .incoming)
+      permissions: UInt8(truncatingIfNeeded: visible), event: nil, attributes: .incoming,
+      generation: generation)
   }
 
   /// Keeps an answer that was looked up from `epoch` on. `permissions` are those of accesses

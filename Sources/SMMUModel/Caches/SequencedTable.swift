@@ -66,28 +66,19 @@ struct SequencedTable<let rowWords: Int> {
   @inline(__always)
   func peek(_ number: Int, _ word: Int) -> UInt64 { row(number)[word].load(ordering: .relaxed) }
 
-  /// The first four words, nil if they changed meanwhile.
+  /// Begins to read a row: the value to give to `isWhole`.
   @inline(__always)
-  func read4(_ number: Int) -> (time: UInt32, UInt64, UInt64, UInt64)? {
-    let row = row(number)
-    let before = row[0].load(ordering: .acquiring)
-    let values = (
-      row[1].load(ordering: .relaxed), row[2].load(ordering: .relaxed),
-      row[3].load(ordering: .relaxed)
-    )
-    atomicMemoryFence(ordering: .acquiring)
-    guard row[0].load(ordering: .relaxed) == before, !before[32] else { return nil }
-    return (UInt32(truncatingIfNeeded: before), values.0, values.1, values.2)
-  }
+  func begin(_ number: Int) -> UInt64 { row(number)[0].load(ordering: .acquiring) }
 
-  /// Words from `first` on; false if they changed meanwhile.
   @inline(__always)
-  func read(_ number: Int, from first: Int, _ count: Int, _ use: (Int, UInt64) -> Void) -> Bool {
-    let row = row(number)
-    let before = row[0].load(ordering: .acquiring)
-    for i in 0..<count { use(i, row[first &+ i].load(ordering: .relaxed)) }
+  static func time(_ begun: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: begun) }
+
+  /// Whether the row has not changed since `begin`: what was read of it belongs together, and so do
+  /// the stamps that it was judged by, as a renewal empties the rows before it resets them.
+  @inline(__always)
+  func isWhole(_ number: Int, _ begun: UInt64) -> Bool {
     atomicMemoryFence(ordering: .acquiring)
-    return row[0].load(ordering: .relaxed) == before && !before[32]
+    return row(number)[0].load(ordering: .relaxed) == begun && !begun[32]
   }
 
   @inline(__always)
@@ -107,7 +98,11 @@ struct SequencedTable<let rowWords: Int> {
   /// Empties a row. Under the cache's lock.
   func clear(_ number: Int) { write(number, time: 0, rowWords - 1) { _ in 0 } }
 
-  func clearAll() {
-    for row in 0..<rows { clear(row) }
+  /// Empties all rows, with pauses for those who wait for the cache's lock.
+  func clearAll(_ lock: Lock) {
+    for row in 0..<rows {
+      if row & 1023 == 1023 { lock.giveWay() }
+      clear(row)
+    }
   }
 }

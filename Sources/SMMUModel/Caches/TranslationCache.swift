@@ -26,16 +26,16 @@ struct TranslationCache {
   let clock: InvalidationClock
   /// Sizes that entries have had since the cache was last empty, as a set of log2 values: what a
   /// look-up must try. For entries of one ASID or of stage 2, and for global ones; then the sizes
-  /// of stage 1 leaves that are kept in pieces, as stage 2 has smaller ones.
+  /// of stage 1 leaves that were answered in pieces, as stage 2 has smaller ones.
   let sizes: UnsafeMutablePointer<Atomic<UInt64>>
-  let lock: SpinLock
+  let lock: Lock
 
   init(entries: Int) {
     table = Table(entries: entries)
     clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids)
     sizes = .allocate(capacity: 3)
     for i in 0..<3 { (sizes + i).initialize(to: Atomic(0)) }
-    lock = SpinLock()
+    lock = Lock()
   }
 
   func deallocate() {
@@ -85,10 +85,15 @@ struct TranslationCache {
   private func probe(_ address: UInt64, _ tag: TranslationTag, _ size: Int) -> CachedTranslation? {
     let page = Self.page(address, size)
     for number in set(page, tag.key, size) where table.peek(number, 1) == page {
-      guard let row = table.read4(number), row.1 == page else { continue }
-      let found = TranslationTag(raw: row.2 & UInt64.ones(Self.tagBits))
-      guard found.key == tag.key, isAlive(found, row.time) else { continue }
-      return Self.decode(row.1, row.2, row.3)
+      let begun = table.begin(number)
+      let (key, word, output) = (
+        table.peek(number, 1), table.peek(number, 2), table.peek(number, 3)
+      )
+      let found = TranslationTag(raw: word & UInt64.ones(Self.tagBits))
+      guard key == page, found.key == tag.key, isAlive(found, Table.time(begun)),
+        table.isWhole(number, begun)
+      else { continue }
+      return Self.decode(key, word, output)
     }
     return nil
   }
@@ -127,6 +132,8 @@ struct TranslationCache {
     _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32
   ) {
     let page = Self.page(address, translation.size)
+    // Whoever keeps a copy of a piece must hear of its leaf, whether it is kept here or not.
+    if translation.isPiece { note(translation.stage1Size, in: 2) }
     guard time != InvalidationClock.closed, clock.now == time else { return }
     let row = table.replaceable(
       set(page, tag.key, translation.size), page, since: clock[Self.everything]
@@ -148,7 +155,6 @@ struct TranslationCache {
       }
     }
     note(translation.size, in: tag.isGlobal ? 1 : 0)
-    if translation.stage1Size > translation.size { note(translation.stage1Size, in: 2) }
   }
 
   private func note(_ size: Int, in set: Int) {

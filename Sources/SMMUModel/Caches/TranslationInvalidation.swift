@@ -2,7 +2,8 @@
 import SMMUAtomics
 import SMMUSpec
 
-/// What a TLBI removes (§4.4).
+/// What a TLBI removes (§4.4). Long searches let others have the lock in between: time has passed, so
+/// whatever they keep meanwhile was looked up after it.
 extension TranslationCache {
   /// Of a TLB without entries, all that a TLBI does: whoever walks now keeps nothing.
   /// False if there may be entries. Takes no lock: what another thread is about to keep belongs to
@@ -22,12 +23,13 @@ extension TranslationCache {
   /// looked at: invalidations by VMID, ASID and of everything look at none.
   @discardableResult
   func invalidate(
-    _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false, _ machine: any Machine
+    _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false
   ) -> Int {
-    lock.lock(machine)
+    lock.lock()
     defer { lock.unlock() }
     clock.advance()
-    switch what {
+    // Not before: a piece that another thread keeps until then would not be looked for.
+    switch widened(what) {
     case .nothing:
       return 0
     case .everything:
@@ -137,6 +139,7 @@ extension TranslationCache {
       left &= left &- 1
       let shift = UInt64(truncatingIfNeeded: size)
       for number in (range.first &>> shift)...(range.last &>> shift) {
+        if number & 255 == 255 { lock.giveWay() }
         body(number &<< shift, size)
       }
     }
@@ -165,15 +168,23 @@ extension TranslationCache {
     _ isMeant: (TranslationTag) -> Bool, within overlaps: (_ page: UInt64) -> Bool
   ) -> Int {
     for row in 0..<table.rows {
+      if row & 1023 == 1023 { lock.giveWay() }
       let found = entry(row)
       if found.page != 0 && isMeant(found.tag) && overlaps(found.page) { table.clear(row) }
     }
     return table.rows
   }
 
+  /// What an invalidation makes stale in copies outside: all of the leaves that it touches.
+  func reach(of what: TLBInvalidation) -> TLBInvalidation {
+    lock.lock()
+    defer { lock.unlock() }
+    return widened(what)
+  }
+
   /// What an invalidation must remove so that no piece of a divided leaf stays: all of the leaf.
   @inline(__always)
-  func widened(_ what: TLBInvalidation) -> TLBInvalidation {
+  private func widened(_ what: TLBInvalidation) -> TLBInvalidation {
     let sizes = sizes[2].load(ordering: .acquiring)
     guard sizes != 0, case .address(let vmid, let asid, let range) = what else { return what }
     let largest = 63 - sizes.leadingZeroBitCount
@@ -186,11 +197,12 @@ extension TranslationCache {
   /// Renewal, in two halves with a wait between them (`SMMU.renewCaches`).
   var isExhausted: Bool { clock.isExhausted }
 
-  func close(_ machine: any Machine) {
-    lock.lock(machine)
+  func close() {
+    lock.lock()
     clock.close(Self.everything)
-    table.clearAll()
-    clearSizes()
+    table.clearAll(lock)
+    // Not those of divided leaves: copies of their pieces may be kept outside.
+    for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
     lock.unlock()
   }
 

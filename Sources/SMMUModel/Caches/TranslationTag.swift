@@ -59,6 +59,8 @@ struct CachedTranslation: Equatable, Sendable {
   var size: Int
   /// The same of the stage 1 leaf that it is a piece of; only where it is filled.
   var stage1Size = 0
+  /// Smaller than the stage 1 leaf.
+  var isPiece: Bool { stage1Size > size }
   var permissions: Permissions
   var stage1Attributes: UInt8
   var stage1Shareability: UInt8

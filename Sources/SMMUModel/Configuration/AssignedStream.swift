@@ -17,7 +17,7 @@ extension SMMU {
       return registers.flag(.gbpa, GBPA.abort) ? .abort : .bypass
     }
     do throws(Fault) {
-      let ste = try fetchSTE(stream)
+      let ste = try fetchSTE(stream, control.state)
       guard ste.isValid(features) else { return .abort }
       switch StreamPolicy(ste) {
       case .bypass: return .bypass

@@ -3,9 +3,9 @@ import SMMUSpec
 
 /// Finding and fetching a Stream Table Entry (§3.3.1, §6.3.24, §6.3.25).
 extension SMMU {
-  func fetchSTE(_ stream: StreamID) throws(Fault) -> StreamTableEntry {
-    let base = registers[.strtabBase] & StreamTableBase.addr.mask
-    let config = registers[.strtabBaseConfig]
+  func fetchSTE(_ stream: StreamID, _ state: ControlState) throws(Fault) -> StreamTableEntry {
+    let base = state.streamTable & StreamTableBase.addr.mask
+    let config = state.streamTableConfig
     // The base is aligned by the size as written; the range is capped to what exists.
     let written = Int(truncatingIfNeeded: config & StreamTableBaseConfig.log2size.mask)
     let bits = min(written, features.streamIDBits)

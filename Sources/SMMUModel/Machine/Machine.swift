@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
 
 /// The wired interrupts of an SMMU (§3.18).
@@ -18,6 +19,11 @@ public enum Report: Equatable, Sendable {
   case eventsDropped
   case eventQueueAbort
   case messageAbort(address: UInt64)
+  /// An access that a wait is for stays open. `slot` and `count` say where it is counted, `thread`
+  /// who began it, 0 if that is not known.
+  case accessOverdue(slot: Int, count: UInt64, milliseconds: UInt64, thread: UInt32)
+  /// An access was ended that was not open; `thread` began it once, if that is known.
+  case accessNotOpen(thread: UInt32)
 }
 
 /// What surrounds an SMMU: the memory that is no registered RAM, and the interrupts. To adapt the
@@ -36,14 +42,29 @@ public protocol Machine: AnyObject {
   func signal(_ address: UInt64, _ data: UInt32) -> Bool
   /// Whether `forget` is listened to; asked once.
   var keepsCopies: Bool { get }
-  func forget(_ what: Staleness)
+  /// `generation` is the last one whose answers may be meant (`Translation.generation`).
+  func forget(_ what: Staleness, generation: UInt64)
   /// The command budget ended before the commands did.
   func commandsLeft()
   func report(_ what: Report)
-  /// Another thread is waited for: give it the processor.
-  func relax()
+  /// Looks at a condition that other threads make true, before it sleeps.
+  var spins: Int { get }
+  /// Sleeps until the bell rings or the time is up, unless `isDone`.
+  func sleep(_ bell: Bell, milliseconds: UInt32, unless isDone: () -> Bool)
 }
 
 extension Machine {
   public var keepsCopies: Bool { true }
+
+  public var spins: Int {
+    #if EXPLORE
+      0
+    #else
+      256
+    #endif
+  }
+
+  public func sleep(_ bell: Bell, milliseconds: UInt32, unless isDone: () -> Bool) {
+    bell.wait(milliseconds: milliseconds, unless: isDone)
+  }
 }

@@ -84,7 +84,7 @@ extension SMMU {
     case .forgetContext(let stream, let substream):
       forgetConfiguration(stream, substream)
       isUnsettled = true
-      machine.forget(.configuration(first: stream, last: stream))
+      notify(.configuration(first: stream, last: stream))
       try hand(words)
     case .forgetContexts(let stream):
       forgetStreamsHere(stream, stream)
@@ -131,7 +131,7 @@ extension SMMU {
   private func forgetStreamsHere(_ first: StreamID, _ last: StreamID) {
     commandCost += forgetConfigurations(first, last) / 16
     isUnsettled = true
-    machine.forget(.configuration(first: first, last: last))
+    notify(.configuration(first: first, last: last))
   }
 
   /// Removes translations here and gives notice to those who keep copies.
@@ -142,7 +142,7 @@ extension SMMU {
     // A command costs about as much as looking at 64 rows.
     commandCost += forgetTranslations(what, leavesOnly: leavesOnly) / 64
     isUnsettled = true
-    if keepsCopies { machine.forget(.translations(reach(of: what))) }
+    if keepsCopies { notify(.translations(what)) }
   }
 
   /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then

@@ -8,12 +8,16 @@ extension SMMU {
     case recorded(UInt64, DueInterrupt?)
     case dropped
     case aborted(DueInterrupt?)
+    /// The queue that it belongs to is no more.
+    case gone
   }
 
-  /// Writes a record, or drops it as the architecture says.
-  func post(_ record: EventRecord) {
-    eventLock.lock(machine)
-    let outcome = place(record)
+  /// Writes a record, or drops it as the architecture says. `queue` is the one that it belongs to
+  /// (`ControlEra.queue`), nil for the one that there is.
+  func post(_ record: EventRecord, in queue: UInt64? = nil) {
+    eventLock.lock()
+    let isGone = queue.map { $0 != control.era.queue } ?? false
+    let outcome = isGone ? Outcome.gone : place(record)
     eventLock.unlock()
     switch outcome {
     case .recorded(let address, let interrupt):
@@ -27,13 +31,14 @@ extension SMMU {
       counters.add(.eventsDropped)
       machine.report(.eventQueueAbort)
       tell(interrupt)
+    case .gone: break
     }
   }
 
   /// Records were lost in a queue that hardware has before this one. Where this one is full, that
   /// is its overflow; where it has room, software must not be told of one (§7.4).
   func noteLost() {
-    eventLock.lock(machine)
+    eventLock.lock()
     if isRecording { _ = overflows(registers[.eventqProd], registers[.eventqCons]) }
     eventLock.unlock()
   }

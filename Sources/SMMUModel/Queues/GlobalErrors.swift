@@ -9,10 +9,11 @@ extension SMMU {
     (registers[.gerror] ^ registers[.gerrorn])[error.low]
   }
 
-  /// Activates an error.
-  func raise(_ error: Field) {
-    eventLock.lock(machine)
-    let interrupt = activate(error)
+  /// Activates an error, unless it belongs to a state that was replaced.
+  func raise(_ error: Field, in queue: UInt64? = nil) {
+    eventLock.lock()
+    let isGone = queue.map { $0 != control.era.queue } ?? false
+    let interrupt = isGone ? nil : activate(error)
     eventLock.unlock()
     tell(interrupt)
   }
@@ -33,14 +34,14 @@ extension SMMU {
     let address = features.msi ? registers[source.address] & InterruptConfig.addr.mask : 0
     return DueInterrupt(
       line: line, address: address, data: UInt32(truncatingIfNeeded: registers[source.data]),
-      abort: source.abort)
+      abort: source.abort, queue: control.era.queue)
   }
 
   /// Sends an interrupt by MSI and by wire (§3.18.2), its cause being visible and no lock held.
   func tell(_ interrupt: DueInterrupt?) {
     guard let interrupt else { return }
     if interrupt.address != 0 && !signal(interrupt.address, interrupt.data) {
-      raise(interrupt.abort)
+      raise(interrupt.abort, in: interrupt.queue)
     }
     if options.hasWiredInterrupts { machine.pulse(interrupt.line) }
   }
@@ -52,8 +53,9 @@ struct DueInterrupt {
   /// 0 sends no MSI.
   let address: UInt64
   let data: UInt32
-  /// What becomes active if the MSI aborts.
+  /// What becomes active if the MSI aborts, in the state that it belongs to.
   let abort: Field
+  let queue: UInt64
 }
 
 /// A source of interrupts with registers of its own.

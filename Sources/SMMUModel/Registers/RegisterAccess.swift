@@ -107,7 +107,7 @@ extension SMMU {
     case .eventsConsumed:
       // Under the lock a record is either written before this, and the driver finds it, or after
       // it, and finds the queue empty: else a driver could wait for an interrupt that never comes.
-      eventLock.lock(machine)
+      eventLock.lock()
       registers[.eventqCons] = new
       eventLock.unlock()
     case .commandsPublished:
@@ -118,29 +118,27 @@ extension SMMU {
 
   /// CR0 (§6.3.9). Every Update completes within the write, so CR0ACK never differs from CR0.
   private func writeEnables(_ new: UInt64) {
-    let old = registers[.cr0ack]
-    eventLock.lock(machine)
+    let changed = registers[.cr0ack] ^ new
+    let turned = changed[CR0.smmuen.low]
+    eventLock.lock()
     registers[.cr0] = new
     registers[.cr0ack] = new
+    if turned { control.publish(registers, changesQueue: false) }
     eventLock.unlock()
-    // The Update of SMMUEN to 0 ends when no transaction uses translations any more (§6.3.9.6),
-    // that of EVENTQEN when no record is on its way (§6.3.9.4).
-    if old & ~new & (CR0.smmuen.mask | CR0.eventqen.mask) != 0 { accesses.drain(machine) }
     // What was translated becomes what is bypassed, or the reverse.
-    if (old ^ new)[CR0.smmuen.low] {
-      renewCaches()
-      micro.table.advance()
-    }
-    if (old ^ new)[CR0.smmuen.low] { machine.forget(.translations(.everything)) }
-    if (old ^ new)[CR0.eventqen.low] { hardware?.eventQueueChanged() }
-    if (old ^ new)[CR0.smmuen.low] { hardware?.bypassChanged() }
+    if turned { forgetRecent() }
+    // The Update of SMMUEN ends when no transaction goes by the old value any more (§6.3.9.6), that
+    // of EVENTQEN to 0 when no record is on its way (§6.3.9.4).
+    if turned || changed & ~new & CR0.eventqen.mask != 0 { accesses.drain(machine) }
+    if changed[CR0.eventqen.low] { hardware?.eventQueueChanged() }
+    if turned { hardware?.bypassChanged() }
     consumeCommands(options.commandBudget)
   }
 
   /// IRQ_CTRL (§6.3.16). A source that is off sends nothing any more, also not late.
   private func writeInterruptEnables(_ new: UInt64) {
     let old = registers[.irqCtrlAck]
-    eventLock.lock(machine)
+    eventLock.lock()
     registers[.irqCtrl] = new
     registers[.irqCtrlAck] = new
     eventLock.unlock()
@@ -152,14 +150,23 @@ extension SMMU {
     guard new[GBPA.update.low] else { return }
     registers[.gbpa] = new & ~GBPA.update.mask
     guard !registers.flag(.cr0ack, CR0.smmuen) else { return }
-    machine.forget(.translations(.everything))
+    control.publish(registers, changesQueue: false)
+    forgetRecent()
+    accesses.drain(machine)
     hardware?.bypassChanged()
+  }
+
+  /// What is translated, bypassed or aborted has changed, but no cache of configuration or tables.
+  private func forgetRecent() {
+    renewCaches()
+    micro.table.advance()
+    notify(.translations(.everything))
   }
 
   /// GERRORN (§6.3.20). Deactivating CMDQ_ERR restarts the command queue by itself (§7.1).
   private func acknowledgeErrors(_ new: UInt64) {
     let wasStopped = isActive(GlobalError.cmdq)
-    eventLock.lock(machine)
+    eventLock.lock()
     registers[.gerrorn] = new
     eventLock.unlock()
     guard wasStopped && !isActive(GlobalError.cmdq) else { return }

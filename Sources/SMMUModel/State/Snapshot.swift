@@ -76,8 +76,13 @@ extension SMMU {
   /// meanwhile sees the old state or the new one, but never a bypass that is part of neither.
   public func restore(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
     try validate(data)
+    replaceState { apply(data) }
+    hardware?.everythingChanged()
+    consumeCommands(options.commandBudget)
+  }
+
+  private func apply(_ data: UnsafeRawBufferPointer) {
     let rows = savedRows
-    eventLock.lock(machine)
     for row in rows where RegisterMap.constant(row.register, features) == nil {
       registers[row.register] = row.reset & row.implemented(features)
     }
@@ -91,10 +96,6 @@ extension SMMU {
     // Updates complete within their writes, so the acknowledgements follow (§6.3.10, §6.3.18).
     registers[.irqCtrlAck] = registers[.irqCtrl]
     registers[.cr0ack] = registers[.cr0]
-    eventLock.unlock()
-    forgetEverything()
-    hardware?.everythingChanged()
-    consumeCommands(options.commandBudget)
   }
 
   private static func validateFrame(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {

@@ -85,4 +85,14 @@ public struct Translation: Equatable, Sendable {
   /// The event that describes the fault, recorded or not.
   public var event: EventKind?
   public var attributes: MemoryAttributes
+  /// Since when it may be stale: who keeps it drops it with a notice of this generation or a later
+  /// one. 0 is not to be kept.
+  public var generation: UInt64 = 0
+
+  /// An abort that is told to no one.
+  static var nothing: Translation {
+    Translation(
+      kind: .abort, address: 0, length: 0, pageBits: 0, permissions: 0, event: nil,
+      attributes: .incoming)
+  }
 }

@@ -13,8 +13,11 @@ struct Fault: Error {
   var fetchAddress: UInt64 = 0
   /// An atomic that may write but not read (§16.7.6).
   var missesRead = false
+  /// No fault: the stream is to be looked for first.
+  var isUnknownStream = false
 
   static var silent: Fault { Fault(event: nil) }
+  static var unknownStream: Fault { Fault(event: nil, isUnknownStream: true) }
 
   @inline(never)
   static func fetch(_ event: EventKind, _ address: UInt64) -> Fault {
@@ -49,16 +52,15 @@ struct WalkPurpose {
 extension SMMU {
   /// Records a fault if it is to be recorded, and says what the client sees (§3.12, §5.5, §7.2).
   func conclude(
-    _ fault: Fault, _ access: Access, _ configuration: StreamConfiguration
+    _ fault: Fault, _ access: Access, _ configuration: StreamConfiguration, _ state: ControlState
   ) -> Translation {
-    var result = Translation(
-      kind: .abort, address: 0, length: 0, pageBits: 0, permissions: 0, event: fault.event,
-      attributes: .incoming)
+    var result = Translation.nothing
+    result.event = fault.event
     guard let event = fault.event, !access.flags.contains(.speculative) else { return result }
     var isRecorded = true
     switch event {
     case .badStreamID:
-      isRecorded = registers.flag(.cr2, CR2.recinvsid)
+      isRecorded = state.recordsBadStreams
     case .translation, .addressSize, .access, .permission:
       guard configuration.plan.isKnown else { break }
       if fault.stage2 {
@@ -71,7 +73,7 @@ extension SMMU {
     // The other events have no switch (§7.2).
     default: break
     }
-    if isRecorded { post(record(event, fault, access, configuration)) }
+    if isRecorded { post(record(event, fault, access, configuration), in: state.era.queue) }
     return result
   }
 

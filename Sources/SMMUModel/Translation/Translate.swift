@@ -18,21 +18,31 @@ extension SMMU {
     return translateKnown(access) ?? translateFully(access)
   }
 
-  /// All steps for a stream whose configuration is cached; nil if it is not. Takes no lock where
-  /// the TLB hits.
+  /// All steps for a stream whose configuration is cached; nil if it is not: then the caller may have
+  /// to see whether there is such a stream, inside an access. Takes no lock where the TLB hits.
   @inline(never)
   public func translateKnown(_ access: Access) -> Translation? {
-    let epoch = micro.table.now
-    guard registers.flag(.cr0ack, CR0.smmuen), let (plan, tag) = configurations.plan(of: access)
-    else { return nil }
-    guard !access.flags.contains(.attributes) else { return translateFully(access) }
-    return hit(access, plan, tag, epoch) ?? translateFully(access, missesTLB: true)
+    let generation = micro.table.generation
+    let era = control.era
+    guard era.isEnabled, let (plan, tag) = configurations.plan(of: access) else { return nil }
+    guard !access.flags.contains(.attributes) else { return run(access) }
+    guard let answer = hit(access, plan, tag) else { return run(access, missesTLB: true) }
+    // Configuration and translation are of one state, which was there when both were found.
+    guard control.era == era else { return run(access) }
+    if let visible = answer.visible {
+      micro.insert(
+        access, answer.translation, visible, epoch: UInt32(truncatingIfNeeded: generation))
+    }
+    var translation = answer.translation
+    translation.generation = generation
+    return translation
   }
 
+  /// The answer, and what the micro TLB may tell of it.
   @inline(__always)
   private func hit(
-    _ access: Access, _ plan: StreamPlan, _ tag: TranslationTag, _ epoch: UInt32
-  ) -> Translation? {
+    _ access: Access, _ plan: StreamPlan, _ tag: TranslationTag
+  ) -> (translation: Translation, visible: Permissions?)? {
     let key: UInt64
     switch plan.policy {
     case .stage1, .nested:
@@ -42,9 +52,7 @@ extension SMMU {
       key = access.address
     case .bypass:
       guard isPhysical(access.address) else { return nil }
-      let answer = identity(access, .incoming)
-      micro.insert(access, answer, .all, epoch: epoch)
-      return answer
+      return (identity(access, .incoming), .all)
     case .abort:
       return nil
     }
@@ -52,42 +60,64 @@ extension SMMU {
     let effective = plan.effective(access)
     // A refusal is worked out afresh: the event must name the stage that refuses.
     guard cached.permissions.allow(access, effective) else { return nil }
-    let answer = cached.answer(access, effective, .incoming)
-    if let visible = plan.visible(cached.permissions) {
-      micro.insert(access, answer, visible, epoch: epoch)
-    }
-    return answer
+    return (cached.answer(access, effective, .incoming), plan.visible(cached.permissions))
   }
 
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.plan(of: access) != nil }
 
-  /// All steps, for any access. `missesTLB`: it was looked for there already.
+  /// All steps, for any access.
+  public func translateFully(_ access: Access) -> Translation {
+    run(access, mayFetch: true) ?? .nothing
+  }
+
+  /// All steps. `missesTLB`: it was looked for there already. nil if the stream's configuration is
+  /// not cached and may not be fetched.
+  ///
+  /// What was found while registers changed may be of both states, and is found anew: once, as who
+  /// changes them again waits for this access first.
   @inline(never)
-  public func translateFully(_ access: Access, missesTLB: Bool = false) -> Translation {
+  private func run(
+    _ access: Access, missesTLB: Bool = false, mayFetch: Bool = false
+  ) -> Translation? {
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
-    // Sampled before the configuration is: a table pointer that a CFGI and a TLBI have replaced
-    // meanwhile must not fill a TLB.
-    let time = tlb.now
-    var walker = Walker(self)
-    guard registers.flag(.cr0ack, CR0.smmuen) else { return bypassGlobally(access) }
-    var configuration = StreamConfiguration()
-    do throws(Fault) {
-      try configure(access, &configuration, &walker)
-      return try translate(access, configuration, time, &walker, missesTLB)
-    } catch {
-      return conclude(error, access, configuration)
+    var missesTLB = missesTLB
+    while true {
+      let start = TranslationStart(self)
+      var configuration = StreamConfiguration()
+      do throws(Fault) {
+        var answer = try attempt(
+          access, start, &configuration, missesTLB: missesTLB, mayFetch: mayFetch)
+        guard _fastPath(control.era == start.state.era) else { continue }
+        answer.generation = answer.generation == 0 ? start.generation : 0
+        return answer
+      } catch {
+        if error.isUnknownStream { return nil }
+        if _fastPath(control.era == start.state.era) {
+          return conclude(error, access, configuration, start.state)
+        }
+      }
+      missesTLB = false
     }
   }
 
+  /// One run of all steps. Its answer's generation is 0, or 1 if it is not to be kept.
+  @inline(__always)
+  private func attempt(
+    _ access: Access, _ start: TranslationStart, _ configuration: inout StreamConfiguration,
+    missesTLB: Bool, mayFetch: Bool
+  ) throws(Fault) -> Translation {
+    guard start.state.isEnabled else { return try bypassGlobally(access, start.state.gbpa) }
+    var walker = Walker(self, epoch: start.walkEpoch)
+    try configure(access, &configuration, start, &walker, mayFetch: mayFetch)
+    return try translate(access, configuration, start, &walker, missesTLB)
+  }
+
   /// Step 1 (§3.11, §6.3.9.6): no fault here makes an event.
-  private func bypassGlobally(_ access: Access) -> Translation {
-    let gbpa = registers[.gbpa]
-    guard !gbpa[GBPA.abort.low], isPhysical(access.address) else {
-      return conclude(.silent, access, StreamConfiguration())
-    }
+  private func bypassGlobally(_ access: Access, _ gbpa: UInt64) throws(Fault) -> Translation {
+    guard !gbpa[GBPA.abort.low], isPhysical(access.address) else { throw .silent }
     let attributes =
       features.attributeTypesOverride
       ? access.attributes.overridden(
@@ -112,7 +142,7 @@ extension SMMU {
   /// Steps 3 to 6.
   @inline(__always)
   private func translate(
-    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32,
+    _ access: Access, _ configuration: StreamConfiguration, _ start: TranslationStart,
     _ walker: inout Walker, _ missesTLB: Bool
   ) throws(Fault) -> Translation {
     switch configuration.policy {
@@ -126,13 +156,13 @@ extension SMMU {
       if configuration.policy == .stage2 && !isPhysical(access.address) {
         throw Fault(event: .addressSize)
       }
-      return try translateByTables(access, configuration, time, &walker, missesTLB)
+      return try translateByTables(access, configuration, start, &walker, missesTLB)
     }
   }
 
   @inline(__always)
   private func translateByTables(
-    _ access: Access, _ configuration: StreamConfiguration, _ time: UInt32,
+    _ access: Access, _ configuration: StreamConfiguration, _ start: TranslationStart,
     _ walker: inout Walker, _ missesTLB: Bool
   ) throws(Fault) -> Translation {
     let plan = configuration.plan
@@ -152,19 +182,22 @@ extension SMMU {
     }
     let tag = isGlobal ? configuration.tag.global : configuration.tag
     // The micro TLB waits for a second access: many pages have one.
-    settle(walker) { if let key { tlb.insert(key, tag, found, time: time) } }
-    return found.answer(access, effective, configuration.attributes(found, access, features))
+    settle(walker) { if let key { tlb.insert(key, tag, found, time: start.time) } }
+    var answer = found.answer(access, effective, configuration.attributes(found, access, features))
+    // Of a piece whose leaf was noted too late for a notice, no copy may be kept: see `notify`.
+    if keepsCopies && found.isPiece && micro.table.generation != start.generation {
+      answer.generation = 1
+    }
+    return answer
   }
 
-  /// Ends a walk: it counts, and what it found is kept unless translation was turned off meanwhile.
+  /// Ends a walk: it counts, and what it found is kept.
   @inline(__always)
   private func settle(_ walker: Walker, _ insert: () -> Void) {
-    tlb.lock.lock(machine)
+    tlb.lock.lock()
     counters.addAlone(.tlbMisses)
-    if registers.flag(.cr0ack, CR0.smmuen) {
-      insert()
-      walker.keep(self)
-    }
+    insert()
+    walker.keep(self)
     tlb.lock.unlock()
   }
 

@@ -14,8 +14,8 @@ struct Walker {
   private var find: (key: WalkCache.Key, table: LastTable)?
 
   @inline(__always)
-  init(_ smmu: SMMU) {
-    epoch = smmu.walks.table.now
+  init(_ smmu: SMMU, epoch: UInt32) {
+    self.epoch = epoch
     region = smmu.memory.firstRegion
   }
 
@@ -27,7 +27,7 @@ struct Walker {
 
   @inline(never)
   private func keepEarlier(_ smmu: SMMU) {
-    smmu.tlb.lock.lock(smmu.machine)
+    smmu.tlb.lock.lock()
     keep(smmu)
     smmu.tlb.lock.unlock()
   }

@@ -42,12 +42,12 @@ public func vsmmu_event_thread(_ vsmmu: OpaquePointer?, _ on: UInt32) -> Int32 {
     : with(vsmmu) { device in
       // Joined outside of the lock, which the thread may be waiting for.
       var thread: EventThread?
-      _ = device.serially { () throws(Refusal) in
+      let code = device.serially { () throws(Refusal) in
         thread = device.eventThread
         device.eventThread = nil
         return 0
       }
       thread?.stop()
-      return 0
+      return Int32(truncatingIfNeeded: code)
     }
 }

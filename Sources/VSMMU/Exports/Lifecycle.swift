@@ -2,6 +2,7 @@
 // Section 3 of the header.
 import CSupport
 import CVSMMU
+import SMMUAtomics
 import SMMUHost
 import SMMUModel
 
@@ -13,6 +14,7 @@ public func vsmmu_create(
 ) -> Int32 {
   do throws(Refusal) {
     guard let out else { throw .invalid("out is NULL") }
+    Thread.watchForks()
     var configCopy = vsmmu_config()
     try copyIn(config, "config", least: 8, into: &configCopy)
     var opsCopy = vsmmu_ops()

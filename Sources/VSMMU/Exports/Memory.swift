@@ -85,6 +85,6 @@ public func vsmmu_stream_add(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32
 public func vsmmu_stream_remove(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     try device.streams.remove(stream)
-    device.smmu.forget(stream: stream)
+    device.smmu.remove(stream: stream)
   }
 }

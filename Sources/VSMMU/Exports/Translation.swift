@@ -29,7 +29,7 @@ extension vsmmu_result {
       event: UInt32(translation.event?.rawValue ?? 0),
       attributes: UInt32(translation.attributes.mair)
         | UInt32(translation.attributes.shareability) << 8,
-      page_bits: UInt32(translation.pageBits))
+      page_bits: UInt32(translation.pageBits), generation: translation.generation)
   }
 }
 
@@ -53,6 +53,7 @@ extension Device {
 
   @inline(never)
   fileprivate func access(_ pointer: UnsafePointer<vsmmu_access>?) throws(Refusal) -> Access {
+    guard !Inside(machine).isEntered else { throw Inside.refusal }
     var copy = vsmmu_access()
     try copyIn(pointer, "access", least: 24, into: &copy)
     guard copy.flags & ~AccessFlags.all.rawValue == 0 else {

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+import CSupport
+
+public enum Thread {
+  /// The kernel's number of this thread.
+  public static var number: UInt32 { vsmmu_support_thread() }
+
+  /// Prepares for child processes; to be called before the first lock.
+  public static func watchForks() { vsmmu_support_watch_forks() }
+}
+
+public enum Clock {
+  /// Of the monotonic clock.
+  public static var milliseconds: UInt64 { vsmmu_support_milliseconds() }
+}
