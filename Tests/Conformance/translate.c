@@ -115,6 +115,43 @@ static void translate_stage1(void)
 	guest_close(&guest);
 }
 
+/* Who keeps a translation goes by its permissions: they are what such accesses get, after the STE's
+ * PRIVCFG and INSTCFG (5.2), from a walk, the TLB and the micro TLB alike. proves T-154 T-155 */
+static void translate_permissions_after_overrides(void)
+{
+	static struct guest guest;
+	static const uint32_t kinds[3] = { 0, VSMMU_ACCESS_WRITE, VSMMU_ACCESS_INSTRUCTION };
+	/* User and system may read and write, nobody execute; the system alone, the user executes. */
+	static const uint64_t leaves[2] = { PAGE1 | UINT64_C(3) << 53, PAGE1 & ~UINT64_C(0x40) };
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	for (int i = 0; i < 2 * 16 * 2; i++) {
+		const uint64_t overrides = i >> 1 & 15;
+		const uint32_t privilege = i >> 5 ? VSMMU_ACCESS_PRIVILEGED : 0;
+		uint32_t granted = 0;
+
+		map(&guest, STAGE1, 0x1000, DATA, leaves[i & 1]);
+		set_stage1(&guest, 1, 5);
+		store64(&guest, STREAM_TABLE + 72,
+			load64(&guest, STREAM_TABLE + 72) | overrides << 48);
+		command(&guest, CFGI_STE | UINT64_C(1) << 32, 1);
+		command(&guest, TLBI_NSNH_ALL, 0);
+		for (int kind = 0; kind < 3; kind++)
+			if (translate(&guest, 1, 0x1000, kinds[kind] | privilege).kind == VSMMU_RESULT_OK)
+				granted |= 1u << kind;
+		for (int kind = 0; kind < 3; kind++) {
+			command(&guest, TLBI_NSNH_ALL, 0);
+			sync_all(&guest);
+			for (int warm = 0; warm < 3 && granted >> kind & 1; warm++)
+				EQUAL(translate(&guest, 1, 0x1000, kinds[kind] | privilege).permissions,
+				      granted);
+		}
+	}
+	guest_close(&guest);
+}
+
 static void translate_attributes(void)
 {
 	static struct guest guest;
@@ -350,6 +387,7 @@ void translate_section(void)
 	RUN(translate_while_disabled);
 	RUN(translate_bypass_and_abort);
 	RUN(translate_stage1);
+	RUN(translate_permissions_after_overrides);
 	RUN(translate_attributes);
 	RUN(translate_faults);
 	RUN(translate_without_a_word);

@@ -52,10 +52,9 @@ extension SMMU {
     let effective = plan.effective(access)
     // A refusal is worked out afresh: the event must name the stage that refuses.
     guard cached.permissions.allow(access, effective) else { return nil }
-    let answer = cached.answer(access, effective, .incoming)
-    if let visible = plan.visible(cached.permissions) {
-      micro.insert(access, answer, visible, epoch: epoch)
-    }
+    let visible = plan.visible(cached.permissions)
+    let answer = cached.answer(access, visible, .incoming)
+    micro.insert(access, answer, visible, epoch: epoch)
     return answer
   }
 
@@ -141,7 +140,8 @@ extension SMMU {
     if !missesTLB, let key, let cached = tlb.lookUp(key, configuration.tag),
       cached.permissions.allow(access, effective)
     {
-      return cached.answer(access, effective, configuration.attributes(cached, access, features))
+      return cached.answer(
+        access, plan.visible(cached.permissions), configuration.attributes(cached, access, features))
     }
     let (found, isGlobal): (CachedTranslation, Bool)
     do throws(Fault) {
@@ -153,7 +153,8 @@ extension SMMU {
     let tag = isGlobal ? configuration.tag.global : configuration.tag
     // The micro TLB waits for a second access: many pages have one.
     settle(walker) { if let key { tlb.insert(key, tag, found, time: time) } }
-    return found.answer(access, effective, configuration.attributes(found, access, features))
+    return found.answer(
+      access, plan.visible(found.permissions), configuration.attributes(found, access, features))
   }
 
   /// Ends a walk: it counts, and what it found is kept unless translation was turned off meanwhile.
@@ -266,14 +267,14 @@ extension CachedTranslation {
 
   @inline(__always)
   fileprivate func answer(
-    _ access: Access, _ effective: EffectiveAccess, _ attributes: MemoryAttributes
+    _ access: Access, _ visible: Permissions, _ attributes: MemoryAttributes
   ) -> Translation {
     let offset = access.address & UInt64.ones(size)
     return Translation(
       kind: .ok, address: output | offset,
       length: (1 &<< UInt64(truncatingIfNeeded: size)) &- offset,
       pageBits: UInt8(truncatingIfNeeded: size),
-      permissions: permissions.visible(privileged: effective.privileged), event: nil,
+      permissions: visible.visible(privileged: access.flags.contains(.privileged)), event: nil,
       attributes: attributes)
   }
 }
