@@ -42,7 +42,8 @@
  * guest's choice: never dispatch them to this device's own register frame.
  *
  * A guest cannot crash, hang or grow your process through this library: the work per call has a
- * budget, nothing that the guest does allocates memory, and what it writes is read once.
+ * budget (without ops.work: what the command queue holds), nothing that the guest does allocates
+ * memory, and what it writes is read once.
  */
 #ifndef VSMMUV3_H
 #define VSMMUV3_H
@@ -135,7 +136,10 @@ typedef struct vsmmu_ops {
 					  const vsmmu_invalidation *what);
 
 	/* The budget of a call ended with commands left: call vsmmu_run() soon, after the call that
-	 * made this one. NULL: left commands wait for your vsmmu_run() or the guest's next access. */
+	 * made this one. Until then they wait for the guest's next write of CMDQ_PROD or CR0, read of
+	 * CMDQ_CONS, or write of GERRORN that acknowledges CMDQ_ERR. NULL: there is no budget, each of
+	 * these accesses consumes all that CMDQ_PROD shows when it begins, at most 2^IDR1.CMDQS
+	 * commands: a driver that waits for a CMD_SYNC's MSI in its memory makes no further access. */
 	void (*work)(void *opaque);
 
 	/* A sentence for people. Repetitions are thinned out: the 1st, 2nd, 4th, 8th ... are told. */
@@ -167,7 +171,8 @@ typedef struct vsmmu_config {
 	uint32_t profile; /* VSMMU_PROFILE_* */
 	uint32_t flags;   /* VSMMU_STRICT_*, VSMMU_QUIRK_*, ... */
 
-	/* Commands consumed by one MMIO access or vsmmu_run(); 0 = 4096. */
+	/* With ops.work, what one MMIO access, vsmmu_run() or vsmmu_restore() may spend on commands;
+	 * 0 = 4096. Most count 1, those that search the TLB, wait for accesses or call a kernel more. */
 	uint32_t command_budget;
 	/* Cached translations, rounded up to a power of two; 0 = 4096, at most 2^20. 32 bytes each. */
 	uint32_t tlb_entries;
@@ -221,8 +226,8 @@ int32_t vsmmu_mmio_read(vsmmu_t *vsmmu, uint64_t offset, uint32_t width,
 			uint64_t *value);
 int32_t vsmmu_mmio_write(vsmmu_t *vsmmu, uint64_t offset, uint32_t width, uint64_t value);
 
-/* Consumes up to `budget` commands (0 = the configured budget) that an earlier call left. Returns 1
- * if more are waiting, 0 if not. Each guest read of CMDQ_CONS does this too. */
+/* Consumes commands that an earlier call left, for `budget` (0 = the configured one). Returns 1 if
+ * more are waiting, 0 if not. Some accesses of the guest do this too (vsmmu_ops.work). */
 int32_t vsmmu_run(vsmmu_t *vsmmu, uint32_t budget);
 
 /* ---------------------------------------------------------------------------------------------
@@ -291,13 +296,17 @@ typedef struct vsmmu_result {
 	uint32_t kind;        /* VSMMU_RESULT_* */
 	uint64_t address;     /* guest physical address, bytes */
 	uint64_t length;      /* bytes from `address` on that this translation covers, at least 1 */
-	uint32_t permissions; /* VSMMU_PERMIT_*, for this access's privilege */
+	uint32_t permissions; /* VSMMU_PERMIT_*: reads, writes, fetches of this access's privilege */
 	uint32_t event;       /* the event (7.3) that describes the fault, recorded or not; 0 = none */
 	uint32_t attributes;  /* output attributes, with VSMMU_ACCESS_ATTRIBUTES */
 	uint32_t page_bits;   /* log2 of the naturally aligned mapping that `address` lies in */
 } vsmmu_result;
 
-/* Translates one access. It is recorded in the guest's event queue if it faults and recording is
+/* VSMMU_PERMIT_*: whether accesses without and with VSMMU_ACCESS_INSTRUCTION that are else as this
+ * one would be granted, after the STE's PRIVCFG and INSTCFG (5.2). Only VSMMU_ACCESS_ATOMIC must be
+ * asked for by itself where INSTCFG makes fetches of reads: it reads data (13.1.1).
+ *
+ * Translates one access. It is recorded in the guest's event queue if it faults and recording is
  * on. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
  * CMD_SYNC that covers its invalidation is not consumed before _end. Errors: -EINVAL, -E2BIG,
  * -ENOENT (the stream was not added). */
@@ -310,10 +319,17 @@ uint64_t vsmmu_access_begin(vsmmu_t *vsmmu);
 void vsmmu_access_end(vsmmu_t *vsmmu, uint64_t token);
 
 /* Translates, copies and guards in one call. `access` gives stream, flags and first address; `data`
- * holds `length` bytes. A fault ends the copy: result->kind tells, result->length how many bytes
- * were done before it. vsmmu_dma_write sets VSMMU_ACCESS_WRITE by itself. An abort of the memory
- * behind the translation is VSMMU_RESULT_ABORT with event 0 (16.7.4). A RAZ/WI read fills the rest
- * of `data` with zeros. */
+ * holds `length` bytes. vsmmu_dma_write sets VSMMU_ACCESS_WRITE by itself. Each page is a transaction
+ * of its own, with an event of its own where it faults (3.12):
+ *
+ *     VSMMU_RESULT_OK      all bytes were copied; result->length is `length`
+ *     VSMMU_RESULT_RAZWI   some pages were RAZ/WI: read as zeros, their writes lost. The others were
+ *                          copied, and result->length is `length`; `event` is the first such page's
+ *     VSMMU_RESULT_ABORT   a page aborted and ended the copy: result->length bytes were done before
+ *                          it, RAZ/WI ones included. `event` is its event, 0 if the memory behind
+ *                          the translation aborted (16.7.4)
+ *
+ * `address`, `attributes` and `page_bits` are those of the first byte. */
 int32_t vsmmu_dma_read(vsmmu_t *vsmmu, const vsmmu_access *access,
 		       void *data, uint64_t length, vsmmu_result *result);
 int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,

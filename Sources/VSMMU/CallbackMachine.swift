@@ -52,6 +52,8 @@ final class CallbackMachine: Machine, HostListener {
     invalidate(opaque, &notice)
   }
 
+  var resumesCommands: Bool { ops.work != nil }
+
   func commandsLeft() { ops.work?(opaque) }
 
   func relax() { vsmmu_support_yield() }

@@ -15,9 +15,10 @@ public final class Guest {
   private var next = Guest.free
 
   public init(
-    _ features: Features = .full, _ options: Options = Options(), ramSize: UInt64 = 16 << 20
+    _ features: Features = .full, _ options: Options = Options(), ramSize: UInt64 = 16 << 20,
+    resumesCommands: Bool = true
   ) {
-    machine = GuestMachine(ramSize: ramSize)
+    machine = GuestMachine(ramSize: ramSize, resumesCommands: resumesCommands)
     smmu = SMMU(features, options, machine: machine)
     try! smmu.addMemory(GuestMachine.ramBase, length: ramSize, host: machine.host)
   }

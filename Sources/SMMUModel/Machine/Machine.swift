@@ -37,6 +37,9 @@ public protocol Machine: AnyObject {
   /// Whether `forget` is listened to; asked once.
   var keepsCopies: Bool { get }
   func forget(_ what: Staleness)
+  /// Whether `commandsLeft` is listened to; asked once. If not, nothing is ever left: who waits for
+  /// a CMD_SYNC's MSI makes no access that would go on (§4.1.2).
+  var resumesCommands: Bool { get }
   /// The command budget ended before the commands did.
   func commandsLeft()
   func report(_ what: Report)
@@ -46,4 +49,5 @@ public protocol Machine: AnyObject {
 
 extension Machine {
   public var keepsCopies: Bool { true }
+  public var resumesCommands: Bool { true }
 }
