@@ -71,13 +71,15 @@ final class CallbackMachine: Machine, HostListener {
     guard let log = ops.log else { return }
     let times = told[what.kind].wrappingAdd(1, ordering: .relaxed).newValue
     guard times & (times - 1) == 0 else { return }
-    var sentence = what.sentence
-    if times > 1 {
-      sentence.append(" (")
-      sentence.append(times)
-      sentence.append(" times)")
+    Sentence.onStack { sentence in
+      what.tell(&sentence)
+      if times > 1 {
+        sentence.append(" (")
+        sentence.append(times)
+        sentence.append(" times)")
+      }
+      sentence.withCString { log(opaque, what.blame, $0) }
     }
-    sentence.withCString { log(opaque, what.blame, $0) }
   }
 }
 
@@ -130,8 +132,7 @@ extension Report {
     }
   }
 
-  fileprivate var sentence: Sentence {
-    var text = Sentence()
+  fileprivate func tell(_ text: inout Sentence) {
     switch self {
     case .commandError(.illegal, let opcode, let slot):
       text.append("the command queue stopped at an illegal command, opcode ")
@@ -150,6 +151,5 @@ extension Report {
       text.append("an MSI could not be written to ")
       text.append(hex: address)
     }
-    return text
   }
 }
