@@ -2,6 +2,15 @@
 import SMMUModel
 import SMMUSpec
 
+extension Features {
+  /// All that is implemented, StreamIDs of 32 bits too, which must be asked for.
+  public static var wide: Features {
+    var features = Features.full
+    features[.idr1, IDR1.sidsize] = 32
+    return features
+  }
+}
+
 /// A guest with one SMMU: the steps of a driver, as short calls.
 public final class Guest {
   public let machine: GuestMachine
