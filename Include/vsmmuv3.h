@@ -10,15 +10,16 @@
  *     vsmmu_destroy()
  *
  * RESULTS. A function returns 0 (or a count) or a negative errno; vsmmu_error_message() then holds
- * one sentence. Two blames are kept apart. Yours: -EINVAL, -E2BIG, -ENOENT, -EEXIST, -ENOMEM; the
+ * one sentence. Three blames are kept apart. Yours: -EINVAL, -E2BIG, -ENOENT, -EEXIST, -ENOMEM; the
  * call changed nothing. The guest's: never an error of a call but an event record, GERROR or CERROR
- * that the guest reads, and for a DMA a result kind (section 6).
+ * that the guest reads, and for a DMA a result kind (section 6). The host kernel's: section 10.
  *
  * POINTERS may be NULL only where this is said; elsewhere NULL is -EINVAL.
  *
  * STRUCTS start with `size`: set it to sizeof the struct, in those that the library fills too. Zero
  * in any other field means the default. A larger struct than this library knows is accepted while
- * its unknown tail is zero, else -E2BIG. Fields are only ever added at the end.
+ * its unknown tail is zero, else -E2BIG. Fields are only ever added at the end. Where the library
+ * reads, a reserved field that is not 0 is -EINVAL, and so is a negative file descriptor.
  *
  * THREADS. "any" = from any thread at any time; "serial" = from any thread, the library serialises;
  * "alone" = while no other call on this device is running.
@@ -182,13 +183,15 @@ typedef struct vsmmu_config {
 	/* Changes to the profile's ID registers: "NAME=value", separated by commas or spaces. NAME is a
 	 * field of IHI 0070 G.b 6.3.1 to 6.3.8 ("S2P=0, OAS=4, SIDSIZE=8") or a whole register ("IDR5",
 	 * "IIDR"); value is decimal or 0x..., in the field's own encoding. What the library does not
-	 * implement is refused, and so is a set that those clauses call illegal. NULL = none. */
+	 * implement is refused, and so is a set that those clauses call illegal. StreamIDs have 16 bits
+	 * in every profile, as some drivers allocate a table for all that SIDSIZE promises; up to 32
+	 * can be asked for. NULL = none. */
 	const char *features;
 
 	/* Where assigned devices come from (section 10). NULL = there are none. */
 	struct vsmmu_host *host;
-	/* With a host: the IOAS in which you map the guest's memory; 0 = the library makes one and
-	 * maps what vsmmu_ram_add is told. */
+	/* With a host, else 0: the IOAS in which you map the guest's memory; 0 = the library makes
+	 * one and maps what vsmmu_ram_add is told. */
 	uint32_t ioas;
 	uint32_t reserved;
 } vsmmu_config;
@@ -241,8 +244,8 @@ int32_t vsmmu_run(vsmmu_t *vsmmu, uint32_t budget);
 int32_t vsmmu_ram_add(vsmmu_t *vsmmu, uint64_t address, uint64_t length,
 		      void *host);
 
-/* The same for memory of a file (a memfd) from byte `offset` on, mapped at `host`: with a host SMMU
- * (section 10) the kernel then pins the file's pages. */
+/* The same for memory of a file (a memfd) from byte `offset` on, a multiple of 4096, mapped at
+ * `host`: with a host SMMU (section 10) the kernel then pins the file's pages. */
 int32_t vsmmu_ram_add_file(vsmmu_t *vsmmu, uint64_t address, uint64_t length, void *host,
 			   int32_t fd, uint64_t offset);
 
@@ -254,7 +257,8 @@ int32_t vsmmu_ram_remove(vsmmu_t *vsmmu, uint64_t address);
  * beyond IDR1.SIDSIZE is accepted: its DMA aborts as the architecture says. */
 int32_t vsmmu_stream_add(vsmmu_t *vsmmu, uint32_t stream);
 
-/* Forgets it and what is cached for it. Error: -ENOENT. */
+/* Forgets it and what is cached for it, and returns when no access in progress uses that. Error:
+ * -ENOENT. */
 int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
 
 /* ---------------------------------------------------------------------------------------------
@@ -266,8 +270,13 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
 #define VSMMU_ACCESS_PRIVILEGED 4u   /* else unprivileged */
 #define VSMMU_ACCESS_SUBSTREAM 8u    /* `substream` is valid */
 #define VSMMU_ACCESS_ATOMIC 16u      /* reads and writes; counts as a write */
-#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never recorded, an abort where it fails (3.14) */
+#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never recorded, an abort where it fails (below) */
 #define VSMMU_ACCESS_ATTRIBUTES 64u  /* `attributes` is valid, and wanted in the result */
+
+/* 3.14 speaks of two things that are speculative. vsmmu_translate makes its Translation Requests: a
+ * probe for a write (VSMMU_ACCESS_WRITE) is granted where a write would be, as without hardware
+ * updates (HTTU) no page is writable and clean. vsmmu_dma_* makes its transactions: of these only
+ * reads may be speculative, and vsmmu_dma_write refuses the flag (-EINVAL) instead of aborting. */
 
 /* Memory attributes: bits 7:0 a MAIR_ELx byte (DDI 0487 D24.2.109), bits 9:8 shareability (0 none,
  * 2 outer, 3 inner). */
@@ -302,12 +311,10 @@ typedef struct vsmmu_result {
 	uint32_t page_bits;   /* log2 of the naturally aligned mapping that `address` lies in */
 } vsmmu_result;
 
-/* VSMMU_PERMIT_*: whether accesses without and with VSMMU_ACCESS_INSTRUCTION that are else as this
- * one would be granted, after the STE's PRIVCFG and INSTCFG (5.2). Only VSMMU_ACCESS_ATOMIC must be
- * asked for by itself where INSTCFG makes fetches of reads: it reads data (13.1.1).
- *
- * Translates one access. It is recorded in the guest's event queue if it faults and recording is
- * on. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
+/* Translates one access. It is recorded in the guest's event queue if it faults and recording is
+ * on. result->permissions tells whether a read, a write and a fetch that are else as this access
+ * would be granted, after the STE's PRIVCFG and INSTCFG (5.2); an atomic, which reads data (13.1.1),
+ * must be asked for by itself where INSTCFG makes fetches of reads. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
  * CMD_SYNC that covers its invalidation is not consumed before _end. Errors: -EINVAL, -E2BIG,
  * -ENOENT (the stream was not added). */
 int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access,
@@ -342,7 +349,8 @@ int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
 
 /* All guest-visible state as one versioned, self-describing stream (little-endian; the layout is in
  * Sources/SMMUModel/State/Snapshot.swift). Caches are not part of it: a restored device starts with
- * cold ones. Returns the number of bytes, whether or not they fit into `capacity`; `data` may be
+ * cold ones. Nor are RAM, streams, assigned devices and counters: add to the other device what it
+ * shall have. Returns the number of bytes, whether or not they fit into `capacity`; `data` may be
  * NULL with capacity 0. */
 int64_t vsmmu_save(vsmmu_t *vsmmu, void *data, uint64_t capacity);
 
@@ -414,11 +422,11 @@ int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
  * 10. A host SMMU. Serial, unless said otherwise. README.md, "With a host SMMU", tells the story.
  *
  * The guest's stage 1 of an assigned device runs in the host's SMMU, by way of Linux iommufd;
- * emulated devices of the same vSMMU go on with vsmmu_translate(). The kernel's blame joins the
- * other two: calls return its errno, and where it fails on behalf of a guest's command, the command
- * queue stops there with CERROR_ABT, the command is tried again when the guest acknowledges, and
- * VSMMU_LOG_HOST tells why. On a vSMMU without config.host the calls are -EINVAL, if not said
- * otherwise.
+ * emulated devices of the same vSMMU go on with vsmmu_translate(). The third blame is the kernel's:
+ * calls return its errno, and where it fails on behalf of a guest's command, the command queue stops
+ * there with CERROR_ABT, the command is tried again when the guest acknowledges, and VSMMU_LOG_HOST
+ * tells why. On a vSMMU without config.host the calls are -EINVAL, if not said otherwise;
+ * vsmmu_freeze and vsmmu_negotiation_report work there too.
  */
 
 /* A kernel with iommufd: this machine's, or an emulated one (vsmmuv3_emulated.h). */
@@ -538,8 +546,8 @@ int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
 #define VSMMU_DVM_VAA 5u        /* vmid, [address, last], any asid */
 #define VSMMU_DVM_IPA 6u        /* vmid, [address, last] of stage 2 */
 #define VSMMU_DVM_EL2 7u        /* any EL2 scope: no entries here */
-#define VSMMU_DVM_VMID8 1u      /* flag: the CPU's VMIDs have 8 bits */
-#define VSMMU_DVM_ASID8 2u      /* flag: its ASIDs have 8 bits */
+#define VSMMU_DVM_VMID8 1u      /* flag: the CPU's VMIDs have 8 bits, a larger `vmid` is -EINVAL */
+#define VSMMU_DVM_ASID8 2u      /* flag: its ASIDs have 8 bits, a larger `asid` is -EINVAL */
 
 typedef struct vsmmu_dvm_op {
 	uint32_t size;
@@ -553,8 +561,9 @@ typedef struct vsmmu_dvm_op {
 } vsmmu_dvm_op;
 
 /* A CPU's TLBI ...IS, with the DSB that follows: returns when no access uses what it removed. Has no
- * effect while CR2.PTM is 1 or IDR0.BTM 0 (3.17, 6.3.12); entries of contexts with CD.ASET = 1 stay
- * but for VMALL, VMALLS12 and ALL. Serial. */
+ * effect while CR2.PTM is 1 or IDR0.BTM 0 (3.17, 6.3.12). Entries of contexts with CD.ASET = 1 stay
+ * where an ASID is named (ASID, VA), and go with all else (VAA, VMALL, VMALLS12, ALL). Fields that
+ * the kind does not name are not looked at. Errors: -EINVAL, -E2BIG. Serial. */
 int32_t vsmmu_dvm(vsmmu_t *vsmmu, const vsmmu_dvm_op *op);
 
 #ifdef __cplusplus

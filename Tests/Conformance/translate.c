@@ -28,6 +28,10 @@ static void translate_refusals(void)
 	access.access.reserved = 1;
 	REFUSED(&guest, -EINVAL, "reserved", ATTEMPT());
 	access.access.reserved = 0;
+	access.access.flags = VSMMU_ACCESS_ATTRIBUTES;
+	access.access.attributes = 0x400;
+	REFUSED(&guest, -EINVAL, "attributes", ATTEMPT());
+	access.access.flags = 0;
 	result.result.size = 0;
 	REFUSED(&guest, -EINVAL, "result.size", ATTEMPT());
 	result.result.size = sizeof(result);
@@ -246,6 +250,39 @@ static void translate_without_a_word(void)
 	guest_close(&guest);
 }
 
+/* 3.14: a speculative Translation Request is granted where the access would be, and never told; a
+ * speculative write transaction is not made at all. */
+static void translate_probes(void)
+{
+	static struct guest guest;
+	const uint32_t probe = VSMMU_ACCESS_SPECULATIVE, write = probe | VSMMU_ACCESS_WRITE;
+	vsmmu_access access = {
+		.size = sizeof(access), .flags = probe, .stream = 1, .address = 0x1000,
+	};
+	vsmmu_result result = { .size = sizeof(result) };
+	uint64_t data = 7, event[4];
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	map(&guest, STAGE1, 0x1000, DATA, PAGE1);
+	map(&guest, STAGE1, 0x2000, DATA, PAGE1_READ_ONLY);
+	set_stage1(&guest, 1, 5);
+	for (int round = 0; round < 2; round++) {
+		EQUAL(translate(&guest, 1, 0x1000, probe).kind, VSMMU_RESULT_OK);
+		EQUAL(translate(&guest, 1, 0x1000, write).kind, VSMMU_RESULT_OK);
+		EQUAL(translate(&guest, 1, 0x2000, probe).kind, VSMMU_RESULT_OK);
+		EQUAL(translate(&guest, 1, 0x2000, write).kind, VSMMU_RESULT_ABORT);
+	}
+	EQUAL(take_event(&guest, event), 0);
+	REFUSED(&guest, -EINVAL, "flags",
+		api.vsmmu_dma_write(guest.vsmmu, &access, &data, sizeof(data), &result));
+	EQUAL(load64(&guest, DATA), 0);
+	EQUAL(api.vsmmu_dma_read(guest.vsmmu, &access, &data, sizeof(data), &result), 0);
+	EQUAL(data, 0);
+	guest_close(&guest);
+}
+
 static void translate_substreams(void)
 {
 	static struct guest guest;
@@ -391,6 +428,7 @@ void translate_section(void)
 	RUN(translate_attributes);
 	RUN(translate_faults);
 	RUN(translate_without_a_word);
+	RUN(translate_probes);
 	RUN(translate_substreams);
 	RUN(translate_stage2);
 	RUN(translate_nested);

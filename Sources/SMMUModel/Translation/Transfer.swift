@@ -3,12 +3,12 @@ import SMMUSpec
 
 /// A whole DMA of a client: translated, copied and guarded.
 extension SMMU {
-  /// Copies between `data` and the memory behind `access`, in the direction that its flags say. Each
-  /// piece is a transaction of its own (§3.12): an abort ends the copy, RAZ/WI ends the piece alone,
-  /// as the client sees success (§3.12.1, §5.5).
+  /// Copies between `data` and the memory behind `access`, in the direction that its flags say.
+  /// Each piece is a transaction of its own (§3.12): an abort ends the copy, RAZ/WI the piece
+  /// alone, as the client sees success (§3.12.1, §5.5).
   ///
-  /// Returns the translation of the first byte, with the bytes done as its length; where a piece was
-  /// RAZ/WI, its kind and event are those of the first such; where one aborted, of that one.
+  /// Returns the translation of the first byte, with the bytes done as its length; where a piece
+  /// was RAZ/WI, its kind and event are those of the first such; where one aborted, of that one.
   /// `address + length` must not wrap.
   public func transfer(
     _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64

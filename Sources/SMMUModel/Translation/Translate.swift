@@ -141,7 +141,8 @@ extension SMMU {
       cached.permissions.allow(access, effective)
     {
       return cached.answer(
-        access, plan.visible(cached.permissions), configuration.attributes(cached, access, features))
+        access, plan.visible(cached.permissions),
+        configuration.attributes(cached, access, features))
     }
     let (found, isGlobal): (CachedTranslation, Bool)
     do throws(Fault) {
