@@ -10,15 +10,16 @@
  *     vsmmu_destroy()
  *
  * RESULTS. A function returns 0 (or a count) or a negative errno; vsmmu_error_message() then holds
- * one sentence. Two blames are kept apart. Yours: -EINVAL, -E2BIG, -ENOENT, -EEXIST, -ENOMEM; the
+ * one sentence. Three blames are kept apart. Yours: -EINVAL, -E2BIG, -ENOENT, -EEXIST, -ENOMEM; the
  * call changed nothing. The guest's: never an error of a call but an event record, GERROR or CERROR
- * that the guest reads, and for a DMA a result kind (section 6).
+ * that the guest reads, and for a DMA a result kind (section 6). The host kernel's: section 10.
  *
  * POINTERS may be NULL only where this is said; elsewhere NULL is -EINVAL.
  *
  * STRUCTS start with `size`: set it to sizeof the struct, in those that the library fills too. Zero
  * in any other field means the default. A larger struct than this library knows is accepted while
- * its unknown tail is zero, else -E2BIG. Fields are only ever added at the end.
+ * its unknown tail is zero, else -E2BIG. Fields are only ever added at the end. Where the library
+ * reads, a reserved field that is not 0 is -EINVAL, and so is a negative file descriptor.
  *
  * THREADS. "any" = from any thread at any time; "serial" = from any thread, the library serialises;
  * "alone" = while no other call on this device is running.
@@ -44,7 +45,8 @@
  * guest's choice: never dispatch them to this device's own register frame.
  *
  * A guest cannot crash, hang or grow your process through this library: the work per call has a
- * budget, nothing that the guest does allocates memory, and what it writes is read once.
+ * budget (without ops.work: what the command queue holds), nothing that the guest does allocates
+ * memory, and what it writes is read once.
  */
 #ifndef VSMMUV3_H
 #define VSMMUV3_H
@@ -150,7 +152,10 @@ typedef struct vsmmu_ops {
 					  const vsmmu_invalidation *what);
 
 	/* The budget of a call ended with commands left: call vsmmu_run() soon, after the call that
-	 * made this one. NULL: left commands wait for your vsmmu_run() or the guest's next access. */
+	 * made this one. Until then they wait for the guest's next write of CMDQ_PROD or CR0, read of
+	 * CMDQ_CONS, or write of GERRORN that acknowledges CMDQ_ERR. NULL: there is no budget, each of
+	 * these accesses consumes all that CMDQ_PROD shows when it begins, at most 2^IDR1.CMDQS
+	 * commands: a driver that waits for a CMD_SYNC's MSI in its memory makes no further access. */
 	void (*work)(void *opaque);
 
 	/* A sentence for people. Repetitions are thinned out: the 1st, 2nd, 4th, 8th ... are told. */
@@ -187,7 +192,8 @@ typedef struct vsmmu_config {
 	uint32_t profile; /* VSMMU_PROFILE_* */
 	uint32_t flags;   /* VSMMU_STRICT_*, VSMMU_QUIRK_*, ... */
 
-	/* Commands consumed by one MMIO access or vsmmu_run(); 0 = 4096. */
+	/* With ops.work, what one MMIO access, vsmmu_run() or vsmmu_restore() may spend on commands;
+	 * 0 = 4096. Most count 1, those that search the TLB, wait for accesses or call a kernel more. */
 	uint32_t command_budget;
 	/* Cached translations, rounded up to a power of two; 0 = 4096, at most 2^20. 32 bytes each. */
 	uint32_t tlb_entries;
@@ -197,13 +203,15 @@ typedef struct vsmmu_config {
 	/* Changes to the profile's ID registers: "NAME=value", separated by commas or spaces. NAME is a
 	 * field of IHI 0070 G.b 6.3.1 to 6.3.8 ("S2P=0, OAS=4, SIDSIZE=8") or a whole register ("IDR5",
 	 * "IIDR"); value is decimal or 0x..., in the field's own encoding. What the library does not
-	 * implement is refused, and so is a set that those clauses call illegal. NULL = none. */
+	 * implement is refused, and so is a set that those clauses call illegal. StreamIDs have 16 bits
+	 * in every profile, as some drivers allocate a table for all that SIDSIZE promises; up to 32
+	 * can be asked for. NULL = none. */
 	const char *features;
 
 	/* Where assigned devices come from (section 10). NULL = there are none. */
 	struct vsmmu_host *host;
-	/* With a host: the IOAS in which you map the guest's memory; 0 = the library makes one and
-	 * maps what vsmmu_ram_add is told. */
+	/* With a host, else 0: the IOAS in which you map the guest's memory; 0 = the library makes
+	 * one and maps what vsmmu_ram_add is told. */
 	uint32_t ioas;
 	/* Milliseconds after which an access that the guest waits for is logged, then after twice as
 	 * many, and so on; 0 = 1000. */
@@ -243,8 +251,8 @@ int32_t vsmmu_mmio_read(vsmmu_t *vsmmu, uint64_t offset, uint32_t width,
 			uint64_t *value);
 int32_t vsmmu_mmio_write(vsmmu_t *vsmmu, uint64_t offset, uint32_t width, uint64_t value);
 
-/* Consumes up to `budget` commands (0 = the configured budget) that an earlier call left. Returns 1
- * if more are waiting, 0 if not. Each guest read of CMDQ_CONS does this too. */
+/* Consumes commands that an earlier call left, for `budget` (0 = the configured one). Returns 1 if
+ * more are waiting, 0 if not. Some accesses of the guest do this too (vsmmu_ops.work). */
 int32_t vsmmu_run(vsmmu_t *vsmmu, uint32_t budget);
 
 /* ---------------------------------------------------------------------------------------------
@@ -258,8 +266,8 @@ int32_t vsmmu_run(vsmmu_t *vsmmu, uint32_t budget);
 int32_t vsmmu_ram_add(vsmmu_t *vsmmu, uint64_t address, uint64_t length,
 		      void *host);
 
-/* The same for memory of a file (a memfd) from byte `offset` on, mapped at `host`: with a host SMMU
- * (section 10) the kernel then pins the file's pages. */
+/* The same for memory of a file (a memfd) from byte `offset` on, a multiple of 4096, mapped at
+ * `host`: with a host SMMU (section 10) the kernel then pins the file's pages. */
 int32_t vsmmu_ram_add_file(vsmmu_t *vsmmu, uint64_t address, uint64_t length, void *host,
 			   int32_t fd, uint64_t offset);
 
@@ -271,7 +279,8 @@ int32_t vsmmu_ram_remove(vsmmu_t *vsmmu, uint64_t address);
  * beyond IDR1.SIDSIZE is accepted: its DMA aborts as the architecture says. */
 int32_t vsmmu_stream_add(vsmmu_t *vsmmu, uint32_t stream);
 
-/* Forgets it and what is cached for it. Error: -ENOENT. */
+/* Forgets it and what is cached for it, and returns when no access in progress uses that. Error:
+ * -ENOENT. */
 int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
 
 /* ---------------------------------------------------------------------------------------------
@@ -283,8 +292,13 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
 #define VSMMU_ACCESS_PRIVILEGED 4u   /* else unprivileged */
 #define VSMMU_ACCESS_SUBSTREAM 8u    /* `substream` is valid */
 #define VSMMU_ACCESS_ATOMIC 16u      /* reads and writes; counts as a write */
-#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never recorded, an abort where it fails (3.14) */
+#define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never recorded, an abort where it fails (below) */
 #define VSMMU_ACCESS_ATTRIBUTES 64u  /* `attributes` is valid, and wanted in the result */
+
+/* 3.14 speaks of two things that are speculative. vsmmu_translate makes its Translation Requests: a
+ * probe for a write (VSMMU_ACCESS_WRITE) is granted where a write would be, as without hardware
+ * updates (HTTU) no page is writable and clean. vsmmu_dma_* makes its transactions: of these only
+ * reads may be speculative, and vsmmu_dma_write refuses the flag (-EINVAL) instead of aborting. */
 
 /* Memory attributes: bits 7:0 a MAIR_ELx byte (DDI 0487 D24.2.109), bits 9:8 shareability (0 none,
  * 2 outer, 3 inner). */
@@ -313,7 +327,7 @@ typedef struct vsmmu_result {
 	uint32_t kind;        /* VSMMU_RESULT_* */
 	uint64_t address;     /* guest physical address, bytes */
 	uint64_t length;      /* bytes from `address` on that this translation covers, at least 1 */
-	uint32_t permissions; /* VSMMU_PERMIT_*, for this access's privilege */
+	uint32_t permissions; /* VSMMU_PERMIT_*: reads, writes, fetches of this access's privilege */
 	uint32_t event;       /* the event (7.3) that describes the fault, recorded or not; 0 = none */
 	uint32_t attributes;  /* output attributes, with VSMMU_ACCESS_ATTRIBUTES */
 	uint32_t page_bits;   /* log2 of the naturally aligned mapping that `address` lies in */
@@ -321,7 +335,9 @@ typedef struct vsmmu_result {
 } vsmmu_result;
 
 /* Translates one access. It is recorded in the guest's event queue if it faults and recording is
- * on. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
+ * on. result->permissions tells whether a read, a write and a fetch that are else as this access
+ * would be granted, after the STE's PRIVCFG and INSTCFG (5.2); an atomic, which reads data (13.1.1),
+ * must be asked for by itself where INSTCFG makes fetches of reads. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
  * CMD_SYNC that covers its invalidation is not consumed before _end. Errors: -EINVAL, -E2BIG,
  * -ENOENT (the stream was not added). */
 int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access,
@@ -334,10 +350,17 @@ uint64_t vsmmu_access_begin(vsmmu_t *vsmmu);
 void vsmmu_access_end(vsmmu_t *vsmmu, uint64_t token);
 
 /* Translates, copies and guards in one call. `access` gives stream, flags and first address; `data`
- * holds `length` bytes. A fault ends the copy: result->kind tells, result->length how many bytes
- * were done before it. vsmmu_dma_write sets VSMMU_ACCESS_WRITE by itself. An abort of the memory
- * behind the translation is VSMMU_RESULT_ABORT with event 0 (16.7.4). A RAZ/WI read fills the rest
- * of `data` with zeros. */
+ * holds `length` bytes. vsmmu_dma_write sets VSMMU_ACCESS_WRITE by itself. Each page is a transaction
+ * of its own, with an event of its own where it faults (3.12):
+ *
+ *     VSMMU_RESULT_OK      all bytes were copied; result->length is `length`
+ *     VSMMU_RESULT_RAZWI   some pages were RAZ/WI: read as zeros, their writes lost. The others were
+ *                          copied, and result->length is `length`; `event` is the first such page's
+ *     VSMMU_RESULT_ABORT   a page aborted and ended the copy: result->length bytes were done before
+ *                          it, RAZ/WI ones included. `event` is its event, 0 if the memory behind
+ *                          the translation aborted (16.7.4)
+ *
+ * `address`, `attributes` and `page_bits` are those of the first byte. */
 int32_t vsmmu_dma_read(vsmmu_t *vsmmu, const vsmmu_access *access,
 		       void *data, uint64_t length, vsmmu_result *result);
 int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
@@ -350,7 +373,8 @@ int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
 
 /* All guest-visible state as one versioned, self-describing stream (little-endian; the layout is in
  * Sources/SMMUModel/State/Snapshot.swift). Caches are not part of it: a restored device starts with
- * cold ones. Returns the number of bytes, whether or not they fit into `capacity`; `data` may be
+ * cold ones. Nor are RAM, streams, assigned devices and counters: add to the other device what it
+ * shall have. Returns the number of bytes, whether or not they fit into `capacity`; `data` may be
  * NULL with capacity 0. */
 int64_t vsmmu_save(vsmmu_t *vsmmu, void *data, uint64_t capacity);
 
@@ -422,11 +446,11 @@ int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
  * 10. A host SMMU. Serial, unless said otherwise. README.md, "With a host SMMU", tells the story.
  *
  * The guest's stage 1 of an assigned device runs in the host's SMMU, by way of Linux iommufd;
- * emulated devices of the same vSMMU go on with vsmmu_translate(). The kernel's blame joins the
- * other two: calls return its errno, and where it fails on behalf of a guest's command, the command
- * queue stops there with CERROR_ABT, the command is tried again when the guest acknowledges, and
- * VSMMU_LOG_HOST tells why. On a vSMMU without config.host the calls are -EINVAL, if not said
- * otherwise.
+ * emulated devices of the same vSMMU go on with vsmmu_translate(). The third blame is the kernel's:
+ * calls return its errno, and where it fails on behalf of a guest's command, the command queue stops
+ * there with CERROR_ABT, the command is tried again when the guest acknowledges, and VSMMU_LOG_HOST
+ * tells why. On a vSMMU without config.host the calls are -EINVAL, if not said otherwise;
+ * vsmmu_freeze and vsmmu_negotiation_report work there too.
  */
 
 /* A kernel with iommufd: this machine's, or an emulated one (vsmmuv3_emulated.h). */
@@ -556,8 +580,8 @@ int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
 #define VSMMU_DVM_VAA 5u        /* vmid, [address, last], any asid */
 #define VSMMU_DVM_IPA 6u        /* vmid, [address, last] of stage 2 */
 #define VSMMU_DVM_EL2 7u        /* any EL2 scope: no entries here, but see VSMMU_QUIRK_TLBI_EL2 */
-#define VSMMU_DVM_VMID8 1u      /* flag: the CPU's VMIDs have 8 bits */
-#define VSMMU_DVM_ASID8 2u      /* flag: its ASIDs have 8 bits */
+#define VSMMU_DVM_VMID8 1u      /* flag: the CPU's VMIDs have 8 bits, a larger `vmid` is -EINVAL */
+#define VSMMU_DVM_ASID8 2u      /* flag: its ASIDs have 8 bits, a larger `asid` is -EINVAL */
 
 typedef struct vsmmu_dvm_op {
 	uint32_t size;
@@ -571,8 +595,9 @@ typedef struct vsmmu_dvm_op {
 } vsmmu_dvm_op;
 
 /* A CPU's TLBI ...IS, with the DSB that follows: returns when no access uses what it removed. Has no
- * effect while CR2.PTM is 1 or IDR0.BTM 0 (3.17, 6.3.12); entries of contexts with CD.ASET = 1 stay
- * but for VMALL, VMALLS12 and ALL. Serial. */
+ * effect while CR2.PTM is 1 or IDR0.BTM 0 (3.17, 6.3.12). Entries of contexts with CD.ASET = 1 stay
+ * where an ASID is named (ASID, VA), and go with all else (VAA, VMALL, VMALLS12, ALL). Fields that
+ * the kind does not name are not looked at. Errors: -EINVAL, -E2BIG. Serial. */
 int32_t vsmmu_dvm(vsmmu_t *vsmmu, const vsmmu_dvm_op *op);
 
 #ifdef __cplusplus

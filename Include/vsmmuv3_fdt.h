@@ -147,15 +147,27 @@ static inline int vsmmu_fdt_add_map(void *fdt, const vsmmu_fdt *what)
 	return error;
 }
 
+/* What must hold before the tree is touched. */
+static inline int vsmmu_fdt_check(const vsmmu_fdt *what)
+{
+	if (what->size != sizeof *what || what->phandle == 0 ||
+	    (what->flags & ~VSMMU_FDT_DMA_COHERENT) != 0)
+		return -FDT_ERR_BADVALUE;
+	for (uint32_t i = 0; i < what->mapping_count; i++)
+		if (what->mappings == NULL || what->mappings[i].count == 0 ||
+		    what->mappings[i].reserved != 0)
+			return -FDT_ERR_BADVALUE;
+	return 0;
+}
+
 /* Adds the SMMU's node, and the iommu-map to the host bridge. Returns 0 or a negative libfdt error;
  * after an error the tree may hold a part of it. Node offsets of the caller become invalid. */
 static inline int vsmmu_fdt_add(void *fdt, const vsmmu_fdt *what)
 {
-	int error;
+	int error = vsmmu_fdt_check(what);
 
-	if (what->size != sizeof *what || what->phandle == 0)
-		return -FDT_ERR_BADVALUE;
-	error = vsmmu_fdt_add_node(fdt, what);
+	if (error == 0)
+		error = vsmmu_fdt_add_node(fdt, what);
 	if (error == 0 && what->host_bridge != NULL)
 		error = vsmmu_fdt_add_map(fdt, what);
 	return error;

@@ -2,13 +2,21 @@
 
 /// Text for people: the library has no String elsewhere. Three words, so that an error which
 /// carries one is cheap to pass on: a literal takes no memory, and text that is put together is on
-/// the heap, shared by copies until one of them grows.
+/// the heap, shared by copies until one of them grows, or in a frame of the stack (`onStack`).
 public struct Sentence: @unchecked Sendable {
   private static var capacity: Int { 255 }
   /// Ends with a NUL.
   private var start: UnsafePointer<UInt8>
-  public private(set) var count: Int
+  /// The count, and whether the text is in a frame.
+  private var word: Int
   private var page: Page?
+
+  public private(set) var count: Int {
+    get { word & .max }
+    set { word = word & .min | newValue }
+  }
+
+  private var isOnStack: Bool { word < 0 }
 
   /// The memory of text that is put together.
   private final class Page {
@@ -21,7 +29,20 @@ public struct Sentence: @unchecked Sendable {
 
   public init(_ text: StaticString) {
     start = text.utf8Start
-    count = text.utf8CodeUnitCount
+    word = text.utf8CodeUnitCount
+  }
+
+  /// Hands out an empty sentence that takes nothing of the heap: what a guest provokes is told by
+  /// one. Neither it nor a copy of it may be kept.
+  public static func onStack(_ body: (inout Sentence) -> Void) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity + 1) { bytes in
+      guard let first = bytes.baseAddress else { return }
+      first.initialize(repeating: 0, count: capacity + 1)
+      var sentence = Sentence()
+      sentence.start = UnsafePointer(first)
+      sentence.word = .min
+      body(&sentence)
+    }
   }
 
   public mutating func append(byte: UInt8) {
@@ -49,6 +70,7 @@ public struct Sentence: @unchecked Sendable {
 
   /// Memory that no other sentence shows.
   private mutating func ownBytes() -> UnsafeMutablePointer<UInt8> {
+    if isOnStack { return UnsafeMutablePointer(mutating: start) }
     if isKnownUniquelyReferenced(&page), let page { return page.bytes }
     let own = Page()
     count = min(count, Self.capacity)

@@ -4,6 +4,7 @@ import SMMUSpec
 
 /// How one SMMU differs from another beside its ID registers.
 public struct Options: Sendable {
+  /// What one call may cost, in commands. Not looked at where the machine does not listen.
   public var commandBudget = 4096
   public var tlbEntries = 4096
   public var configurationEntries = 256
@@ -55,6 +56,8 @@ public final class SMMU: @unchecked Sendable {
 
   public init(_ features: Features, _ options: Options = Options(), machine: any Machine) {
     self.features = features
+    var options = options
+    if !machine.resumesCommands { options.commandBudget = .max }
     self.options = options
     self.machine = machine
     keepsCopies = machine.keepsCopies

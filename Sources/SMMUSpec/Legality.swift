@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Which sets of ID registers the architecture allows: §2.9 and the field texts of §6.3.1 to §6.3.6.
 
-/// A broken rule about ID fields: what disagrees with what, and the demand in words.
+/// A broken rule about ID fields: what disagrees with what, and the demand.
 public struct Illegality: Equatable, Sendable {
+  public enum Demand: Sendable {
+    /// The field is not allowed while the other is 0.
+    case companion
+    /// In words that fit behind the names and values of both.
+    case rule(StaticString)
+  }
+
   public let register: IdentificationRegister
   public let field: Field
   public let otherRegister: IdentificationRegister
   public let other: Field
-  public let demand: StaticString
+  public let demand: Demand
 
   public static func == (a: Illegality, b: Illegality) -> Bool {
     a.register == b.register && a.field == b.field && a.otherRegister == b.otherRegister
@@ -26,10 +33,14 @@ private struct Place {
 }
 
 extension Illegality {
-  fileprivate init(_ broken: Place, _ other: Place, _ demand: StaticString) {
+  fileprivate init(_ broken: Place, _ other: Place, _ demand: Demand) {
     self.init(
       register: broken.register, field: broken.field, otherRegister: other.register,
       other: other.field, demand: demand)
+  }
+
+  fileprivate init(_ broken: Place, _ other: Place, _ rule: StaticString) {
+    self.init(broken, other, .rule(rule))
   }
 }
 
@@ -51,15 +62,15 @@ extension Features {
     let limits: [(Place, UInt32, StaticString)] = [
       (Place(.idr0, IDR0.stallModel), 2, "3 is reserved"),
       (Place(.idr0, IDR0.stLevel), 1, "0 and 1 are defined"),
-      (Place(.idr1, IDR1.sidsize), 32, "at most 32"),
-      (Place(.idr1, IDR1.ssidsize), 20, "at most 20"),
-      (Place(.idr1, IDR1.cmdqs), 19, "at most 19"),
-      (Place(.idr1, IDR1.eventqs), 19, "at most 19"),
-      (Place(.idr1, IDR1.priqs), 19, "at most 19"),
+      (Place(.idr1, IDR1.sidsize), 32, "it is 32 at most"),
+      (Place(.idr1, IDR1.ssidsize), 20, "it is 20 at most"),
+      (Place(.idr1, IDR1.cmdqs), 19, "it is 19 at most"),
+      (Place(.idr1, IDR1.eventqs), 19, "it is 19 at most"),
+      (Place(.idr1, IDR1.priqs), 19, "it is 19 at most"),
       (Place(.idr3, IDR3.bbml), 2, "0 to 2 are defined"),
       (Place(.idr5, IDR5.vax), 2, "0 to 2 are defined"),
-      (Place(.idr6, IDR6.log2NumQ), 8, "at most 8"),
-      (Place(.idr6, IDR6.log2NumP), 8, "at most 8"),
+      (Place(.idr6, IDR6.log2NumQ), 8, "it is 8 at most"),
+      (Place(.idr6, IDR6.log2NumP), 8, "it is 8 at most"),
       (Place(.aidr, AIDR.major), 0, "0 is SMMUv3"),
       (Place(.aidr, AIDR.minor), 4, "0 to 4 are defined"),
     ]
@@ -97,16 +108,16 @@ extension Features {
       (Place(.idr6, IDR6.log2NumQ), ecmdq), (Place(.idr6, IDR6.log2NumP), ecmdq),
     ]
     for (place, other) in needs where value(place) != 0 && value(other) == 0 {
-      return Illegality(place, other, "needs the other field")
+      return Illegality(place, other, .companion)
     }
     // THE reaches stage 2 through its permission indirection (§6.3.4).
     let the = Place(.idr3, IDR3.the)
     if value(the) != 0 && value(s2p) != 0 && value(s2pi) == 0 {
-      return Illegality(the, s2pi, "needs the other field")
+      return Illegality(the, s2pi, .companion)
     }
     let preset = Place(.idr1, IDR1.queuesPreset)
     if value(ecmdq) != 0 && value(preset) != 0 {
-      return Illegality(ecmdq, preset, "excludes preset queues")
+      return Illegality(ecmdq, preset, "enhanced queues exclude preset ones")
     }
     return nil
   }
@@ -119,16 +130,16 @@ extension Features {
     }
     let rel = Place(.idr1, IDR1.rel), tables = Place(.idr1, IDR1.tablesPreset)
     if value(rel) != 0 && value(tables) == 0 && self[.idr1, IDR1.queuesPreset] == 0 {
-      return Illegality(rel, tables, "needs preset tables or queues")
+      return Illegality(rel, tables, "there is nothing preset that could be relative")
     }
     let stallMax = Place(.idr5, IDR5.stallMax)
     if value(stallMax) != 0 && stallModel == 1 {
-      return Illegality(stallMax, Place(.idr0, IDR0.stallModel), "must be 0 without stalls")
+      return Illegality(stallMax, Place(.idr0, IDR0.stallModel), "it is 0 where nothing stalls")
     }
     return nil
   }
 
-  /// What AIDR obliges to and forbids: features of revision x + 1 are allowed, of x + 2 not (§2.9).
+  /// What AIDR obliges to and forbids (§2.9, `earliest`).
   private var revisionIllegality: Illegality? {
     let minor = Place(.aidr, AIDR.minor)
     // Revision, field, whether it is obligatory on this SMMU.
@@ -141,20 +152,36 @@ extension Features {
     ]
     for (revision, place, isObliged) in mandatory
     where isObliged && value(minor) >= revision && value(place) == 0 {
-      return Illegality(place, minor, "is mandatory in this architecture revision")
+      return Illegality(place, minor, "this revision of the architecture demands it")
     }
-    let introduced: [(UInt32, Place)] = [
-      (2, Place(.idr3, IDR3.fwb)), (2, Place(.idr3, IDR3.ril)), (2, Place(.idr3, IDR3.bbml)),
-      (2, Place(.idr3, IDR3.stt)), (3, Place(.idr3, IDR3.e0pd)), (3, Place(.idr3, IDR3.ptwnnc)),
-      (3, Place(.idr1, IDR1.ecmdq)), (4, Place(.idr3, IDR3.epan)),
-      (4, Place(.idr3, IDR3.mteperm)), (4, Place(.idr3, IDR3.s1pi)),
-      (4, Place(.idr3, IDR3.s2pi)), (4, Place(.idr3, IDR3.s2po)), (4, Place(.idr3, IDR3.aie)),
-      (4, Place(.idr3, IDR3.the)), (4, Place(.idr5, IDR5.d128)),
-    ]
-    for (revision, place) in introduced where value(place) != 0 && value(minor) + 1 < revision {
-      return Illegality(place, minor, "is newer than this architecture revision allows")
+    for (revision, place, least) in Self.earliest
+    where value(place) >= least && value(minor) < revision {
+      return Illegality(place, minor, "this revision of the architecture may not have it")
     }
     return nil
+  }
+
+  /// The first revision that may have a field with this value or more. §2.9 allows features of the
+  /// next revision and of no later one (§2.3 to §2.8); what an older one reserves by name it may
+  /// not have even so (§6.3.4 XNX, PBHA; §6.3.6 VAX, OAS).
+  private static var earliest: [(UInt32, Place, UInt32)] {
+    [
+      (1, Place(.idr3, IDR3.xnx), 1), (1, Place(.idr3, IDR3.pbha), 1),
+      (1, Place(.idr5, IDR5.vax), 1), (1, Place(.idr5, IDR5.oas), 6),
+      (1, Place(.idr3, IDR3.fwb), 1), (1, Place(.idr3, IDR3.ril), 1),
+      (1, Place(.idr3, IDR3.bbml), 1), (1, Place(.idr3, IDR3.stt), 1),
+      (1, Place(.idr3, IDR3.mpam), 1),
+      (2, Place(.idr3, IDR3.e0pd), 1), (2, Place(.idr3, IDR3.ptwnnc), 1),
+      (2, Place(.idr1, IDR1.ecmdq), 1), (2, Place(.idr0, IDR0.atsrecerr), 1),
+      (2, Place(.idr0, IDR0.rmeImpl), 1), (2, Place(.idr3, IDR3.dpt), 1),
+      (3, Place(.idr3, IDR3.epan), 1), (3, Place(.idr3, IDR3.mteperm), 1),
+      (3, Place(.idr3, IDR3.s1pi), 1), (3, Place(.idr3, IDR3.s2pi), 1),
+      (3, Place(.idr3, IDR3.s2po), 1), (3, Place(.idr3, IDR3.aie), 1),
+      (3, Place(.idr3, IDR3.the), 1), (3, Place(.idr3, IDR3.pasidtt), 1),
+      (3, Place(.idr5, IDR5.d128), 1), (3, Place(.idr5, IDR5.ds), 1),
+      (3, Place(.idr0, IDR0.httu), 3),
+      (4, Place(.idr5, IDR5.oas), 7),
+    ]
   }
 
   /// Granules and address sizes (§6.3.6).
@@ -167,12 +194,12 @@ extension Features {
       return Illegality(gran4K, gran64K, "a granule must exist")
     }
     if value(ds) != 0 && (!hasSmallGranule || value(vax) == 0) {
-      return Illegality(ds, vax, "needs 52-bit addresses and the 4K or 16K granule")
+      return Illegality(ds, vax, "DS needs 52-bit addresses and the 4K or 16K granule")
     }
     if value(vax) >= 1 && !supports(.size64K) && value(ds) == 0 {
-      return Illegality(vax, gran64K, "needs the 64K granule or DS")
+      return Illegality(vax, gran64K, "52 bits need the 64K granule or DS")
     }
-    if value(vax) == 2 && value(d128) == 0 { return Illegality(vax, d128, "2 needs D128") }
+    if value(vax) == 2 && value(d128) == 0 { return Illegality(vax, d128, "56 bits need D128") }
     if value(oas) == 6 && !supports(.size64K) && value(ds) == 0 && value(d128) == 0 {
       return Illegality(oas, gran64K, "52 bits need the 64K granule, DS or D128")
     }
@@ -195,13 +222,13 @@ extension Features {
       Place(.idr3, IDR3.mteperm),
     ]
     for place in obliged where value(place) == 0 {
-      return Illegality(d128, place, "needs the other field")
+      return Illegality(d128, place, .companion)
     }
     if translationTableFormats & 2 == 0 {
-      return Illegality(d128, Place(.idr0, IDR0.ttf), "needs AArch64 tables")
+      return Illegality(d128, Place(.idr0, IDR0.ttf), "D128 needs AArch64 tables")
     }
     let s2pi = Place(.idr3, IDR3.s2pi)
-    if stage2 && value(s2pi) == 0 { return Illegality(d128, s2pi, "needs the other field") }
+    if stage2 && value(s2pi) == 0 { return Illegality(d128, s2pi, .companion) }
     return nil
   }
 }

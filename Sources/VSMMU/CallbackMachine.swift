@@ -61,6 +61,8 @@ final class CallbackMachine: Machine, HostListener {
     inside.run { invalidate(opaque, &notice) }
   }
 
+  var resumesCommands: Bool { ops.work != nil }
+
   func commandsLeft() {
     guard let work = ops.work else { return }
     inside.run { work(opaque) }
@@ -79,13 +81,15 @@ final class CallbackMachine: Machine, HostListener {
     guard let log = ops.log else { return }
     let times = told[what.kind].wrappingAdd(1, ordering: .relaxed).newValue
     guard times & (times - 1) == 0 else { return }
-    var sentence = what.sentence
-    if times > 1 {
-      sentence.append(" (")
-      sentence.append(times)
-      sentence.append(" times)")
+    Sentence.onStack { sentence in
+      what.tell(&sentence)
+      if times > 1 {
+        sentence.append(" (")
+        sentence.append(times)
+        sentence.append(" times)")
+      }
+      sentence.withCString { line in inside.run { log(opaque, what.blame, line) } }
     }
-    sentence.withCString { line in inside.run { log(opaque, what.blame, line) } }
   }
 }
 
@@ -142,8 +146,7 @@ extension Report {
     }
   }
 
-  fileprivate var sentence: Sentence {
-    var text = Sentence()
+  fileprivate func tell(_ text: inout Sentence) {
     switch self {
     case .commandError(.illegal, let opcode, let slot):
       text.append("the command queue stopped at an illegal command, opcode ")
@@ -173,7 +176,6 @@ extension Report {
       text.append("vsmmu_access_end was given a token of no open access")
       text.append(thread: thread)
     }
-    return text
   }
 }
 

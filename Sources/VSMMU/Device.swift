@@ -52,6 +52,10 @@ final class Device {
   static func make(
     _ config: vsmmu_config, _ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?
   ) throws(Refusal) -> Device {
+    guard ops.reserved == 0 else { throw .invalid("ops.reserved is not 0") }
+    guard config.host != nil || config.ioas == 0 else {
+      throw .invalid("config.ioas is an address space of config.host, which is NULL")
+    }
     let features = try features(config)
     let options = try options(config)
     guard options.hasWiredInterrupts || features.msi else {

@@ -13,18 +13,14 @@ extension Features {
     }
     if let (register, field) = unimplemented {
       var sentence = Sentence("this library does not implement ")
-      sentence.append(register, field, self)
+      sentence.append(place: register, field)
+      sentence.append(" = ")
+      sentence.append(UInt64(self[register, field]))
       throw Refusal(vsmmu_support_einval, sentence)
     }
     if let broken = illegality {
       var sentence = Sentence()
-      sentence.append(broken.register, broken.field, self)
-      sentence.append(" ")
-      sentence.append(broken.demand)
-      if broken.field != broken.other || broken.register != broken.otherRegister {
-        sentence.append("; ")
-        sentence.append(broken.otherRegister, broken.other, self)
-      }
+      sentence.append(broken, of: self)
       throw Refusal(vsmmu_support_einval, sentence)
     }
   }
@@ -119,23 +115,5 @@ private struct FeaturePair {
     var sentence = Sentence(text)
     sentence.append(start, length)
     return Refusal(vsmmu_support_einval, sentence)
-  }
-}
-
-extension Sentence {
-  /// "IDR0.HYP = 0"
-  mutating func append(_ register: IdentificationRegister, _ field: Field, _ features: Features) {
-    append(register, field)
-    append(" = ")
-    append(UInt64(features[register, field]))
-  }
-
-  /// "IDR0.HYP"; the fields of IIDR and AIDR say in their names where they are.
-  mutating func append(_ register: IdentificationRegister, _ field: Field) {
-    if register != .iidr && register != .aidr {
-      append(register.name)
-      append(".")
-    }
-    append(field.name)
   }
 }

@@ -42,6 +42,9 @@ extension HostHandle {
       throw .invalid("config.flags has a bit set that this library does not know")
     }
     guard config.reserved == 0 else { throw .invalid("config.reserved is not 0") }
+    guard config.flags & VSMMU_HOST_IOMMUFD == 0 || config.iommufd >= 0 else {
+      throw .invalid("config.flags has VSMMU_HOST_IOMMUFD, but config.iommufd is negative")
+    }
     guard (config.pin_request == 0) == (config.unpin_request == 0) else {
       throw .invalid("config.pin_request and config.unpin_request go together")
     }

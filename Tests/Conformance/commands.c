@@ -37,6 +37,79 @@ static void run_consumes_what_the_budget_left(void)
 	guest_close(&guest);
 }
 
+/* A range of 2^SCALE * (NUM + 1) pages, by ASID 5 (4.4.1.1). */
+static void queue_range(struct guest *guest, uint64_t address)
+{
+	queue(guest, TLBI_NH_VA | 31 << 12 | 4 << 20 | UINT64_C(5) << 48,
+	      address | 1 << 10 | 3 << 8 | 1);
+}
+
+/* A driver that sends as many range invalidations as Linux does in a batch, and waits for the
+ * CMD_SYNC's MSI in its memory. */
+static void queue_batch(struct guest *guest, uint64_t word)
+{
+	for (int i = 0; i < 64; i++)
+		queue_range(guest, (uint64_t)i << 21);
+	queue(guest, SYNC | 1 << 12 | 3 << 22 | 15 << 24 | UINT64_C(0x5a5a) << 32, word);
+}
+
+/* 4.1.2: without ops.work nobody would go on with what a budget leaves. proves R-178 */
+static void commands_are_never_left_without_work(void)
+{
+	static struct guest guest;
+	const vsmmu_config config = { .size = sizeof(config), .command_budget = 1 };
+	vsmmu_ops ops = guest_ops;
+	const uint64_t word = DATA + 0x100;
+	uint64_t before;
+
+	ops.work = NULL;
+	for (int round = 0; round < 2; round++) {
+		if (!guest_open_with(&guest, round ? &config : NULL, &ops))
+			return;
+		guest_start(&guest);
+		set_stage1(&guest, 1, 5);
+		for (uint64_t page = 0; page < 511; page++) {
+			map(&guest, STAGE1, page << 12, DATA, PAGE1);
+			translate(&guest, 1, page << 12, 0);
+		}
+		before = counters(&guest).commands;
+		queue_batch(&guest, word);
+		publish(&guest);
+		EQUAL(load64(&guest, word), 0x5a5a);
+		EQUAL(counters(&guest).commands - before, 65);
+		EQUAL(api.vsmmu_run(guest.vsmmu, 0), 0);
+		/* The queue when it is full. */
+		for (int i = 0; i < 1 << COMMAND_BITS; i++)
+			queue_range(&guest, 0);
+		publish(&guest);
+		EQUAL(counters(&guest).commands - before, 65 + (1 << COMMAND_BITS));
+		guest_close(&guest);
+	}
+}
+
+/* With it, the budget counts what commands cost, and each call asks for the next. */
+static void commands_wait_for_work(void)
+{
+	static struct guest guest;
+	const vsmmu_config config = { .size = sizeof(config), .command_budget = 4 };
+	const uint64_t word = DATA + 0x100;
+	unsigned works;
+
+	if (!guest_open(&guest, &config))
+		return;
+	guest_start(&guest);
+	queue_batch(&guest, word);
+	publish(&guest);
+	EQUAL(load64(&guest, word), 0);
+	for (works = 0; works < 100 && guest.works; works++) {
+		guest.works = 0;
+		api.vsmmu_run(guest.vsmmu, 0);
+	}
+	CHECK(works > 4);
+	EQUAL(load64(&guest, word), 0x5a5a);
+	guest_close(&guest);
+}
+
 static void queue_wraps(void)
 {
 	static struct guest guest;
@@ -296,6 +369,8 @@ static void invalidations_are_told(void)
 void command_section(void)
 {
 	RUN(run_consumes_what_the_budget_left);
+	RUN(commands_are_never_left_without_work);
+	RUN(commands_wait_for_work);
 	RUN(queue_wraps);
 	RUN(command_errors_stop_the_queue);
 	RUN(log_is_thinned_out);

@@ -82,9 +82,24 @@ static void counters_know_sizes(void)
 	guest_close(&guest);
 }
 
+/* Section 10: without config.host. */
+static void counters_of_no_host(void)
+{
+	static struct guest guest;
+	vsmmu_host_counters counters = { .size = sizeof(counters), .hwpts = 77 };
+
+	if (!guest_open(&guest, NULL))
+		return;
+	REFUSED(&guest, -EINVAL, "config.host",
+		api.vsmmu_get_host_counters(guest.vsmmu, &counters));
+	EQUAL(counters.hwpts, 77);
+	guest_close(&guest);
+}
+
 void counter_section(void)
 {
 	RUN(counters_count);
 	RUN(counters_of_aborts);
 	RUN(counters_know_sizes);
+	RUN(counters_of_no_host);
 }

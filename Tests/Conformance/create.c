@@ -79,7 +79,8 @@ static void create_features(void)
 	EQUAL(register_of("OAS=4", 0, IDR5) & 7, 4);
 	EQUAL(register_of("IIDR=0x43b", 0, IIDR), 0x43b);
 	EQUAL(register_of("IIDR=0xFFFFFFFF", 0, IIDR), 0xffffffff);
-	EQUAL(register_of("", 0, IDR1) & 0x3f, 32);
+	EQUAL(register_of("", 0, IDR1) & 0x3f, 16);
+	EQUAL(register_of("SIDSIZE=32", 0, IDR1) & 0x3f, 32);
 	EQUAL(register_of(" , ,SIDSIZE=7,\t\n", 0, IDR1) & 0x3f, 7);
 	/* The last word counts. */
 	EQUAL(register_of("SIDSIZE=8 SIDSIZE=9", 0, IDR1) & 0x3f, 9);
@@ -124,6 +125,42 @@ static void create_refuses_feature_sets(void)
 	/* A granule must exist. */
 	refuse_features("GRAN", "GRAN4K=0,GRAN16K=0,GRAN64K=0");
 	refuse_features("TTENDIAN", "TTENDIAN=1");
+}
+
+/* A refused set of ID registers names both fields and their values. */
+static void create_explains_feature_sets(void)
+{
+	refuse_features("IDR0.TTENDIAN = 1: 1 is reserved", "TTENDIAN=1");
+	refuse_features("IDR0.VMW = 1 needs IDR0.S2P, which is 0", "S2P=0,XNX=0");
+	refuse_features("IDR1.SIDSIZE = 7 with IDR0.ST_LEVEL = 0: 7 or more needs 2-level stream tables",
+			"ST_LEVEL=0,SIDSIZE=7");
+	refuse_features("IDR0.S1P = 0 with IDR0.S2P = 0: a stage must exist", "S1P=0,S2P=0,VMW=0,HAD=0");
+	refuse_features("does not implement IDR1.SIDSIZE = 33", "SIDSIZE=33");
+}
+
+/* 6.3.4: SMMUv3.0 reserves XNX, although 2.9 allows features of the next revision, and of none
+ * after that. proves R-036 */
+static void create_refuses_newer_features(void)
+{
+	static const char first[] = "AIDR_MINOR=0,FWB=0,STT=0,RIL=0,BBML=0,XNX=0";
+
+	refuse_features("IDR3.XNX = 1 with AIDR_MINOR = 0", "AIDR_MINOR=0");
+	refuse_features("IDR3.XNX = 1 with AIDR_MINOR = 0",
+			"AIDR_MINOR=0,FWB=0,STT=0,RIL=0,BBML=0");
+	refuse_features("IDR3.STT = 1 with AIDR_MINOR = 0", "AIDR_MINOR=0,XNX=0,FWB=0,RIL=0,BBML=0");
+	EQUAL(register_of(first, 0, AIDR), 0);
+
+}
+
+/* What has no meaning yet, or none here, is not taken in silence. */
+static void create_refuses_reserved_fields(void)
+{
+	const vsmmu_config config = { .size = sizeof(config) };
+	vsmmu_ops ops = guest_ops;
+
+	refuse_config(-EINVAL, "config.ioas", (vsmmu_config){ .ioas = 1 });
+	ops.reserved = 1;
+	refuse_create(-EINVAL, "ops.reserved", &config, &ops);
 }
 
 static void create_refuses_configuration(void)
@@ -341,6 +378,9 @@ void create_section(void)
 	RUN(create_features);
 	RUN(create_refuses_feature_text);
 	RUN(create_refuses_feature_sets);
+	RUN(create_explains_feature_sets);
+	RUN(create_refuses_newer_features);
+	RUN(create_refuses_reserved_fields);
 	RUN(create_refuses_configuration);
 	RUN(create_takes_extreme_sizes);
 	RUN(create_knows_sizes);

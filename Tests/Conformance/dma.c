@@ -128,8 +128,99 @@ static void dma_reads_as_zero(void)
 	memset(data, 0xaa, sizeof(data));
 	EQUAL(api.vsmmu_dma_read(guest.vsmmu, &access, data, sizeof(data), &result), 0);
 	EQUAL(result.kind, VSMMU_RESULT_RAZWI);
-	EQUAL(result.length, 0);
+	EQUAL(result.length, sizeof(data));
 	EQUAL(result.event, F_TRANSLATION);
+	for (size_t i = 0; i < sizeof(data); i++)
+		EQUAL(data[i], 0);
+	guest_close(&guest);
+}
+
+/* 3.12, 5.5: CD.A = 0 turns a fault into success for the device, whose other transactions go on.
+ * proves T-196 */
+static void dma_goes_on_after_a_hole(void)
+{
+	static struct guest guest;
+	static uint8_t data[5 * 4096];
+	vsmmu_access access = { .size = sizeof(access), .stream = 1, .address = 0x1800 };
+	vsmmu_result result = { .size = sizeof(result) };
+	const uint64_t cd = CONTEXT + 64;
+	uint64_t event[4];
+
+	if (!open_scattered(&guest))
+		return;
+	store64(&guest, cd, load64(&guest, cd) & ~(UINT64_C(1) << 46));
+	command(&guest, CFGI_CD | UINT64_C(1) << 32, 1);
+	sync_all(&guest);
+	/* 0x1000 and 0x4000 are mapped, 0x2000 may not be written, 0x3000 is not there, nor 0x5000. */
+	map(&guest, STAGE1, 0x2000, place(1), PAGE1_READ_ONLY);
+	unmap(&guest, STAGE1, 0x3000);
+	command(&guest, TLBI_NSNH_ALL, 0);
+	sync_all(&guest);
+	memset(data, 0xaa, sizeof(data));
+	EQUAL(api.vsmmu_dma_write(guest.vsmmu, &access, data, 0x4000, &result), 0);
+	EQUAL(result.kind, VSMMU_RESULT_RAZWI);
+	EQUAL(result.length, 0x4000);
+	EQUAL(result.event, F_PERMISSION);
+	EQUAL(result.address, place(0) + 0x800);
+	EQUAL(result.permissions, 0);
+	EQUAL(guest.ram[place(0) + 0xfff - RAM], 0xaa);
+	EQUAL(guest.ram[place(1) - RAM], 0);
+	EQUAL(guest.device[0], 0xaa);
+	EQUAL(guest.device[0xfff], 0xaa);
+	/* One record for each page. */
+	EQUAL(take_event(&guest, event), 3);
+	EQUAL(event[0] & 0xff, F_PERMISSION);
+	EQUAL(event[2], 0x2000);
+	EQUAL(take_event(&guest, event), 2);
+	EQUAL(event[0] & 0xff, F_TRANSLATION);
+	EQUAL(event[2], 0x3000);
+	EQUAL(take_event(&guest, event), 1);
+	EQUAL(event[2], 0x5000);
+
+	memset(guest.ram + place(1) - RAM, 0x22, 4096);
+	EQUAL(api.vsmmu_dma_read(guest.vsmmu, &access, data, sizeof(data), &result), 0);
+	EQUAL(result.kind, VSMMU_RESULT_RAZWI);
+	EQUAL(result.length, sizeof(data));
+	EQUAL(result.event, F_TRANSLATION);
+	for (size_t i = 0; i < sizeof(data); i++) {
+		uint64_t page = (access.address + i) >> 12;
+
+		if (!EQUAL(data[i], page == 2 ? 0x22 : page == 1 || page == 4 ? 0xaa : 0))
+			break;
+	}
+	EQUAL(take_event(&guest, event), 3);
+	EQUAL(event[2], 0x3000);
+	EQUAL(take_event(&guest, event), 2);
+	EQUAL(event[2], 0x5000);
+	EQUAL(take_event(&guest, event), 1);
+	EQUAL(event[2], 0x6000);
+	guest_close(&guest);
+}
+
+/* An abort behind a hole ends the transfer, and tells how far it came. */
+static void dma_aborts_after_a_hole(void)
+{
+	static struct guest guest;
+	static uint8_t data[4 * 4096];
+	vsmmu_access access = { .size = sizeof(access), .stream = 1, .address = 0x2ff0 };
+	vsmmu_result result = { .size = sizeof(result) };
+	const uint64_t cd = CONTEXT + 64;
+
+	if (!open_scattered(&guest))
+		return;
+	store64(&guest, cd, load64(&guest, cd) & ~(UINT64_C(1) << 46));
+	command(&guest, CFGI_CD | UINT64_C(1) << 32, 1);
+	unmap(&guest, STAGE1, 0x3000);
+	command(&guest, TLBI_NSNH_ALL, 0);
+	sync_all(&guest);
+	guest.aborts_at = DEVICE;
+	memset(data, 0xaa, sizeof(data));
+	EQUAL(api.vsmmu_dma_read(guest.vsmmu, &access, data, sizeof(data), &result), 0);
+	EQUAL(result.kind, VSMMU_RESULT_ABORT);
+	EQUAL(result.event, 0);
+	EQUAL(result.length, 0x1010);
+	EQUAL(data[0x10], 0);
+	EQUAL(data[0x100f], 0);
 	guest_close(&guest);
 }
 
@@ -189,6 +280,8 @@ void dma_section(void)
 	RUN(dma_ends_at_a_fault);
 	RUN(dma_meets_an_external_abort);
 	RUN(dma_reads_as_zero);
+	RUN(dma_goes_on_after_a_hole);
+	RUN(dma_aborts_after_a_hole);
 	RUN(dma_of_nothing);
 	RUN(dma_refusals);
 }

@@ -71,7 +71,8 @@ static void iort_refusals(void)
 {
 	static struct guest guest;
 	static const vsmmu_id_mapping none = { 0, 0, 0, 0 }, far_in = { UINT32_MAX, 2, 0, 0 },
-				      far_out = { 0, 2, UINT32_MAX, 0 };
+				      far_out = { 0, 2, UINT32_MAX, 0 },
+				      reserved = { 0, 2, 0, 1 };
 	struct { vsmmu_iort iort; uint64_t more; } iort;
 
 	if (!guest_open(&guest, NULL))
@@ -101,6 +102,8 @@ static void iort_refusals(void)
 	REFUSED(&guest, -EINVAL, "mappings", ATTEMPT());
 	iort.iort.mappings = &far_out;
 	REFUSED(&guest, -EINVAL, "mappings", ATTEMPT());
+	iort.iort.mappings = &reserved;
+	REFUSED(&guest, -EINVAL, "reserved", ATTEMPT());
 	SET(iort.size, sizeof(iort));
 	CHECK(ATTEMPT() > 0);
 #undef ATTEMPT

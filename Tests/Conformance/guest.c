@@ -107,6 +107,11 @@ const vsmmu_ops guest_ops = {
 
 bool guest_open(struct guest *guest, const vsmmu_config *config)
 {
+	return guest_open_with(guest, config, &guest_ops);
+}
+
+bool guest_open_with(struct guest *guest, const vsmmu_config *config, const vsmmu_ops *ops)
+{
 	const vsmmu_config standard = { .size = sizeof(standard) };
 	char message[256] = "";
 
@@ -115,7 +120,7 @@ bool guest_open(struct guest *guest, const vsmmu_config *config)
 	if (!CHECK(guest->ram != NULL))
 		return false;
 	memset(guest->ram, 0, RAM_SIZE);
-	if (!EQUAL(api.vsmmu_create(config ? config : &standard, &guest_ops, guest, &guest->vsmmu,
+	if (!EQUAL(api.vsmmu_create(config ? config : &standard, ops, guest, &guest->vsmmu,
 				    message, sizeof(message)), 0)) {
 		printf("  %s\n", message);
 		free(guest->ram);

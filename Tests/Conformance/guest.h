@@ -88,6 +88,8 @@ extern const vsmmu_ops guest_ops;
 
 /* A device with this guest's RAM and streams 0 to 7; NULL is the default configuration. */
 bool guest_open(struct guest *guest, const vsmmu_config *config);
+/* The same with other callbacks. */
+bool guest_open_with(struct guest *guest, const vsmmu_config *config, const vsmmu_ops *ops);
 void guest_close(struct guest *guest);
 
 /* Queues, a linear stream table, events, interrupts: all on. */

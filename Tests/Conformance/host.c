@@ -43,6 +43,37 @@ static void host_translates(void)
 	hosted_close(&hosted);
 }
 
+/* A file that is none is told before the kernel is asked. */
+static void host_refuses_no_file(void)
+{
+	static struct hosted hosted;
+	vsmmu_host_config config = {
+		.size = sizeof(config), .flags = VSMMU_HOST_IOMMUFD, .iommufd = -1,
+	};
+	vsmmu_device device = {
+		.size = sizeof(device), .flags = VSMMU_DEVICE_FD, .stream = ASSIGNED, .fd = -1,
+	};
+	vsmmu_host_t *host = NULL;
+	char message[256] = "";
+	uint64_t calls;
+
+	if (!hosted_open(&hosted, NULL))
+		return;
+	config.emulated = hosted.emulated;
+	calls = emulated_counters(&hosted).calls;
+	EQUAL(api.vsmmu_host_open(&config, &host, message, sizeof(message)), -EINVAL);
+	CONTAINS(message, "config.iommufd");
+	CHECK(host == NULL);
+	REFUSED(&hosted.guest, -EINVAL, "device.fd",
+		api.vsmmu_device_attach(hosted.guest.vsmmu, &device));
+	device.flags |= VSMMU_DEVICE_BOUND;
+	REFUSED(&hosted.guest, -EINVAL, "device.fd",
+		api.vsmmu_device_attach(hosted.guest.vsmmu, &device));
+	REFUSED(&hosted.guest, -EINVAL, "vm_fd", api.vsmmu_link_vm(hosted.guest.vsmmu, -1, 0));
+	EQUAL(emulated_counters(&hosted).calls, calls);
+	hosted_close(&hosted);
+}
+
 /* What a stream is follows SMMUEN, GBPA and its STE at once. */
 static void host_follows_the_configuration(void)
 {
@@ -161,6 +192,26 @@ static void host_batches_invalidations(void)
 	EQUAL(unmap_pages(&hosted, 10000, 1), 10000);
 	EQUAL(unmap_pages(&hosted, 10000, 64), 157);
 	EQUAL(host_counters(&hosted).forwarded, 20000);
+	hosted_close(&hosted);
+}
+
+/* A batch that costs the host's SMMU more than a budget: all of it is done when the kernel returns. */
+static void host_consumes_a_whole_batch(void)
+{
+	static struct hosted hosted;
+	uint64_t value;
+
+	if (!open_translated(&hosted))
+		return;
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	unmap(&hosted.guest, STAGE1, IOVA);
+	/* 200 ranges of 128 MiB elsewhere, each a look at the whole TLB, before the page. */
+	for (uint64_t i = 1; i <= 200; i++)
+		queue(&hosted.guest, TLBI_NH_VA | 31 << 12 | 10 << 20 | UINT64_C(5) << 48,
+		      i << 27 | 1 << 10 | 1);
+	tlbi_page(&hosted.guest, IOVA);
+	sync_all(&hosted.guest);
+	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
 	hosted_close(&hosted);
 }
 
@@ -359,7 +410,9 @@ static void host_maps_files(void)
 	memory = mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0x4000);
 	CHECK(memory != MAP_FAILED);
 	EQUAL(hosted_attach(&hosted, 0), 0);
-	EQUAL(api.vsmmu_ram_add_file(hosted.guest.vsmmu, address, 0x8000, memory, -1, 0x4000), -EBADF);
+	EQUAL(api.vsmmu_ram_add_file(hosted.guest.vsmmu, address, 0x8000, memory, -1, 0x4000), -EINVAL);
+	EQUAL(api.vsmmu_ram_add_file(hosted.guest.vsmmu, address, 0x8000, memory, 12345, 0x4000),
+	      -EBADF);
 	EQUAL(api.vsmmu_ram_add_file(hosted.guest.vsmmu, address, 0x8000, memory, fd, 0x4000), 0);
 	memory[9] = 0x99;
 	EQUAL(device_read(&hosted, 0, address + 72, &value), VSMMU_RESULT_OK);
@@ -411,11 +464,13 @@ void host_section(void)
 {
 	RUN(host_maps_files);
 	RUN(host_has_several_vsmmus);
+	RUN(host_refuses_no_file);
 	RUN(host_translates);
 	RUN(host_follows_the_configuration);
 	RUN(host_has_both_kinds);
 	RUN(host_forgets_for_el2);
 	RUN(host_batches_invalidations);
+	RUN(host_consumes_a_whole_batch);
 	RUN(host_makes_one_hwpt_for_an_update);
 	RUN(host_forgets_contexts);
 	RUN(host_sees_no_guest_bits);

@@ -235,6 +235,62 @@ static void dvm_reaches_the_software_tlb(void)
 	guest_close(&guest);
 }
 
+/* Numbers that the CPU cannot have, by its width; what a scope does not name is not looked at. */
+static void dvm_refuses_wide_numbers(void)
+{
+	static struct guest guest;
+	static const vsmmu_config config = { .size = sizeof(config), .features = "BTM=1" };
+	vsmmu_dvm_op op = {
+		.size = sizeof(op), .kind = VSMMU_DVM_ASID, .flags = VSMMU_DVM_ASID8, .asid = 0x100,
+	};
+
+	if (!guest_open(&guest, &config))
+		return;
+	REFUSED(&guest, -EINVAL, "asid", api.vsmmu_dvm(guest.vsmmu, &op));
+	op.flags = VSMMU_DVM_VMID8;
+	EQUAL(api.vsmmu_dvm(guest.vsmmu, &op), 0);
+	op.vmid = 0x100;
+	REFUSED(&guest, -EINVAL, "vmid", api.vsmmu_dvm(guest.vsmmu, &op));
+	op.kind = VSMMU_DVM_ALL;
+	EQUAL(api.vsmmu_dvm(guest.vsmmu, &op), 0);
+	guest_close(&guest);
+}
+
+/* 3.17: entries of a context with CD.ASET = 1 stay for what names an ASID, and go for the rest. */
+static void dvm_spares_what_is_not_shared(void)
+{
+	static struct guest guest;
+	static const vsmmu_config config = { .size = sizeof(config), .features = "BTM=1" };
+	static const struct { uint32_t kind; bool goes; } kinds[] = {
+		{ VSMMU_DVM_ASID, false }, { VSMMU_DVM_VA, false }, { VSMMU_DVM_VAA, true },
+		{ VSMMU_DVM_VMALL, true }, { VSMMU_DVM_VMALLS12, true }, { VSMMU_DVM_ALL, true },
+	};
+	const uint64_t cd = CONTEXT + 64;
+
+	if (!guest_open(&guest, &config))
+		return;
+	guest_start(&guest);
+	set_stage1(&guest, 1, 5);
+	store64(&guest, cd, load64(&guest, cd) | UINT64_C(1) << 47);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const vsmmu_dvm_op op = {
+			.size = sizeof(op), .kind = kinds[i].kind, .asid = 5, .address = IOVA,
+			.last = IOVA + 0xfff,
+		};
+
+		map(&guest, STAGE1, IOVA, DATA, PAGE1);
+		command(&guest, CFGI_ALL, 31);
+		command(&guest, TLBI_NSNH_ALL, 0);
+		sync_all(&guest);
+		EQUAL(translate(&guest, 1, IOVA, 0).kind, VSMMU_RESULT_OK);
+		unmap(&guest, STAGE1, IOVA);
+		EQUAL(api.vsmmu_dvm(guest.vsmmu, &op), 0);
+		EQUAL(translate(&guest, 1, IOVA, 0).kind,
+		      kinds[i].goes ? VSMMU_RESULT_ABORT : VSMMU_RESULT_OK);
+	}
+	guest_close(&guest);
+}
+
 /* Whatever keeps the CPU's TLBIs from the device keeps BTM from the guest. */
 static void btm_needs_all_of_it(void)
 {
@@ -279,4 +335,6 @@ void link_section(void)
 	RUN(vmids_run_out);
 	RUN(masks_what_is_not_listed);
 	RUN(dvm_reaches_the_software_tlb);
+	RUN(dvm_refuses_wide_numbers);
+	RUN(dvm_spares_what_is_not_shared);
 }

@@ -32,6 +32,28 @@ static void ram_refusals(void)
 	guest_close(&guest);
 }
 
+/* A file's part must be one, host or no host. */
+static void ram_file_refusals(void)
+{
+	static struct guest guest;
+	const uint64_t at = RAM + RAM_SIZE;
+
+	if (!guest_open(&guest, NULL))
+		return;
+#define ADD(fd, offset) \
+	api.vsmmu_ram_add_file(guest.vsmmu, at, 4096, guest.ram, fd, offset)
+	REFUSED(&guest, -EINVAL, "fd", ADD(-1, 0));
+	REFUSED(&guest, -EINVAL, "fd", ADD(INT32_MIN, 0));
+	REFUSED(&guest, -EINVAL, "offset", ADD(0, 1));
+	REFUSED(&guest, -EINVAL, "offset", ADD(0, 4095));
+	REFUSED(&guest, -EINVAL, "offset", ADD(0, UINT64_MAX - 4095));
+	REFUSED(&guest, -EINVAL, "offset", ADD(0, INT64_MAX - 4095));
+	EQUAL(ADD(0, 4096), 0);
+	EQUAL(api.vsmmu_ram_remove(guest.vsmmu, at), 0);
+#undef ADD
+	guest_close(&guest);
+}
+
 static void ram_has_64_regions(void)
 {
 	static struct guest guest;
@@ -192,6 +214,7 @@ static void stream_removal_forgets(void)
 void memory_section(void)
 {
 	RUN(ram_refusals);
+	RUN(ram_file_refusals);
 	RUN(ram_has_64_regions);
 	RUN(ram_comes_and_goes);
 	RUN(queues_behind_callbacks);

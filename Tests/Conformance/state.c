@@ -139,6 +139,32 @@ static void seal(uint8_t *state, int64_t size)
 		state[20 + i] = (uint8_t)(~crc >> 8 * i);
 }
 
+/* Two records of one register: which is right, no one can tell. */
+static void restore_refuses_a_register_twice(void)
+{
+	static struct guest guest;
+	uint8_t state[4096];
+	int64_t size;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
+	if (!CHECK(size > 40 && size + 16 <= (int64_t)sizeof(state)))
+		return;
+	for (int64_t record = 24; record < size; record += 16) {
+		memcpy(state + size, state + record, 16);
+		state[16]++;
+		seal(state, size + 16);
+		REFUSED(&guest, -EINVAL, "twice",
+			api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size + 16));
+		state[16]--;
+	}
+	seal(state, size);
+	EQUAL(api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size), 0);
+	guest_close(&guest);
+}
+
 static void restore_knows_versions(void)
 {
 	static struct guest guest;
@@ -197,6 +223,7 @@ void state_section(void)
 	RUN(save_tells_its_size);
 	RUN(restore_goes_on);
 	RUN(restore_finds_damage);
+	RUN(restore_refuses_a_register_twice);
 	RUN(restore_knows_versions);
 	RUN(restore_refuses_a_foreign_state);
 }

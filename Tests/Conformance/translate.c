@@ -28,6 +28,10 @@ static void translate_refusals(void)
 	access.access.reserved = 1;
 	REFUSED(&guest, -EINVAL, "reserved", ATTEMPT());
 	access.access.reserved = 0;
+	access.access.flags = VSMMU_ACCESS_ATTRIBUTES;
+	access.access.attributes = 0x400;
+	REFUSED(&guest, -EINVAL, "attributes", ATTEMPT());
+	access.access.flags = 0;
 	result.result.size = 0;
 	REFUSED(&guest, -EINVAL, "result.size", ATTEMPT());
 	result.result.size = sizeof(result);
@@ -112,6 +116,43 @@ static void translate_stage1(void)
 	}
 	EQUAL(translate(&guest, 1, 0x12345000, VSMMU_ACCESS_WRITE).kind, VSMMU_RESULT_OK);
 	EQUAL(translate(&guest, 1, 0x12345000, VSMMU_ACCESS_ATOMIC).kind, VSMMU_RESULT_OK);
+	guest_close(&guest);
+}
+
+/* Who keeps a translation goes by its permissions: they are what such accesses get, after the STE's
+ * PRIVCFG and INSTCFG (5.2), from a walk, the TLB and the micro TLB alike. proves T-154 T-155 */
+static void translate_permissions_after_overrides(void)
+{
+	static struct guest guest;
+	static const uint32_t kinds[3] = { 0, VSMMU_ACCESS_WRITE, VSMMU_ACCESS_INSTRUCTION };
+	/* User and system may read and write, nobody execute; the system alone, the user executes. */
+	static const uint64_t leaves[2] = { PAGE1 | UINT64_C(3) << 53, PAGE1 & ~UINT64_C(0x40) };
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	for (int i = 0; i < 2 * 16 * 2; i++) {
+		const uint64_t overrides = i >> 1 & 15;
+		const uint32_t privilege = i >> 5 ? VSMMU_ACCESS_PRIVILEGED : 0;
+		uint32_t granted = 0;
+
+		map(&guest, STAGE1, 0x1000, DATA, leaves[i & 1]);
+		set_stage1(&guest, 1, 5);
+		store64(&guest, STREAM_TABLE + 72,
+			load64(&guest, STREAM_TABLE + 72) | overrides << 48);
+		command(&guest, CFGI_STE | UINT64_C(1) << 32, 1);
+		command(&guest, TLBI_NSNH_ALL, 0);
+		for (int kind = 0; kind < 3; kind++)
+			if (translate(&guest, 1, 0x1000, kinds[kind] | privilege).kind == VSMMU_RESULT_OK)
+				granted |= 1u << kind;
+		for (int kind = 0; kind < 3; kind++) {
+			command(&guest, TLBI_NSNH_ALL, 0);
+			sync_all(&guest);
+			for (int warm = 0; warm < 3 && granted >> kind & 1; warm++)
+				EQUAL(translate(&guest, 1, 0x1000, kinds[kind] | privilege).permissions,
+				      granted);
+		}
+	}
 	guest_close(&guest);
 }
 
@@ -206,6 +247,39 @@ static void translate_without_a_word(void)
 	EQUAL(translate(&guest, 1, 0x1000, 0).kind, VSMMU_RESULT_RAZWI);
 	EQUAL(translate(&guest, 1, 0x1000, VSMMU_ACCESS_SPECULATIVE).kind, VSMMU_RESULT_ABORT);
 	EQUAL(take_event(&guest, event), 0);
+	guest_close(&guest);
+}
+
+/* 3.14: a speculative Translation Request is granted where the access would be, and never told; a
+ * speculative write transaction is not made at all. */
+static void translate_probes(void)
+{
+	static struct guest guest;
+	const uint32_t probe = VSMMU_ACCESS_SPECULATIVE, write = probe | VSMMU_ACCESS_WRITE;
+	vsmmu_access access = {
+		.size = sizeof(access), .flags = probe, .stream = 1, .address = 0x1000,
+	};
+	vsmmu_result result = { .size = sizeof(result) };
+	uint64_t data = 7, event[4];
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	map(&guest, STAGE1, 0x1000, DATA, PAGE1);
+	map(&guest, STAGE1, 0x2000, DATA, PAGE1_READ_ONLY);
+	set_stage1(&guest, 1, 5);
+	for (int round = 0; round < 2; round++) {
+		EQUAL(translate(&guest, 1, 0x1000, probe).kind, VSMMU_RESULT_OK);
+		EQUAL(translate(&guest, 1, 0x1000, write).kind, VSMMU_RESULT_OK);
+		EQUAL(translate(&guest, 1, 0x2000, probe).kind, VSMMU_RESULT_OK);
+		EQUAL(translate(&guest, 1, 0x2000, write).kind, VSMMU_RESULT_ABORT);
+	}
+	EQUAL(take_event(&guest, event), 0);
+	REFUSED(&guest, -EINVAL, "flags",
+		api.vsmmu_dma_write(guest.vsmmu, &access, &data, sizeof(data), &result));
+	EQUAL(load64(&guest, DATA), 0);
+	EQUAL(api.vsmmu_dma_read(guest.vsmmu, &access, &data, sizeof(data), &result), 0);
+	EQUAL(data, 0);
 	guest_close(&guest);
 }
 
@@ -350,9 +424,11 @@ void translate_section(void)
 	RUN(translate_while_disabled);
 	RUN(translate_bypass_and_abort);
 	RUN(translate_stage1);
+	RUN(translate_permissions_after_overrides);
 	RUN(translate_attributes);
 	RUN(translate_faults);
 	RUN(translate_without_a_word);
+	RUN(translate_probes);
 	RUN(translate_substreams);
 	RUN(translate_stage2);
 	RUN(translate_nested);

@@ -67,7 +67,8 @@ struct Host {
   /// Mostly none, sometimes one of these, sometimes what the input says.
   private static func features(_ input: inout Input) -> [CChar] {
     let known = [
-      "", "", "", "", "OAS=0", "SIDSIZE=6 ST_LEVEL=0", "SSIDSIZE=0", "STALL_MODEL=1 TERM_MODEL=1",
+      "", "", "", "SIDSIZE=32", "OAS=0", "SIDSIZE=6 ST_LEVEL=0", "SSIDSIZE=0",
+      "STALL_MODEL=1 TERM_MODEL=1",
       "GRAN16K=0,GRAN64K=0", "ASID16=0 VMID16=0", "RIL=0", "MSI=0 COHACC=0", "TTENDIAN=3",
       "ATTR_TYPES_OVR=0", "CD2L=0 CMDQS=2 EVENTQS=1",
     ]

@@ -24,6 +24,23 @@ struct SentenceTests {
     #expect(sentence.count == text(sentence).utf8.count)
   }
 
+  @Test("one on the stack is as any other, and is cut where the others are")
+  func onStack() {
+    var told = 0
+    Sentence.onStack { sentence in
+      #expect(sentence.count == 0 && text(sentence) == "")
+      sentence.append("slot ")
+      sentence.append(hex: 0xff)
+      #expect(text(sentence) == "slot 0xff")
+      #expect(sentence.count == 9)
+      for _ in 0..<300 { sentence.append(byte: 0x61) }
+      #expect(sentence.count == 255)
+      #expect(text(sentence).utf8.count == 255)
+      told += 1
+    }
+    #expect(told == 1)
+  }
+
   @Test("what does not fit is cut", arguments: [0, 1, 2, 254, 255, 256, 300])
   func cut(size: Int) {
     var sentence = Sentence()

@@ -96,22 +96,33 @@ struct LegalityTests {
 
   @Test("features of the next revision are legal, of the one after it not (R-022)")
   func nextRevision() {
-    let second = [IDR3.fwb, IDR3.ril, IDR3.bbml, IDR3.stt]
+    let first: [Change] = [(.idr3, IDR3.xnx, 0), (.aidr, AIDR.minor, 0)]
+    let second = [IDR3.fwb, IDR3.ril, IDR3.bbml, IDR3.stt, IDR3.mpam]
     for field in second {
       isLegal(base, [(.idr3, field, 1)])
       breaks(
-        base, [(.idr3, field, 1), (.aidr, AIDR.minor, 0)], (.idr3, field), (.aidr, AIDR.minor))
+        base, first + [(.idr3, field, 1)], (.idr3, field), (.aidr, AIDR.minor))
     }
-    for field in [IDR3.e0pd, IDR3.ptwnnc] {
-      isLegal(revision(2), [(.idr3, field, 1)])
-      breaks(base, [(.idr3, field, 1)], (.idr3, field), (.aidr, AIDR.minor))
+    let third: [Change] = [
+      (.idr3, IDR3.e0pd, 1), (.idr3, IDR3.ptwnnc, 1), (.idr1, IDR1.ecmdq, 1),
+      (.idr0, IDR0.atsrecerr, 1), (.idr0, IDR0.rmeImpl, 1), (.idr3, IDR3.dpt, 1),
+    ]
+    let ats: [Change] = [(.idr0, IDR0.ats, 1)]
+    for change in third {
+      isLegal(revision(2), ats + [change])
+      breaks(base, ats + [change], (change.0, change.1), (.aidr, AIDR.minor))
     }
-    isLegal(revision(2), [(.idr1, IDR1.ecmdq, 1)])
-    breaks(base, [(.idr1, IDR1.ecmdq, 1)], (.idr1, IDR1.ecmdq), (.aidr, AIDR.minor))
-    for field in [IDR3.epan, IDR3.mteperm, IDR3.s1pi, IDR3.s2pi, IDR3.aie] {
-      isLegal(revision(3), [(.idr3, field, 1)])
-      breaks(revision(2), [(.idr3, field, 1)], (.idr3, field), (.aidr, AIDR.minor))
+    let fourth: [Change] = [
+      (.idr3, IDR3.epan, 1), (.idr3, IDR3.mteperm, 1), (.idr3, IDR3.s1pi, 1),
+      (.idr3, IDR3.s2pi, 1), (.idr3, IDR3.aie, 1), (.idr3, IDR3.pasidtt, 1),
+      (.idr5, IDR5.ds, 1), (.idr0, IDR0.httu, 3),
+    ]
+    let wide: [Change] = [(.idr5, IDR5.vax, 1), (.idr0, IDR0.ats, 1)]
+    for change in fourth {
+      isLegal(revision(3), wide + [change])
+      breaks(revision(2), wide + [change], (change.0, change.1), (.aidr, AIDR.minor))
     }
+    isLegal(base, [(.idr0, IDR0.httu, 2)])
     let the: [Change] = [(.idr0, IDR0.s2p, 0), (.idr0, IDR0.hyp, 0), (.idr3, IDR3.the, 1)]
     breaks(revision(2), the, (.idr3, IDR3.the), (.aidr, AIDR.minor))
   }
@@ -133,8 +144,8 @@ struct LegalityTests {
   @Test("what needs ATS or both stages (R-025)")
   func ats() {
     for field in [IDR0.pri, IDR0.atsrecerr, IDR0.ns1ats] {
-      breaks(base, [(.idr0, field, 1)], (.idr0, field), (.idr0, IDR0.ats))
-      isLegal(base, [(.idr0, field, 1), (.idr0, IDR0.ats, 1)])
+      breaks(revision(2), [(.idr0, field, 1)], (.idr0, field), (.idr0, IDR0.ats))
+      isLegal(revision(2), [(.idr0, field, 1), (.idr0, IDR0.ats, 1)])
     }
     let ns1ats: [Change] = [(.idr0, IDR0.ns1ats, 1), (.idr0, IDR0.ats, 1)]
     breaks(
@@ -183,7 +194,7 @@ struct LegalityTests {
         (.idr0, IDR0.ttf))
     }
     breaks(
-      base, [(.idr0, IDR0.ttf, 3), (.idr0, IDR0.ats, 1), (.idr3, IDR3.dpt, 1)],
+      revision(3), [(.idr0, IDR0.ttf, 3), (.idr0, IDR0.ats, 1), (.idr3, IDR3.dpt, 1)],
       (.idr0, IDR0.ttf), (.idr3, IDR3.dpt))
     breaks(
       d128, [(.idr0, IDR0.ttf, 3)], (.idr0, IDR0.ttf), (.idr5, IDR5.d128))
@@ -241,7 +252,7 @@ struct LegalityTests {
   func had() {
     breaks(base, [(.idr0, IDR0.s1p, 0)], (.idr3, IDR3.had), (.idr0, IDR0.s1p))
     breaks(base, [(.idr3, IDR3.had, 0)], (.idr3, IDR3.had), (.aidr, AIDR.minor))
-    isLegal(base, [(.idr3, IDR3.had, 0), (.aidr, AIDR.minor, 0)])
+    isLegal(base, [(.idr3, IDR3.had, 0), (.idr3, IDR3.xnx, 0), (.aidr, AIDR.minor, 0)])
     isLegal(base, [(.idr3, IDR3.pbha, 1)])
     breaks(
       base, [(.idr3, IDR3.pbha, 1), (.idr3, IDR3.had, 0), (.aidr, AIDR.minor, 0)],
@@ -253,6 +264,21 @@ struct LegalityTests {
     breaks(base, [(.idr3, IDR3.xnx, 0)], (.idr3, IDR3.xnx), (.aidr, AIDR.minor))
     isLegal(base, [(.idr3, IDR3.xnx, 0), (.aidr, AIDR.minor, 0)])
     isLegal(base, [(.idr3, IDR3.xnx, 0), (.idr0, IDR0.s2p, 0)])
+  }
+
+  @Test("v3.0 reserves XNX, PBHA, VAX and 52 bits by name, §2.9 or not; v3.3 56 bits (R-036)")
+  func reservedByName() {
+    let first: [Change] = [(.idr3, IDR3.xnx, 0), (.aidr, AIDR.minor, 0)]
+    isLegal(base, first)
+    let reserved: [Change] = [
+      (.idr3, IDR3.xnx, 1), (.idr3, IDR3.pbha, 1), (.idr5, IDR5.vax, 1), (.idr5, IDR5.oas, 6),
+    ]
+    for change in reserved {
+      isLegal(base, [change])
+      breaks(base, first + [change], (change.0, change.1), (.aidr, AIDR.minor))
+    }
+    let large: [Change] = [(.idr5, IDR5.oas, 7), (.aidr, AIDR.minor, 3)]
+    breaks(d128, large, (.idr5, IDR5.oas), (.aidr, AIDR.minor))
   }
 
   @Test("v3.2 has FWB, RIL and BBML (R-037)")
@@ -286,7 +312,8 @@ struct LegalityTests {
   @Test("PPS, PASIDTT and DPT need what they build on (R-040)")
   func pasids() {
     let ats: [Change] = [(.idr0, IDR0.ats, 1), (.idr0, IDR0.pri, 1)]
-    isLegal(base, ats + [(.idr3, IDR3.pps, 1), (.idr3, IDR3.pasidtt, 1), (.idr3, IDR3.dpt, 1)])
+    let f = revision(3)
+    isLegal(f, ats + [(.idr3, IDR3.pps, 1), (.idr3, IDR3.pasidtt, 1), (.idr3, IDR3.dpt, 1)])
     breaks(base, [(.idr3, IDR3.pps, 1)], (.idr3, IDR3.pps), (.idr0, IDR0.pri))
     breaks(base, [(.idr3, IDR3.pasidtt, 1)], (.idr3, IDR3.pasidtt), (.idr0, IDR0.ats))
     breaks(base, [(.idr3, IDR3.dpt, 1)], (.idr3, IDR3.dpt), (.idr0, IDR0.ats))
@@ -349,18 +376,19 @@ struct LegalityTests {
     breaks(
       base, [(.idr5, IDR5.vax, 1), (.idr5, IDR5.gran64K, 0)], (.idr5, IDR5.vax),
       (.idr5, IDR5.gran64K))
-    isLegal(base, [(.idr5, IDR5.vax, 1), (.idr5, IDR5.gran64K, 0), (.idr5, IDR5.ds, 1)])
-    breaks(base, [(.idr5, IDR5.vax, 2)], (.idr5, IDR5.vax), (.idr5, IDR5.d128))
+    let f = revision(3)
+    isLegal(f, [(.idr5, IDR5.vax, 1), (.idr5, IDR5.gran64K, 0), (.idr5, IDR5.ds, 1)])
+    breaks(revision(4), [(.idr5, IDR5.vax, 2)], (.idr5, IDR5.vax), (.idr5, IDR5.d128))
     isLegal(d128, [(.idr5, IDR5.vax, 2)])
-    breaks(base, [(.idr5, IDR5.ds, 1)], (.idr5, IDR5.ds), (.idr5, IDR5.vax))
+    breaks(f, [(.idr5, IDR5.ds, 1)], (.idr5, IDR5.ds), (.idr5, IDR5.vax))
     breaks(
-      base, [(.idr5, IDR5.ds, 1), (.idr5, IDR5.vax, 1), (.idr5, IDR5.gran4K, 0)],
+      f, [(.idr5, IDR5.ds, 1), (.idr5, IDR5.vax, 1), (.idr5, IDR5.gran4K, 0)],
       (.idr5, IDR5.ds), (.idr5, IDR5.vax))
     isLegal(base, [(.idr5, IDR5.oas, 6)])
     breaks(
       base, [(.idr5, IDR5.oas, 6), (.idr5, IDR5.gran64K, 0)], (.idr5, IDR5.oas),
       (.idr5, IDR5.gran64K))
-    breaks(base, [(.idr5, IDR5.oas, 7)], (.idr5, IDR5.oas), (.idr5, IDR5.d128))
+    breaks(revision(4), [(.idr5, IDR5.oas, 7)], (.idr5, IDR5.oas), (.idr5, IDR5.d128))
     isLegal(d128, [(.idr5, IDR5.oas, 7)])
     breaks(
       base, [(.idr5, IDR5.gran4K, 0), (.idr5, IDR5.gran64K, 0)], (.idr5, IDR5.gran4K),

@@ -2,6 +2,15 @@
 import SMMUModel
 import SMMUSpec
 
+extension Features {
+  /// All that is implemented, StreamIDs of 32 bits too, which must be asked for.
+  public static var wide: Features {
+    var features = Features.full
+    features[.idr1, IDR1.sidsize] = 32
+    return features
+  }
+}
+
 /// A guest with one SMMU: the steps of a driver, as short calls.
 public final class Guest {
   public let machine: GuestMachine
@@ -15,9 +24,10 @@ public final class Guest {
   private var next = Guest.free
 
   public init(
-    _ features: Features = .full, _ options: Options = Options(), ramSize: UInt64 = 16 << 20
+    _ features: Features = .full, _ options: Options = Options(), ramSize: UInt64 = 16 << 20,
+    resumesCommands: Bool = true
   ) {
-    machine = GuestMachine(ramSize: ramSize)
+    machine = GuestMachine(ramSize: ramSize, resumesCommands: resumesCommands)
     smmu = SMMU(features, options, machine: machine)
     try! smmu.addMemory(GuestMachine.ramBase, length: ramSize, host: machine.host)
   }

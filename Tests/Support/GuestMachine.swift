@@ -33,6 +33,7 @@ public final class GuestMachine: Machine {
   public private(set) var reports: [Report] = []
   public private(set) var written: [(address: UInt64, count: UInt64)] = []
   public private(set) var commandsLeftCount = 0
+  public let resumesCommands: Bool
   /// Called when the SMMU waits for another thread.
   public var onRelax: () -> Void = {}
   /// Called on each access outside RAM, before it is answered.
@@ -42,8 +43,9 @@ public final class GuestMachine: Machine {
   /// Addresses at or above this accept MSIs; below, an MSI aborts unless it is RAM or `outside`.
   public var messagesAccepted = true
 
-  public init(ramSize: UInt64 = 16 << 20) {
+  public init(ramSize: UInt64 = 16 << 20, resumesCommands: Bool = true) {
     self.ramSize = ramSize
+    self.resumesCommands = resumesCommands
     // Zeroed when it is touched: most tests use little of it.
     host = mmap(nil, Int(ramSize), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
     outsideBytes = Array(repeating: 0, count: 0x10_0000)

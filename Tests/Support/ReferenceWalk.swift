@@ -131,9 +131,13 @@ public struct ReferenceWalk {
   public func answer(_ access: Access, _ context: Context, _ page: Page) -> Answer? {
     guard allows(page.permissions, access, context.ste) else { return nil }
     let offset = access.address & ((1 << UInt64(page.size)) - 1)
-    let mine = privileged(access, context.ste) ? page.permissions[3...] : page.permissions[..<3]
+    // A read, a write and a fetch of this privilege, each asked for itself.
     var visible: UInt8 = 0
-    for (i, isAllowed) in mine.enumerated() where isAllowed { visible |= 1 << UInt8(i) }
+    for (i, kind) in ([[], .write, .instruction] as [AccessFlags]).enumerated() {
+      var other = access
+      other.flags = access.flags.subtracting([.write, .instruction, .atomic]).union(kind)
+      if allows(page.permissions, other, context.ste) { visible |= 1 << UInt8(i) }
+    }
     return Answer(
       kind: .ok, address: page.output + offset, length: (1 << UInt64(page.size)) - offset,
       permissions: visible)

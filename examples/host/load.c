@@ -6,6 +6,26 @@
 
 #include "smmu.h"
 
+/* The first value that one of the captures read of a register. */
+static uint64_t read_value(const struct capture *const *captures, guint count, uint64_t offset)
+{
+	uint64_t value = UINT64_MAX;
+
+	for (guint i = 0; i < count && value == UINT64_MAX; i++)
+		value = capture_register(captures[i], 'R', offset, UINT64_MAX);
+	return value;
+}
+
+uint64_t load_corrected(const struct capture *const *captures, guint count, uint64_t offset,
+			uint64_t value)
+{
+	uint64_t idr0 = read_value(captures, count, SMMU_IDR0);
+
+	if (offset != SMMU_IDR3 || idr0 == UINT64_MAX || (idr0 & IDR0_S1P) != 0)
+		return value;
+	return value & ~(uint64_t)IDR3_HAD;
+}
+
 char *load_features(const struct capture *const *captures, guint count)
 {
 	static const struct {
@@ -18,13 +38,13 @@ char *load_features(const struct capture *const *captures, guint count)
 	GString *features = g_string_new(NULL);
 
 	for (guint r = 0; r < G_N_ELEMENTS(registers); r++) {
-		uint64_t value = UINT64_MAX;
+		uint64_t value = read_value(captures, count, registers[r].offset);
 
-		for (guint i = 0; i < count && value == UINT64_MAX; i++)
-			value = capture_register(captures[i], 'R', registers[r].offset, UINT64_MAX);
-		if (value != UINT64_MAX)
-			g_string_append_printf(features, "%s%s=0x%x", features->len ? "," : "",
-					       registers[r].name, (unsigned)value);
+		if (value == UINT64_MAX)
+			continue;
+		value = load_corrected(captures, count, registers[r].offset, value);
+		g_string_append_printf(features, "%s%s=0x%x", features->len ? "," : "",
+				       registers[r].name, (unsigned)value);
 	}
 	return g_string_free(features, FALSE);
 }

@@ -9,6 +9,13 @@
 /* The StreamID of no device: beyond every stream table. */
 #define NO_STREAM UINT32_MAX
 
+/*
+ * The value that a capture read of a register, or what the original should have shown: QEMU with
+ * stage=2 has IDR3.HAD without IDR0.S1P, which 6.3.4 forbids and the library refuses.
+ */
+uint64_t load_corrected(const struct capture *const *captures, guint count, uint64_t offset,
+			uint64_t value);
+
 /* The changes that make vsmmu_config's ID registers those of the captures: for each register, the
  * first capture that read it. Free it with g_free. */
 char *load_features(const struct capture *const *captures, guint count);

@@ -129,17 +129,19 @@ static void check_record(const struct probe *probe, const struct item *item, uns
 /* An access that must fail and leave nothing behind. */
 static void check_silent_fault(const struct probe *probe, const struct item *item)
 {
+	gboolean write = item->text[0] == 'w';
+	uint32_t flags = VSMMU_ACCESS_SPECULATIVE | (write ? VSMMU_ACCESS_WRITE : 0);
 	uint64_t before = machine_read(probe->machine, SMMU_EVENTQ_PROD, 4);
 	vsmmu_result result = machine_translate(probe->machine, (uint32_t)item->number[0],
-						item->number[1], VSMMU_ACCESS_SPECULATIVE);
+						item->number[1], flags);
 
 	probe->report->faults++;
 	if (result.kind != VSMMU_RESULT_ABORT ||
 	    machine_read(probe->machine, SMMU_EVENTQ_PROD, 4) != before)
 		report_difference(probe->report,
 				  "line %u: stream 0x%" PRIx64 ", 0x%" PRIx64
-				  ": kind %u of a speculative read", item->line, item->number[0],
-				  item->number[1], result.kind);
+				  ": kind %u of a speculative %s", item->line, item->number[0],
+				  item->number[1], result.kind, write ? "write" : "read");
 }
 
 /* An access that must fail: with the event named, recorded, or without any. */

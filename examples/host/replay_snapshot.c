@@ -34,8 +34,12 @@ static void load_registers(const struct machine *machine, const struct stopped *
 		uint32_t width = (uint32_t)item->number[1];
 
 		if (item->kind == 'R') {
+			uint64_t wanted = load_corrected(&stopped->snapshot, 1, item->number[0],
+							 item->number[2]);
+
+			stopped->report->corrected += wanted != item->number[2];
 			compare(stopped->report, machine, item->line, item->number[0], width,
-				item->number[2]);
+				wanted);
 		} else if (item->kind == 'W') {
 			machine_write(machine, item->number[0], width, item->number[2]);
 			stopped->report->written++;

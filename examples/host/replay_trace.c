@@ -136,6 +136,8 @@ static void play_read(struct player *player, const struct item *item)
 {
 	struct report *report = player->report;
 	uint64_t offset = item->number[0];
+	uint64_t wanted = load_corrected((const void *)player->captures->pdata,
+					 player->captures->len, offset, item->number[2]);
 	uint64_t value;
 	gboolean determined = TRUE;
 
@@ -152,11 +154,11 @@ static void play_read(struct player *player, const struct item *item)
 		return;
 	}
 	report->compared++;
-	if (value != item->number[2])
+	report->corrected += wanted != item->number[2];
+	if (value != wanted)
 		report_difference(report,
 				  "line %u: register 0x%" PRIx64 " reads 0x%" PRIx64
-				  ", should be 0x%" PRIx64, item->line, offset, value,
-				  item->number[2]);
+				  ", should be 0x%" PRIx64, item->line, offset, value, wanted);
 }
 
 static void play_event(struct player *player)

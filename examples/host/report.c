@@ -22,6 +22,9 @@ static void print_registers(const struct report *report)
 		return;
 	g_print("  registers     %u written, %u reads compared, %u undetermined\n", report->written,
 		report->compared, report->undetermined);
+	if (report->corrected > 0)
+		g_print("  corrected     IDR3.HAD in %u reads: it is 0 without stage 1 (6.3.4)\n",
+			report->corrected);
 }
 
 static void print_commands(const struct report *report)

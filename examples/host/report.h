@@ -10,6 +10,7 @@ struct report {
 	guint differences;
 	guint written;      /* register writes */
 	guint compared;     /* register reads */
+	guint corrected;    /* reads of registers in which the original broke the architecture */
 	guint undetermined; /* reads whose value depends on the timing of the original */
 	guint commands;     /* of the trace */
 	guint unlogged;     /* commands that the trace published without telling them */

@@ -35,6 +35,8 @@ static inline uint64_t bits(uint64_t word, unsigned high, unsigned low)
 #define SMMU_EVENTQ_PROD 0x100a8
 #define SMMU_EVENTQ_CONS 0x100ac
 
+#define IDR0_S1P 2u
+#define IDR3_HAD 4u
 #define CR0_SMMUEN 1u
 #define CR0_EVENTQEN 4u
 #define CR0_CMDQEN 8u

@@ -26,5 +26,6 @@ public struct HostError: Error {
 
 /// Hears what the host's operator should know.
 public protocol HostListener: AnyObject {
+  /// `sentence` is good for the call alone (`Sentence.onStack`).
   func hostSays(_ sentence: Sentence)
 }

@@ -139,19 +139,28 @@ public final class HostSMMU {
     mayHoldTranslations = false
   }
 
+  /// Tells the listener what `build` puts together.
+  func say(_ build: (inout Sentence) -> Void) {
+    Sentence.onStack { sentence in
+      build(&sentence)
+      listener.hostSays(sentence)
+    }
+  }
+
   /// A failure on behalf of the guest, which has no caller to tell.
   func fail(_ errno: Errno, _ text: StaticString, stream: StreamID? = nil) {
     counters.failures &+= 1
-    var sentence = Sentence("the host kernel answered errno ")
-    sentence.append(UInt64(errno.code))
-    sentence.append(" to: ")
-    sentence.append(text)
-    if let stream {
-      sentence.append(" (stream ")
-      sentence.append(UInt64(stream))
-      sentence.append(")")
+    say { sentence in
+      sentence.append("the host kernel answered errno ")
+      sentence.append(UInt64(errno.code))
+      sentence.append(" to: ")
+      sentence.append(text)
+      if let stream {
+        sentence.append(" (stream ")
+        sentence.append(UInt64(stream))
+        sentence.append(")")
+      }
     }
-    listener.hostSays(sentence)
   }
 }
 

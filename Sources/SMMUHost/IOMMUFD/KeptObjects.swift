@@ -16,11 +16,12 @@ extension HostSMMU {
   func give(back id: UInt32, _ name: StaticString) {
     do throws(Errno) { try iommufd.destroy(id) } catch {
       counters.failures &+= 1
-      var sentence = Sentence("the host kernel keeps a ")
-      sentence.append(name)
-      sentence.append(": errno ")
-      sentence.append(UInt64(error.code))
-      listener.hostSays(sentence)
+      say { sentence in
+        sentence.append("the host kernel keeps a ")
+        sentence.append(name)
+        sentence.append(": errno ")
+        sentence.append(UInt64(error.code))
+      }
       // What is not there cannot be destroyed later either.
       if error != .enoent { kept.append(id) }
     }

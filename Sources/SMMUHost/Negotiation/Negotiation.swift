@@ -172,8 +172,11 @@ extension NegotiationReport {
     if broadcast.isOffered { change(.idr0, IDR0.btm, to: 1, .broadcastOffered) }
   }
 
-  /// What depends on fields that were lowered (§6.3.6).
+  /// What depends on fields that were lowered (§6.3.6), the revision among them (§2.9).
   mutating func settle() {
+    let revision = chosen[.aidr, AIDR.minor]
+    if revision < 3 { change(.idr5, IDR5.ds, to: 0, .follows) }
+    if revision < 1 { change(.idr5, IDR5.vax, to: 0, .follows) }
     let hasSmallGranule = chosen.supports(.size4K) || chosen.supports(.size16K)
     if chosen[.idr5, IDR5.vax] > 1 { change(.idr5, IDR5.vax, to: 1, .follows) }
     if chosen[.idr5, IDR5.vax] == 0 || !hasSmallGranule {
@@ -181,7 +184,7 @@ extension NegotiationReport {
     }
     let has52Bits = chosen.supports(.size64K) || chosen[.idr5, IDR5.ds] != 0
     if !has52Bits { change(.idr5, IDR5.vax, to: 0, .follows) }
-    let mostOAS: UInt32 = has52Bits ? 6 : 5
+    let mostOAS: UInt32 = has52Bits && revision >= 1 ? 6 : 5
     if chosen[.idr5, IDR5.oas] > mostOAS { change(.idr5, IDR5.oas, to: mostOAS, .follows) }
     if !chosen.supports(.size4K) {
       change(.idr0, IDR0.ttf, to: chosen[.idr0, IDR0.ttf] & ~1, .follows)

@@ -61,7 +61,8 @@ public struct NegotiationReport {
     case .addressSize:
       sentence.append(UInt64(stage2Bits.magnitude))
       sentence.append(" bits")
-    case .illegal: appendIllegality(to: &sentence)
+    case .illegal:
+      if let broken = chosen.illegality { sentence.append(broken, of: chosen) }
     }
     return sentence
   }
@@ -88,29 +89,5 @@ public struct NegotiationReport {
       sentence.append(" ")
       sentence.append(field.name)
     }
-  }
-
-  private func appendIllegality(to sentence: inout Sentence) {
-    guard let broken = chosen.illegality else { return }
-    sentence.append(place: broken.register, broken.field)
-    sentence.append(" = ")
-    sentence.append(UInt64(chosen[broken.register, broken.field]))
-    sentence.append(" ")
-    sentence.append(broken.demand)
-    sentence.append("; ")
-    sentence.append(place: broken.otherRegister, broken.other)
-    sentence.append(" = ")
-    sentence.append(UInt64(chosen[broken.otherRegister, broken.other]))
-  }
-}
-
-extension Sentence {
-  /// "IDR0.HYP"; the fields of IIDR and AIDR say in their names where they are.
-  mutating func append(place register: IdentificationRegister, _ field: Field) {
-    if register != .iidr && register != .aidr {
-      append(register.name)
-      append(".")
-    }
-    append(field.name)
   }
 }

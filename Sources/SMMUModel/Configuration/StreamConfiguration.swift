@@ -47,14 +47,28 @@ struct StreamPlan: Equatable, Sendable {
   @inline(__always)
   var isKnown: Bool { raw[63] }
 
-  /// The permissions that accesses without and with privilege, as they come, see; nil where an
-  /// override makes data of instructions or the reverse.
+  /// What accesses see as they come, without and with privilege: PRIVCFG chooses the half, INSTCFG
+  /// makes fetches of reads or the reverse (§5.2). Writes are data whatever it says, and so is what
+  /// an atomic reads (§13.1.1): that alone does not show here.
   @inline(__always)
-  func visible(_ permissions: Permissions) -> Permissions? {
-    if raw[6] { return nil }
-    guard raw[4] else { return permissions }
-    let half = permissions.visible(privileged: raw[3])
-    return Permissions(rawValue: half | half &<< 3)
+  func visible(_ permissions: Permissions) -> Permissions {
+    guard raw[4] || raw[6] else { return permissions }
+    return overridden(permissions)
+  }
+
+  @inline(never)
+  private func overridden(_ permissions: Permissions) -> Permissions {
+    var (without, with) = (
+      permissions.visible(privileged: false), permissions.visible(privileged: true)
+    )
+    if raw[4] {
+      if raw[3] { without = with } else { with = without }
+    }
+    if raw[6] {
+      without = Permissions.marked(without, asInstruction: raw[5])
+      with = Permissions.marked(with, asInstruction: raw[5])
+    }
+    return Permissions(rawValue: without | with &<< 3)
   }
 
   @inline(__always)

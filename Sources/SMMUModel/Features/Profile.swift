@@ -2,8 +2,9 @@
 import SMMUSpec
 
 extension Features {
-  /// All that the model implements. AIDR is SMMUv3.1: from v3.2 on both stages demand EL2 streams.
-  /// What of v3.2 is here, §2.9 allows to a v3.1 implementation.
+  /// All that the model implements, but StreamIDs of 16 bits, as PCI's requester IDs: there are
+  /// drivers that allocate a table for all that SIDSIZE promises. AIDR is SMMUv3.1: from v3.2 on
+  /// both stages demand EL2 streams. What of v3.2 is here, §2.9 allows to a v3.1 implementation.
   public static var full: Features {
     var f = Features()
     f[.idr0, IDR0.s2p] = 1
@@ -17,7 +18,7 @@ extension Features {
     f[.idr0, IDR0.cd2l] = 1
     f[.idr0, IDR0.stallModel] = 1
     f[.idr0, IDR0.stLevel] = 1
-    f[.idr1, IDR1.sidsize] = 32
+    f[.idr1, IDR1.sidsize] = 16
     f[.idr1, IDR1.ssidsize] = 20
     f[.idr1, IDR1.cmdqs] = 19
     f[.idr1, IDR1.eventqs] = 19
@@ -43,7 +44,6 @@ extension Features {
     for field in [IDR0.s2p, IDR0.vmw, IDR0.vmid16] { f[.idr0, field] = 0 }
     f[.idr0, IDR0.ttendian] = 2
     f[.idr0, IDR0.termModel] = 1
-    f[.idr1, IDR1.sidsize] = 16
     f[.idr1, IDR1.ssidsize] = 16
     f[.idr1, IDR1.attrTypesOvr] = 0
     f[.idr1, IDR1.attrPermsOvr] = 0
@@ -72,6 +72,7 @@ extension Features {
     case .idr0 where field == IDR0.termModel: 1
     // A promise that the system must keep: never by default.
     case .idr0 where field == IDR0.btm: 1
+    case .idr1 where field == IDR1.sidsize: 32
     default: full[register, field]
     }
   }

@@ -44,6 +44,9 @@ public protocol Machine: AnyObject {
   var keepsCopies: Bool { get }
   /// `generation` is the last one whose answers may be meant (`Translation.generation`).
   func forget(_ what: Staleness, generation: UInt64)
+  /// Whether `commandsLeft` is listened to; asked once. If not, nothing is ever left: who waits for
+  /// a CMD_SYNC's MSI makes no access that would go on (§4.1.2).
+  var resumesCommands: Bool { get }
   /// The command budget ended before the commands did.
   func commandsLeft()
   func report(_ what: Report)
@@ -55,6 +58,7 @@ public protocol Machine: AnyObject {
 
 extension Machine {
   public var keepsCopies: Bool { true }
+  public var resumesCommands: Bool { true }
 
   public var spins: Int {
     #if EXPLORE

@@ -3,8 +3,8 @@ import SMMUSpec
 
 /// The command queue (§3.5, §4.1.2, §7.1). Serialised by the caller.
 extension SMMU {
-  /// Consumes up to `budget` commands in order; true if more are waiting. Commands that search the
-  /// TLB or wait for accesses count for more than one.
+  /// Consumes up to `budget` commands in order, at most to the PROD that it finds; true if more are
+  /// waiting. Commands that search the TLB or wait for accesses count for more than one.
   @discardableResult
   public func consumeCommands(_ budget: Int) -> Bool {
     guard var queue = waitingCommands else { return false }

@@ -8,12 +8,15 @@ import SMMUSpec
 ///     records: u32 register offset (Page 1 folded onto Page 0) · u32 bytes (4 or 8) · u64 value
 ///
 /// A record is a register, found again by its offset: a reader that does not know one refuses the
-/// stream unless its value is the reset value, zero. ID registers are saved to be compared.
+/// stream unless its value is the reset value, zero. No register is there twice. ID registers are
+/// saved to be compared.
 public enum SnapshotError: Error, Equatable, Sendable {
   case truncated, notASnapshot, damaged
   case newer(version: UInt32)
   /// A register that this device does not have, or a value that it cannot hold.
   case unknown(offset: UInt32)
+  /// A register that the stream has twice.
+  case repeated(offset: UInt32)
   /// An ID register that differs: in this field at first.
   case differs(IdentificationRegister, Field, saved: UInt32, own: UInt32)
 }
@@ -55,12 +58,15 @@ extension SMMU {
   public func validate(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
     try Self.validateFrame(data)
     let rows = savedRows
+    var seen = SmallSet()
     for i in 0..<Self.recordCount(data) {
       let (offset, width, value) = Self.record(data, i)
-      guard let row = rows.first(where: { $0.offset == offset && $0.width == width }) else {
+      guard let index = rows.firstIndex(where: { $0.offset == offset && $0.width == width }) else {
         if value == 0 { continue }
         throw .unknown(offset: offset)
       }
+      let row = rows[index]
+      guard seen.insert(index) else { throw .repeated(offset: offset) }
       if let own = RegisterMap.constant(row.register, features) {
         guard value == UInt64(own) else {
           throw Self.difference(row.register, UInt32(truncatingIfNeeded: value), own, offset)
@@ -160,6 +166,19 @@ extension SMMU {
       for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
     }
     return ~crc
+  }
+}
+
+/// Numbers below 128: there are fewer rows.
+private struct SmallSet {
+  private var words: (UInt64, UInt64) = (0, 0)
+
+  /// False if it was there.
+  mutating func insert(_ number: Int) -> Bool {
+    let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: number & 63)
+    let old = number < 64 ? words.0 : words.1
+    if number < 64 { words.0 |= bit } else { words.1 |= bit }
+    return old & bit == 0
   }
 }
 

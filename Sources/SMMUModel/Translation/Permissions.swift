@@ -62,6 +62,13 @@ struct Permissions: OptionSet, Sendable {
   @inline(__always)
   func visible(privileged: Bool) -> UInt8 { privileged ? rawValue &>> 3 : rawValue & 7 }
 
+  /// One stage's permissions, where all reads are fetches or all fetches are data.
+  @inline(__always)
+  static func marked(_ permissions: UInt8, asInstruction: Bool) -> UInt8 {
+    let read = asInstruction ? permissions &>> 2 : permissions & 1
+    return read | permissions & 2 | read &<< 2
+  }
+
   /// Whether an access may go on. Instruction reads need execute and not read (D8.4.1).
   @inline(__always)
   func allow(_ access: Access, _ effective: EffectiveAccess) -> Bool {

@@ -4,8 +4,12 @@ import SMMUSpec
 /// A whole DMA of a client: translated, copied and guarded.
 extension SMMU {
   /// Copies between `data` and the memory behind `access`, in the direction that its flags say.
-  /// Returns the translation of the first byte, or the fault that ended it, with the bytes done as
-  /// its length. `address + length` must not wrap.
+  /// Each piece is a transaction of its own (§3.12): an abort ends the copy, RAZ/WI the piece
+  /// alone, as the client sees success (§3.12.1, §5.5).
+  ///
+  /// Returns the translation of the first byte, with the bytes done as its length; where a piece
+  /// was RAZ/WI, its kind and event are those of the first such; where one aborted, of that one.
+  /// `address + length` must not wrap.
   public func transfer(
     _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
   ) -> Translation {
@@ -15,29 +19,36 @@ extension SMMU {
     var result = translate(access)
     var translation = result
     var done: UInt64 = 0
-    while translation.kind == .ok && done < length {
-      let segment = min(translation.length, length - done)
-      guard copy(access, translation.address, data + Int(done), segment) else {
-        // The client hears of it, no one else does (§16.7.4).
-        translation.kind = .abort
-        break
+    while true {
+      if translation.kind != .ok { result.blame(translation) }
+      guard translation.kind != .abort && done < length else { break }
+      let piece: UInt64
+      if translation.kind == .ok {
+        piece = min(translation.length, length - done)
+        guard copy(access, translation.address, data + Int(done), piece) else {
+          // The client hears of it, no one else does (§16.7.4).
+          translation.kind = .abort
+          result.blame(translation)
+          break
+        }
+      } else {
+        piece = min(Self.transactionSize - access.address % Self.transactionSize, length - done)
+        if !access.writes {
+          (data + Int(done)).initializeMemory(as: UInt8.self, repeating: 0, count: Int(piece))
+        }
       }
-      done += segment
-      access.address &+= segment
-      if done < length { translation = translate(access) }
-    }
-    // What a RAZ/WI read did not get is zero (§3.12.1).
-    if translation.kind == .razwi && !access.writes {
-      (data + Int(done)).initializeMemory(as: UInt8.self, repeating: 0, count: Int(length - done))
-    }
-    if translation.kind != .ok {
-      result.kind = translation.kind
-      result.event = translation.event
-      result.permissions = translation.permissions
+      done += piece
+      guard done < length else { break }
+      access.address &+= piece
+      translation = translate(access)
     }
     result.length = done
     return result
   }
+
+  /// No transaction crosses a multiple of this: neither PCIe nor AMBA lets one, and no page is
+  /// smaller. So much is RAZ/WI at a time, whatever the granule.
+  private static var transactionSize: UInt64 { 4096 }
 
   private func copy(
     _ access: Access, _ address: UInt64, _ data: UnsafeMutableRawPointer, _ length: UInt64
@@ -91,5 +102,15 @@ extension SMMU {
       done += count
     }
     return true
+  }
+}
+
+extension Translation {
+  /// A piece was not copied: an abort is what the whole DMA comes to, and else the first RAZ/WI.
+  fileprivate mutating func blame(_ piece: Translation) {
+    guard kind == .ok || piece.kind == .abort else { return }
+    kind = piece.kind
+    event = piece.event
+    permissions = piece.permissions
   }
 }

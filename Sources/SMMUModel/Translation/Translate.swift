@@ -29,10 +29,8 @@ extension SMMU {
     guard let answer = hit(access, plan, tag) else { return run(access, missesTLB: true) }
     // Configuration and translation are of one state, which was there when both were found.
     guard control.era == era else { return run(access) }
-    if let visible = answer.visible {
-      micro.insert(
-        access, answer.translation, visible, epoch: UInt32(truncatingIfNeeded: generation))
-    }
+    micro.insert(
+      access, answer.translation, answer.visible, epoch: UInt32(truncatingIfNeeded: generation))
     var translation = answer.translation
     translation.generation = generation
     return translation
@@ -42,7 +40,7 @@ extension SMMU {
   @inline(__always)
   private func hit(
     _ access: Access, _ plan: StreamPlan, _ tag: TranslationTag
-  ) -> (translation: Translation, visible: Permissions?)? {
+  ) -> (translation: Translation, visible: Permissions)? {
     let key: UInt64
     switch plan.policy {
     case .stage1, .nested:
@@ -60,7 +58,8 @@ extension SMMU {
     let effective = plan.effective(access)
     // A refusal is worked out afresh: the event must name the stage that refuses.
     guard cached.permissions.allow(access, effective) else { return nil }
-    return (cached.answer(access, effective, .incoming), plan.visible(cached.permissions))
+    let visible = plan.visible(cached.permissions)
+    return (cached.answer(access, visible, .incoming), visible)
   }
 
   /// Whether the configuration of an access is cached: its stream was found before.
@@ -171,7 +170,9 @@ extension SMMU {
     if !missesTLB, let key, let cached = tlb.lookUp(key, configuration.tag),
       cached.permissions.allow(access, effective)
     {
-      return cached.answer(access, effective, configuration.attributes(cached, access, features))
+      return cached.answer(
+        access, plan.visible(cached.permissions),
+        configuration.attributes(cached, access, features))
     }
     let (found, isGlobal): (CachedTranslation, Bool)
     do throws(Fault) {
@@ -183,7 +184,8 @@ extension SMMU {
     let tag = isGlobal ? configuration.tag.global : configuration.tag
     // The micro TLB waits for a second access: many pages have one.
     settle(walker) { if let key { tlb.insert(key, tag, found, time: start.time) } }
-    var answer = found.answer(access, effective, configuration.attributes(found, access, features))
+    var answer = found.answer(
+      access, plan.visible(found.permissions), configuration.attributes(found, access, features))
     // Of a piece whose leaf was noted too late for a notice, no copy may be kept: see `notify`.
     if keepsCopies && found.isPiece && micro.table.generation != start.generation {
       answer.generation = 1
@@ -299,14 +301,14 @@ extension CachedTranslation {
 
   @inline(__always)
   fileprivate func answer(
-    _ access: Access, _ effective: EffectiveAccess, _ attributes: MemoryAttributes
+    _ access: Access, _ visible: Permissions, _ attributes: MemoryAttributes
   ) -> Translation {
     let offset = access.address & UInt64.ones(size)
     return Translation(
       kind: .ok, address: output | offset,
       length: (1 &<< UInt64(truncatingIfNeeded: size)) &- offset,
       pageBits: UInt8(truncatingIfNeeded: size),
-      permissions: permissions.visible(privileged: effective.privileged), event: nil,
+      permissions: visible.visible(privileged: access.flags.contains(.privileged)), event: nil,
       attributes: attributes)
   }
 }

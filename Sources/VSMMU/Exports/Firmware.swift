@@ -127,6 +127,7 @@ private func checkedMappings(_ iort: vsmmu_iort) throws(Refusal) -> [vsmmu_id_ma
     guard m.count != 0, m.input_base <= last, m.output_base <= last else {
       throw .invalid("iort.mappings has an empty range or one that passes 2^32")
     }
+    guard m.reserved == 0 else { throw .invalid("iort.mappings has a reserved field set") }
     mappings.append(m)
   }
   return mappings

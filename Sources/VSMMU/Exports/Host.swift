@@ -45,6 +45,9 @@ public func vsmmu_device_attach(
       throw .invalid("device.flags has a bit set that this library does not know")
     }
     guard copy.reserved == 0 else { throw .invalid("device.reserved is not 0") }
+    guard copy.flags & VSMMU_DEVICE_FD == 0 || copy.fd >= 0 else {
+      throw .invalid("device.flags has VSMMU_DEVICE_FD, but device.fd is negative")
+    }
     let source: DeviceSource
     switch copy.flags {
     case 0:
@@ -119,20 +122,19 @@ public func vsmmu_get_host_counters(
   _ vsmmu: OpaquePointer?, _ counters: UnsafeMutablePointer<vsmmu_host_counters>?
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
+    let side = try hosted { () throws(HostError) in try device.requireHost() }
+    let found = side.counters
     var values = vsmmu_host_counters()
-    if let side = device.hostSide {
-      let found = side.counters
-      values.devices = UInt32(side.deviceCount)
-      values.invalidate_calls = found.invalidateCalls
-      values.forwarded = found.forwarded
-      values.withheld = found.withheld
-      values.hwpts = found.nestedHWPTs
-      values.attachments = found.attachments
-      values.events = found.events
-      values.events_lost = found.eventsLost
-      values.failures = found.failures
-      values.kept = UInt64(side.keptCount)
-    }
+    values.devices = UInt32(side.deviceCount)
+    values.invalidate_calls = found.invalidateCalls
+    values.forwarded = found.forwarded
+    values.withheld = found.withheld
+    values.hwpts = found.nestedHWPTs
+    values.attachments = found.attachments
+    values.events = found.events
+    values.events_lost = found.eventsLost
+    values.failures = found.failures
+    values.kept = UInt64(side.keptCount)
     try copyOut(values, to: counters, "counters", least: 8)
   }
 }
@@ -160,6 +162,7 @@ public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt
     guard flags & ~(VSMMU_LINK_ON_DEMAND | VSMMU_LINK_TOLD) == 0 else {
       throw .invalid("flags has a bit set that this library does not know")
     }
+    guard vm_fd >= 0 else { throw .invalid("vm_fd is negative") }
     try hosted { () throws(HostError) in
       let side = try device.requireHost()
       let config = device.hostHandle?.config ?? vsmmu_host_config()

@@ -37,6 +37,18 @@ private func add(
   }
 }
 
+/// A part of a file, as mmap takes it.
+private func check(file: Int32, offset: UInt64, length: UInt64) throws(Refusal) {
+  guard file >= 0 else { throw .invalid("fd is negative") }
+  guard offset % 4096 == 0 else {
+    throw .invalid("offset is not a multiple of 4096")
+  }
+  let (end, wraps) = offset.addingReportingOverflow(length)
+  guard !wraps, end <= UInt64(Int64.max) else {
+    throw .invalid("offset + length passes the end of what a file can have")
+  }
+}
+
 @implementation @_cdecl("vsmmu_ram_add")
 public func vsmmu_ram_add(
   _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?
@@ -54,6 +66,7 @@ public func vsmmu_ram_add_file(
   _ fd: Int32, _ offset: UInt64
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
+    try check(file: fd, offset: offset, length: length)
     try add(device, address, length, host) { (side, memory) throws(HostError) in
       try side.map(address, length: length, file: fd, offset: offset)
     }

@@ -63,9 +63,14 @@ extension SnapshotError {
       var text = Sentence("the saved state does not fit this device in the register at ")
       text.append(hex: UInt64(offset))
       return Refusal(vsmmu_support_einval, text)
+    case .repeated(let offset):
+      var text = Sentence("the saved state has the register at ")
+      text.append(hex: UInt64(offset))
+      text.append(" twice")
+      return Refusal(vsmmu_support_einval, text)
     case .differs(let register, let field, let saved, let own):
       var text = Sentence("the saved state is of another device: ")
-      text.append(register, field)
+      text.append(place: register, field)
       text.append(" was ")
       text.append(UInt64(saved))
       text.append(" and is ")

@@ -60,6 +60,9 @@ extension Device {
       throw .invalid("access.flags has a bit set that this library does not know")
     }
     guard copy.reserved == 0 else { throw .invalid("access.reserved is not 0") }
+    guard copy.flags & AccessFlags.attributes.rawValue == 0 || copy.attributes >> 10 == 0 else {
+      throw .invalid("access.attributes is more than a MAIR byte and a shareability")
+    }
     return Access(copy)
   }
 

@@ -178,21 +178,38 @@ import Testing
   func settled() {
     var asked = Features.linux
     asked[.idr5, IDR5.vax] = 1
-    asked[.idr5, IDR5.ds] = 1
     asked[.idr5, IDR5.oas] = 6
     #expect(asked.illegality == nil)
     let both = Negotiation.decide(asked: asked, hosts: [.rich], stage2Bits: 52)
-    #expect(both.chosen[.idr5, IDR5.ds] == 1 && both.chosen[.idr5, IDR5.oas] == 6)
-    let older = HostDevice.rich {
-      $0[.idr5, IDR5.ds] = 0
-      $0[.idr5, IDR5.gran64K] = 0
-    }
+    #expect(both.chosen[.idr5, IDR5.vax] == 1 && both.chosen[.idr5, IDR5.oas] == 6)
+    let older = HostDevice.rich { $0[.idr5, IDR5.gran64K] = 0 }
     let report = Negotiation.decide(asked: asked, hosts: [older], stage2Bits: 52)
     #expect(report.refusal == nil)
     #expect(report.chosen[.idr5, IDR5.vax] == 0 && report.chosen[.idr5, IDR5.oas] == 5)
     #expect(report[.idr5, IDR5.vax]?.reason == .follows)
-    let narrow = HostDevice.rich { $0[.idr5, IDR5.vax] = 0 }
-    #expect(Negotiation.decide(asked: asked, hosts: [narrow]).chosen[.idr5, IDR5.ds] == 0)
+  }
+
+  @Test("What the revision that is left may not have goes with it (R-036)")
+  func settledRevision() {
+    // DS is of v3.4, so v3.3 may have it; with a host there is no more than v3.1.
+    var asked = Features.linux
+    for field in [IDR3.fwb, IDR3.e0pd] { asked[.idr3, field] = 1 }
+    asked[.idr5, IDR5.vax] = 1
+    asked[.idr5, IDR5.ds] = 1
+    asked[.idr5, IDR5.oas] = 6
+    asked[.aidr, AIDR.minor] = 3
+    #expect(asked.illegality == nil)
+    let later = Negotiation.decide(asked: asked, hosts: [.rich], stage2Bits: 52)
+    #expect(later.refusal == nil)
+    #expect(later[.idr5, IDR5.ds]?.reason == .follows)
+    #expect(later.chosen[.idr5, IDR5.ds] == 0 && later.chosen[.idr5, IDR5.vax] == 1)
+    let early = HostDevice.rich {
+      $0[.idr3, IDR3.ril] = 0
+      $0[.idr3, IDR3.bbml] = 0
+    }
+    let first = Negotiation.decide(asked: asked, hosts: [early], stage2Bits: 52)
+    #expect(first.refusal == nil && first.chosen[.aidr, AIDR.minor] == 0)
+    #expect(first.chosen[.idr5, IDR5.vax] == 0 && first.chosen[.idr5, IDR5.oas] == 5)
   }
 
   @Test("HAD is implied by RIL or BBML; without them the revision goes back to 3.0")

@@ -63,6 +63,9 @@ import Testing
     }
   }
 
+  /// Two pages of 4 KiB in the span of the last table, but not the one that is mapped.
+  static let neighbourRange = Scene.input + 0x1000 | 1 << 10
+
   /// Moves the last table that maps `Scene.input`, with another page in it.
   private func moveTable(_ scene: Scene) {
     let new = scene.guest.allocate(4096)
@@ -72,10 +75,11 @@ import Testing
   }
 
   @Test(
-    "A TLBI that is not of leaves alone forgets tables (§4.4.1)",
+    "A TLBI that is not of leaves alone forgets tables, a range too (§4.4.1, T-366)",
     arguments: [
       (0x10, 0), (0x11 | 5 << 48, 0), (0x12 | 5 << 48, Scene.input), (0x13, Scene.input),
-      (0x28, 0), (0x2a, 0), (0x30, 0),
+      (0x28, 0), (0x2a, 0), (0x30, 0), (0x12 | 5 << 48 | 1 << 12, WalkCacheTests.neighbourRange),
+      (0x13 | 1 << 12, WalkCacheTests.neighbourRange),
     ] as [(UInt64, UInt64)])
   func tables(low: UInt64, high: UInt64) {
     let scene = Scene(.stage1)

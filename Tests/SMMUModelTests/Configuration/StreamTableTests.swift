@@ -10,7 +10,7 @@ import TestSupport
   static let base = Guest.streamTable
   let guest: Guest
 
-  init() { guest = Guest(.full) }
+  init() { guest = Guest(.wide) }
 
   private func narrow(_ bits: UInt32, stLevel: UInt32 = 1) -> Features {
     var f = Features.full

@@ -442,6 +442,18 @@ struct CommandQueueTests {
     #expect(guest.machine.commandsLeftCount == 2)
   }
 
+  @Test("with no one to go on, a call consumes all that PROD shows, whatever it costs (R-178)")
+  func unheard() {
+    var options = Options()
+    options.commandBudget = 3
+    let guest = Guest(.full, options, resumesCommands: false)
+    guest.start()
+    for i in 0..<UInt64(200) { guest.place(numbered(i), slot: i) }
+    guest["CMDQ_PROD"] = 200
+    #expect(guest.machine.takeNumbers() == Array(0..<200))
+    #expect(guest.machine.commandsLeftCount == 0)
+  }
+
   @Test("a driver that polls CONS makes its commands go on (R-162)")
   func polling() {
     var options = Options()

@@ -14,6 +14,18 @@ struct ProfileTests {
     }
   }
 
+  @Test("StreamIDs have 16 bits; up to 32 are implemented for who asks (R-031)")
+  func streamIDs() {
+    for profile in [Features.full, .linux] {
+      #expect(profile.streamIDBits == 16)
+      var wide = profile
+      wide[.idr1, IDR1.sidsize] = 32
+      #expect(wide.illegality == nil && wide.unimplemented == nil)
+      wide[.idr1, IDR1.sidsize] = 33
+      #expect(wide.unimplemented?.field == IDR1.sidsize)
+    }
+  }
+
   @Test("a feature that is not built is named (R-029)")
   func unimplemented() {
     let absent: [(IdentificationRegister, Field)] = [

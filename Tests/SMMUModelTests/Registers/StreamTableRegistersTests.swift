@@ -10,7 +10,7 @@ import TestSupport
 struct StreamTableRegistersTests {
   /// The addresses read for one stream, or nil if it is out of range.
   private func reads(
-    _ stream: StreamID, base: UInt64, config: UInt64, features: Features = .full
+    _ stream: StreamID, base: UInt64, config: UInt64, features: Features = .wide
   ) -> [UInt64]? {
     let guest = Guest(features)
     guest["STRTAB_BASE"] = base
@@ -140,7 +140,7 @@ struct StreamTableRegistersTests {
 
   @Test("an STE beyond the output size is a fetch fault, and nothing is read (R-144)")
   func beyondOutput() {
-    var features = Features.full
+    var features = Features.wide
     features[.idr5, IDR5.oas] = 0
     #expect(reads(0x3ff_ffff, base: 0, config: 32, features: features) == [0xffff_ffc0])
     #expect(reads(0x400_0000, base: 0, config: 32, features: features) == [])

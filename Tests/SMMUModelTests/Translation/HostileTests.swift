@@ -158,7 +158,7 @@ import TestSupport
   @Test("StreamIDs of every size and stream tables of every shape (T-012, R-143)")
   func streamTables() {
     var random = SeededRandom("stream tables", default: 53)
-    let world = RandomWorld()
+    let world = RandomWorld(.wide)
     for _ in 0..<2000 {
       world["CR0"] = 0xc
       world["STRTAB_BASE"] = random.next()

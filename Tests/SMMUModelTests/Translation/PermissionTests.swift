@@ -241,6 +241,49 @@ import TestSupport
     #expect(scene.access(nil, [.privileged]).0.permissions == 7)
   }
 
+  @Test("They promise what such accesses get, from a walk and from each cache (T-283, T-284)")
+  func promises() {
+    let kinds: [(UInt8, AccessFlags)] = [(1, []), (2, .write), (4, .instruction)]
+    for mode in [Scene.Mode.stage1, .nested] {
+      for leaf in [0, 1 << 6, 1 << 7, 1 << 53, 1 << 54, 3 << 53, 3 << 6] as [UInt64] {
+        for overrides in 0..<16 as Range<UInt64> {
+          let scene = Scene(mode)
+          scene.lower.map(
+            Scene.input, mode == .nested ? Scene.middle : Scene.output,
+            TableBuilder.stage1Leaf & ~(3 << 6) | leaf)
+          scene.change {
+            $0.ste[S.privcfg] = overrides & 3
+            $0.ste[S.instcfg] = overrides >> 2
+          }
+          for privilege in [[], .privileged] as [AccessFlags] {
+            var granted: UInt8 = 0
+            for (bit, flags) in kinds where scene.isFine(nil, flags.union(privilege)) {
+              granted |= bit
+            }
+            for (bit, flags) in kinds where granted & bit != 0 {
+              scene.forget()
+              // A walk, the TLB, the micro TLB.
+              let answers = (0..<3).map { _ in scene.access(nil, flags.union(privilege)).0 }
+              #expect(answers.allSatisfy { $0.permissions == granted }, "\(leaf) \(overrides)")
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test("An atomic reads data whatever INSTCFG says, which does not show (T-283)")
+  func atomicUnderOverride() {
+    let scene = Scene(.stage1)
+    // Read, write, no execution.
+    page(scene, ap: 1, pxn: 1, uxn: 1)
+    scene.change { $0.ste[S.instcfg] = 3 }
+    #expect(scene.access().0.kind == .abort)
+    let answer = scene.access(nil, [.atomic]).0
+    #expect(answer.kind == .ok)
+    #expect(answer.permissions == 2)
+  }
+
   @Test("PRIVCFG and INSTCFG override with ATTR_PERMS_OVR, 1 is as 0 (T-154, T-284, T-283)")
   func overrides() {
     for isOffered in [true, false] {

@@ -13,6 +13,13 @@ program() {
   cc -std=gnu11 -O1 -g -Wall -Wextra -Werror -IInclude -o "$out" Tests/Conformance/*.c "$@" -lpthread
 }
 
+# Counts what malloc is asked for.
+allocation() {
+  rm -f "$BUILD/test/allocation"
+  cc -std=gnu11 -O1 -fno-builtin -g -Wall -Wextra -Werror -IInclude -o "$BUILD/test/allocation" \
+    Tests/Allocation/main.c Tests/Conformance/guest.c Tests/Conformance/api.c -ldl -lpthread
+}
+
 # flavour NAME: its library, built by SwiftPM for a real Swift runtime.
 flavour() {
   VSMMU_RUNTIME=$1 swiftpm build -c release --product vsmmuv3 --scratch-path ".build-$1"
@@ -26,6 +33,8 @@ ok "conformance program, archive" program conformance-static -DLINKED "$BUILD/li
 counted "embedded, by dlopen" "$BUILD/test/conformance" "$BUILD/libvsmmuv3.so.0"
 counted "embedded, linked" "$BUILD/test/conformance-shared" shared
 counted "embedded, archive" "$BUILD/test/conformance-static" static
+ok "program that counts allocations" allocation
+counted "a guest allocates nothing" "$BUILD/test/allocation" "$BUILD/libvsmmuv3.so.0"
 for runtime in dynamic static; do
   ok "build with the $runtime runtime" flavour $runtime
   counted "$runtime runtime, by dlopen" "$BUILD/test/conformance" \

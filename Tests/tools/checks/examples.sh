@@ -11,6 +11,15 @@ ok "make run" make --no-print-directory run
 translates() { "$1" | grep -q 'IOVA 0x601234 -> PA 0x40201234'; }
 ok "hello" translates "$BUILD/hello"
 
+# QEMU with stage=2 breaks a rule that the library demands; its F lines of writes are asked as such.
+stage2() {
+  Tests/tools/capture-stage2.sh "$work" &&
+    # shellcheck disable=SC2086 # a command and its arguments
+    $host --replay "$work/stage2.trace.gz" "$work/stage2.end.snap.gz" > "$work/stage2.log" &&
+    [ "$(grep -c 'corrected  *IDR3.HAD in 1 reads' "$work/stage2.log")" = 2 ]
+}
+ok "a capture of stage 2 alone, its ID registers corrected" stage2
+
 # shellcheck disable=SC2086 # a command and its arguments
 tables() {
   $host "--dtb=$work/tree.dtb" && $host "--iort=$work/iort.aml"

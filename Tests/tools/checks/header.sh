@@ -20,6 +20,12 @@ for path in Include/*.h; do
     ok "$header as C++17, $(basename "$compiler")" compiles "$header" "$compiler" c++17 c++
   done
 done
+fdt() {
+  mkdir -p "$BUILD/test" && rm -f "$BUILD/test/fdt" &&
+    cc -std=c11 -Wall -Wextra -Werror -IInclude -o "$BUILD/test/fdt" Tests/Consumer/fdt.c -lfdt
+}
+ok "program of the device-tree helper" fdt
+counted "vsmmuv3_fdt.h" "$BUILD/test/fdt"
 lines=$(wc -l < Include/vsmmuv3.h)
 ok "vsmmuv3.h has at most 600 lines ($lines)" [ "$lines" -le 600 ]
 finish

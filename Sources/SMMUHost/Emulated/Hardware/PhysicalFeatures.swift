@@ -80,11 +80,10 @@ struct PhysicalOptions {
 }
 
 extension Features {
-  /// A server's SMMU: all that the model has, 16 bits of StreamID, broadcast maintenance.
+  /// A server's SMMU: all that the model has, and broadcast maintenance.
   static var physical: Features {
     var f = full
     f[.idr0, IDR0.btm] = 1
-    f[.idr1, IDR1.sidsize] = 16
     f[.idr1, IDR1.ssidsize] = 16
     return f
   }

@@ -17,6 +17,7 @@ final class PhysicalMachine: Machine {
   func pulse(_ line: InterruptLine) {}
   func signal(_ address: UInt64, _ data: UInt32) -> Bool { false }
   func forget(_ what: Staleness, generation: UInt64) {}
+  var resumesCommands: Bool { false }
   func commandsLeft() {}
   func report(_ what: Report) {}
 }

@@ -31,7 +31,6 @@ final class PhysicalSMMU {
     self.registers = registers
     let features = options.working
     var model = Options()
-    model.commandBudget = .max / 2
     model.tlbEntries = options.tlbEntries
     smmu = SMMU(features, model, machine: PhysicalMachine())
     vmids = StreamVMIDs(bits: features.vmid16 ? 16 : 8, canBroadcast: options.canBroadcast, kvm)
