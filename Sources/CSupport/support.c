@@ -33,14 +33,6 @@ void vsmmu_support_mutex_unlock(void *mutex)
 	pthread_mutex_unlock(mutex);
 }
 
-int32_t vsmmu_support_has_memory(uint64_t bytes)
-{
-	void *memory = malloc(bytes);
-
-	free(memory);
-	return memory != NULL;
-}
-
 void vsmmu_support_yield(void)
 {
 	sched_yield();

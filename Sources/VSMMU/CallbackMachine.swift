@@ -69,11 +69,12 @@ final class CallbackMachine: Machine, HostListener {
     guard let log = ops.log else { return }
     let times = told[what.kind].wrappingAdd(1, ordering: .relaxed).newValue
     guard times & (times - 1) == 0 else { return }
-    var sentence = what.sentence
-    if times > 1 {
-      sentence.append(" (")
-      sentence.append(times)
-      sentence.append(" times)")
+    let sentence = Sentence(or: "the guest was wrong, and there is no memory to say how") {
+      $0 = what.sentence
+      guard times > 1 else { return }
+      $0.append(" (")
+      $0.append(times)
+      $0.append(" times)")
     }
     sentence.withCString { log(opaque, what.blame, $0) }
   }

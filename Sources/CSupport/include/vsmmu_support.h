@@ -11,9 +11,6 @@ void vsmmu_support_mutex_destroy(void *mutex);
 void vsmmu_support_mutex_lock(void *mutex);
 void vsmmu_support_mutex_unlock(void *mutex);
 
-/* Whether that many bytes can be allocated now. */
-int32_t vsmmu_support_has_memory(uint64_t bytes);
-
 /* Gives the processor to another thread. */
 void vsmmu_support_yield(void);
 

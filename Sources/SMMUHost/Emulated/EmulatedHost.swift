@@ -11,37 +11,76 @@ import SMMUSpec
 public final class EmulatedHost {
   let kernel: EmulatedKernelState
   private let mutex: Mutex
+  /// For calls that take away or give back, which no kernel refuses for want of memory. They keep
+  /// nothing that they draw from it.
+  private let standby: Reserve
 
   /// nil without memory. The configuration has no refusal.
   public static func make(_ configuration: EmulatedConfiguration) -> EmulatedHost? {
     guard let mutex = Mutex() else { return nil }
-    guard let kernel = EmulatedKernelState.make(configuration) else {
+    guard let standby = Reserve(bytes: EmulatedNeed.call) else {
       mutex.destroy()
       return nil
     }
-    return EmulatedHost(kernel, mutex)
+    guard let kernel = EmulatedKernelState.make(configuration) else {
+      mutex.destroy()
+      standby.giveBack()
+      return nil
+    }
+    return EmulatedHost(kernel, mutex, standby)
   }
 
-  private init(_ kernel: EmulatedKernelState, _ mutex: Mutex) {
+  private init(_ kernel: EmulatedKernelState, _ mutex: Mutex, _ standby: Reserve) {
     self.kernel = kernel
     self.mutex = mutex
+    self.standby = standby
   }
 
   /// Closes what is open.
-  public func shutDown() { locked { kernel.descriptors.closeAll() } }
+  public func shutDown() { locked { standby.covering { kernel.descriptors.closeAll() } } }
 
   deinit {
-    kernel.descriptors.closeAll()
+    standby.covering { kernel.descriptors.closeAll() }
+    standby.giveBack()
     mutex.destroy()
   }
 
   func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R { try mutex.locked(body) }
 
-  /// One system call.
+  /// Runs what allocates, with the host's lock held; ENOMEM, and nothing done, without memory.
+  func lockedReserving<R>(
+    orStandby usesStandby: Bool = false, _ body: () throws(Errno) -> R
+  ) throws(Errno) -> R {
+    try mutex.locked { () throws(Errno) -> R in
+      try covering(orStandby: usesStandby, body)
+    }
+  }
+
+  private func covering<R>(
+    orStandby usesStandby: Bool, _ body: () throws(Errno) -> R
+  ) throws(Errno) -> R {
+    guard let reserve = Reserve(bytes: EmulatedNeed.call(kernel)) else {
+      guard usesStandby else { throw .enomem }
+      return try standby.covering(body)
+    }
+    defer { reserve.giveBack() }
+    return try reserve.covering(body)
+  }
+
+  /// One system call that allocates nothing.
   private func call<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
     try mutex.locked { () throws(Errno) -> R in
       kernel.calls &+= 1
       return try body()
+    }
+  }
+
+  /// One that allocates.
+  private func reservingCall<R>(
+    orStandby usesStandby: Bool = false, _ body: () throws(Errno) -> R
+  ) throws(Errno) -> R {
+    try call { () throws(Errno) -> R in
+      try covering(orStandby: usesStandby, body)
     }
   }
 }
@@ -50,18 +89,20 @@ public final class EmulatedHost {
 
 extension EmulatedHost: Kernel {
   public func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32 {
-    try call { () throws(Errno) -> Int32 in try kernel.open(path) }
+    try reservingCall { () throws(Errno) -> Int32 in try kernel.open(path) }
   }
 
   public func close(_ fd: Int32) throws(Errno) {
-    try call { () throws(Errno) -> Void in try kernel.descriptors.close(fd) }
+    try reservingCall(orStandby: true) { () throws(Errno) -> Void in
+      try kernel.descriptors.close(fd)
+    }
   }
 
   @discardableResult
   public func control(
     _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
-    try call { () throws(Errno) -> Int64 in
+    try reservingCall(orStandby: EmulatedNeed.isOnlyPassing(request)) { () throws(Errno) -> Int64 in
       try kernel.descriptors.file(fd).control(request, argument)
     }
   }
@@ -87,7 +128,7 @@ extension EmulatedHost: Kernel {
   }
 
   public func duplicate(_ fd: Int32) throws(Errno) -> Int32 {
-    try call { () throws(Errno) -> Int32 in try kernel.descriptors.duplicate(fd) }
+    try reservingCall { () throws(Errno) -> Int32 in try kernel.descriptors.duplicate(fd) }
   }
 
   /// No file of this host has memory of its own to map.

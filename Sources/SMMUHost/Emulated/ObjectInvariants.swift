@@ -72,8 +72,8 @@ extension EmulatedKernelState {
 
 extension EmulatedHost {
   /// The number of broken rules about objects and VMIDs, and a sentence about the first.
-  public func check() -> (count: Int, sentence: Sentence) {
-    locked {
+  public func check() throws(Errno) -> (count: Int, sentence: Sentence) {
+    try lockedReserving { () throws(Errno) in
       var violations = Violations()
       kernel.checkObjects(&violations)
       let vmids = kernel.hypervisor.check()

@@ -49,9 +49,11 @@ extension HostSMMU {
 
   private func tellLost(_ lost: UInt64) {
     counters.eventsLost &+= lost
-    var sentence = Sentence("the host kernel lost ")
-    sentence.append(lost)
-    sentence.append(" events of the guest's devices before they could be read")
-    listener.hostSays(sentence)
+    listener.hostSays(
+      Sentence(or: "the host kernel lost events of the guest's devices") { sentence in
+        sentence.append("the host kernel lost ")
+        sentence.append(lost)
+        sentence.append(" events of the guest's devices before they could be read")
+      })
   }
 }

@@ -139,11 +139,13 @@ public final class HostSMMU {
   /// Destroys an object; that fails only where the kernel and we disagree on who uses it.
   func give(back id: UInt32, _ name: StaticString) {
     do throws(Errno) { try iommufd.destroy(id) } catch {
-      var sentence = Sentence("the host kernel keeps a ")
-      sentence.append(name)
-      sentence.append(": errno ")
-      sentence.append(UInt64(error.code))
-      listener.hostSays(sentence)
+      listener.hostSays(
+        Sentence(or: "the host kernel keeps an object") { sentence in
+          sentence.append("the host kernel keeps a ")
+          sentence.append(name)
+          sentence.append(": errno ")
+          sentence.append(UInt64(error.code))
+        })
       kept.append(id)
     }
   }
@@ -160,16 +162,17 @@ public final class HostSMMU {
   /// A failure on behalf of the guest, which has no caller to tell.
   func fail(_ errno: Errno, _ text: StaticString, stream: StreamID? = nil) {
     counters.failures &+= 1
-    var sentence = Sentence("the host kernel answered errno ")
-    sentence.append(UInt64(errno.code))
-    sentence.append(" to: ")
-    sentence.append(text)
-    if let stream {
-      sentence.append(" (stream ")
-      sentence.append(UInt64(stream))
-      sentence.append(")")
-    }
-    listener.hostSays(sentence)
+    listener.hostSays(
+      Sentence(or: "the host kernel failed on behalf of the guest") { sentence in
+        sentence.append("the host kernel answered errno ")
+        sentence.append(UInt64(errno.code))
+        sentence.append(" to: ")
+        sentence.append(text)
+        guard let stream else { return }
+        sentence.append(" (stream ")
+        sentence.append(UInt64(stream))
+        sentence.append(")")
+      })
   }
 }
 

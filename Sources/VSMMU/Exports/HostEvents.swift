@@ -22,7 +22,9 @@ private func events(
       guard let side = device.hostSide else {
         throw Refusal(-Errno.enodev.code, Sentence("the vSMMU was created without config.host"))
       }
-      return try hosted { () throws(HostError) -> Int64 in Int64(try body(side)) }
+      return try device.covering { () throws(Refusal) in
+        try hosted { () throws(HostError) -> Int64 in Int64(try body(side)) }
+      }
     })
 }
 
@@ -34,10 +36,12 @@ public func vsmmu_event_thread(_ vsmmu: OpaquePointer?, _ on: UInt32) -> Int32 {
   return on != 0
     ? serially(vsmmu) { (device) throws(Refusal) -> Void in
       if device.eventThread != nil { return }
-      guard let thread = EventThread.start(device, file: file) else {
-        throw Refusal(vsmmu_support_enomem, Sentence("no thread for events could be started"))
+      try device.covering { () throws(Refusal) in
+        guard let thread = EventThread.start(device, file: file) else {
+          throw Refusal(vsmmu_support_enomem, Sentence("no thread for events could be started"))
+        }
+        device.eventThread = thread
       }
-      device.eventThread = thread
     }
     : with(vsmmu) { device in
       // Joined outside of the lock, which the thread may be waiting for.

@@ -51,26 +51,29 @@ public func vsmmu_restore(
 extension SnapshotError {
   fileprivate var refusal: Refusal {
     switch self {
-    case .truncated: return .invalid("the saved state is cut short")
-    case .notASnapshot: return .invalid("this is no saved state of a vsmmu")
-    case .damaged: return .invalid("the saved state is damaged")
+    case .truncated: .invalid("the saved state is cut short")
+    case .notASnapshot: .invalid("this is no saved state of a vsmmu")
+    case .damaged: .invalid("the saved state is damaged")
     case .newer(let version):
-      var text = Sentence("the saved state has version ")
-      text.append(UInt64(version))
-      text.append(", which this library cannot read")
-      return Refusal(vsmmu_support_e2big, text)
+      .saying(vsmmu_support_e2big) { text in
+        text.append("the saved state has version ")
+        text.append(UInt64(version))
+        text.append(", which this library cannot read")
+      }
     case .unknown(let offset):
-      var text = Sentence("the saved state does not fit this device in the register at ")
-      text.append(hex: UInt64(offset))
-      return Refusal(vsmmu_support_einval, text)
+      .saying(vsmmu_support_einval) { text in
+        text.append("the saved state does not fit this device in the register at ")
+        text.append(hex: UInt64(offset))
+      }
     case .differs(let register, let field, let saved, let own):
-      var text = Sentence("the saved state is of another device: ")
-      text.append(register, field)
-      text.append(" was ")
-      text.append(UInt64(saved))
-      text.append(" and is ")
-      text.append(UInt64(own))
-      return Refusal(vsmmu_support_einval, text)
+      .saying(vsmmu_support_einval) { text in
+        text.append("the saved state is of another device: ")
+        text.append(register, field)
+        text.append(" was ")
+        text.append(UInt64(saved))
+        text.append(" and is ")
+        text.append(UInt64(own))
+      }
     }
   }
 }
