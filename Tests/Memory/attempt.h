@@ -19,6 +19,8 @@ struct attempt {
 	void (*close)(void);
 	/* It has to do its work in any case. */
 	bool never_fails;
+	/* It is of several steps in the kernel, and a failure leaves the device without DMA. */
+	bool is_the_kernels;
 	/* It fails by another number, and that is its work. */
 	int64_t expected;
 };

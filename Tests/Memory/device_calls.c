@@ -157,9 +157,9 @@ static int64_t reset(void)
 
 static void states(void)
 {
-	ATTEMPT("vsmmu_save", open_state, save, close_guest, .never_fails = true);
-	ATTEMPT("vsmmu_validate", open_state, validate, close_guest, .never_fails = true);
-	ATTEMPT("vsmmu_restore", open_state, restore, close_guest, .never_fails = true);
+	ATTEMPT("vsmmu_save", open_state, save, close_guest);
+	ATTEMPT("vsmmu_validate", open_state, validate, close_guest);
+	ATTEMPT("vsmmu_restore", open_state, restore, close_guest);
 	ATTEMPT("vsmmu_restore, a newer state", open_newer_state, restore, close_guest,
 		.expected = -E2BIG);
 	ATTEMPT("vsmmu_reset", open_state, reset, close_guest, .never_fails = true);
@@ -207,7 +207,7 @@ static void others(void)
 	ATTEMPT("vsmmu_get_counters, refused", open_guest, counters_too_small, close_guest,
 		.expected = -EINVAL);
 	ATTEMPT("vsmmu_negotiation_report", open_guest, report, close_guest);
-	ATTEMPT("vsmmu_iort_nodes", open_guest, firmware, close_guest, .never_fails = true);
+	ATTEMPT("vsmmu_iort_nodes", open_guest, firmware, close_guest);
 }
 
 void device_calls(void)

@@ -38,21 +38,21 @@ static int64_t create_default(void)
 
 static int64_t create_many(void)
 {
-	static vsmmu_emulated_smmu smmus[8];
-	static vsmmu_emulated_device devices[1024];
+	static vsmmu_emulated_smmu smmus[3];
+	static vsmmu_emulated_device devices[30];
 	const vsmmu_emulated_config config = {
-		.size = sizeof(config), .smmus = smmus, .smmu_count = 8, .devices = devices,
-		.device_count = 1024, .cpus = 1024,
+		.size = sizeof(config), .smmus = smmus, .smmu_count = 3, .devices = devices,
+		.device_count = 30, .cpus = 1024,
 	};
 
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < 3; i++)
 		smmus[i] = (vsmmu_emulated_smmu){
 			.size = sizeof(smmus[i]), .flags = i % 2 ? VSMMU_EMULATED_REPEAT : 0,
-			.features = i == 5 ? "ST_LEVEL=0" : NULL,
+			.features = i == 2 ? "ST_LEVEL=0 SIDSIZE=6" : NULL,
 		};
-	for (unsigned i = 0; i < 1024; i++)
+	for (unsigned i = 0; i < 30; i++)
 		devices[i] = (vsmmu_emulated_device){
-			.size = sizeof(devices[i]), .smmu = i % 8, .stream = i * 60,
+			.size = sizeof(devices[i]), .smmu = i % 3, .stream = i % 3 == 2 ? i : i * 120,
 		};
 	return create(&config);
 }

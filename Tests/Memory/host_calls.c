@@ -153,7 +153,8 @@ static void devices(void)
 	ATTEMPT("vsmmu_device_attach, absent", open_attached, attach_absent, close_hosted,
 		.expected = -ENOENT);
 	ATTEMPT("vsmmu_device_detach", open_translated, detach, close_hosted);
-	ATTEMPT("vsmmu_device_renumber", open_translated, renumber, close_hosted);
+	ATTEMPT("vsmmu_device_renumber", open_translated, renumber, close_hosted,
+		.is_the_kernels = true);
 	ATTEMPT("vsmmu_device_reset", open_translated, reset_device, close_hosted);
 	ATTEMPT("vsmmu_device_fd, absent", open_attached, absent_file, close_hosted,
 		.expected = -ENOENT);
@@ -243,7 +244,7 @@ static void open_with_event_file(void)
 
 static void events(void)
 {
-	ATTEMPT("vsmmu_event_fd", open_translated, event_fd, close_hosted);
+	ATTEMPT("vsmmu_event_fd", open_translated, event_fd, close_hosted, .never_fails = true);
 	ATTEMPT("vsmmu_event_run", open_faulted, event_run, close_hosted);
 	ATTEMPT("vsmmu_event_thread", open_with_event_file, event_thread, close_hosted);
 }
@@ -264,12 +265,12 @@ static unsigned acknowledge(void)
 	return times;
 }
 
-/* The stream comes to another ASID: a nested HWPT is made. */
+/* The tables become cacheable (S1CIR): another nested HWPT is made. */
 static void configure(enum heap_mode mode, unsigned nth, unsigned *stops)
 {
 	uint64_t value;
 
-	store64(GUEST, STREAM_TABLE + ASSIGNED * 64 + 8, 0);
+	store64(GUEST, STREAM_TABLE + ASSIGNED * 64 + 8, UINT64_C(1) << 44 | 1 << 2);
 	queue(GUEST, CFGI_STE | (uint64_t)ASSIGNED << 32, 1);
 	queue(GUEST, TLBI_NH_VA | UINT64_C(5) << 48, IOVA | 1);
 	queue(GUEST, SYNC, 0);
@@ -279,7 +280,8 @@ static void configure(enum heap_mode mode, unsigned nth, unsigned *stops)
 	heap_disarm();
 	EQUAL(read_register(GUEST, CMDQ_CONS) & 0xfffff, read_register(GUEST, CMDQ_PROD));
 	EQUAL(device_read(&scene.hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
-	EQUAL(host_counters(&scene.hosted).hwpts, 2);
+	/* One more where it could be made and not attached. */
+	CHECK(host_counters(&scene.hosted).hwpts >= 2);
 }
 
 /* Where the kernel has no memory for it, the queue stops and the guest tries again. */

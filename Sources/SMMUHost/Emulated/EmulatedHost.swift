@@ -11,8 +11,8 @@ import SMMUSpec
 public final class EmulatedHost {
   let kernel: EmulatedKernelState
   private let mutex: Mutex
-  /// For calls that take away or give back, which no kernel refuses for want of memory. They keep
-  /// nothing that they draw from it.
+  /// For calls that make nothing: no kernel refuses them for want of memory, and of what they draw
+  /// they keep nothing.
   private let standby: Reserve
 
   /// nil without memory. The configuration has no refusal.
@@ -47,40 +47,22 @@ public final class EmulatedHost {
 
   func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R { try mutex.locked(body) }
 
-  /// Runs what allocates, with the host's lock held; ENOMEM, and nothing done, without memory.
-  func lockedReserving<R>(
-    orStandby usesStandby: Bool = false, _ body: () throws(Errno) -> R
-  ) throws(Errno) -> R {
+  /// Runs what makes something, with the host's lock held; ENOMEM, and nothing done, without
+  /// memory.
+  func lockedReserving<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
     try mutex.locked { () throws(Errno) -> R in
-      try covering(orStandby: usesStandby, body)
+      try reserving(EmulatedNeed.call(kernel), orThrow: Errno.enomem, body)
     }
   }
 
-  private func covering<R>(
-    orStandby usesStandby: Bool, _ body: () throws(Errno) -> R
+  /// One system call: of a lasting one something may stay.
+  private func call<R>(
+    isLasting: Bool = false, _ body: () throws(Errno) -> R
   ) throws(Errno) -> R {
-    guard let reserve = Reserve(bytes: EmulatedNeed.call(kernel)) else {
-      guard usesStandby else { throw .enomem }
-      return try standby.covering(body)
-    }
-    defer { reserve.giveBack() }
-    return try reserve.covering(body)
-  }
-
-  /// One system call that allocates nothing.
-  private func call<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
     try mutex.locked { () throws(Errno) -> R in
       kernel.calls &+= 1
-      return try body()
-    }
-  }
-
-  /// One that allocates.
-  private func reservingCall<R>(
-    orStandby usesStandby: Bool = false, _ body: () throws(Errno) -> R
-  ) throws(Errno) -> R {
-    try call { () throws(Errno) -> R in
-      try covering(orStandby: usesStandby, body)
+      guard isLasting else { return try standby.covering(body) }
+      return try reserving(EmulatedNeed.call(kernel), orThrow: Errno.enomem, body)
     }
   }
 }
@@ -89,11 +71,11 @@ public final class EmulatedHost {
 
 extension EmulatedHost: Kernel {
   public func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32 {
-    try reservingCall { () throws(Errno) -> Int32 in try kernel.open(path) }
+    try call(isLasting: true) { () throws(Errno) -> Int32 in try kernel.open(path) }
   }
 
   public func close(_ fd: Int32) throws(Errno) {
-    try reservingCall(orStandby: true) { () throws(Errno) -> Void in
+    try call { () throws(Errno) -> Void in
       try kernel.descriptors.close(fd)
     }
   }
@@ -102,7 +84,8 @@ extension EmulatedHost: Kernel {
   public func control(
     _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
-    try reservingCall(orStandby: EmulatedNeed.isOnlyPassing(request)) { () throws(Errno) -> Int64 in
+    let isLasting = EmulatedNeed.isLasting(request) || request == pinRequest
+    return try call(isLasting: isLasting) { () throws(Errno) -> Int64 in
       try kernel.descriptors.file(fd).control(request, argument)
     }
   }
@@ -128,7 +111,7 @@ extension EmulatedHost: Kernel {
   }
 
   public func duplicate(_ fd: Int32) throws(Errno) -> Int32 {
-    try reservingCall { () throws(Errno) -> Int32 in try kernel.descriptors.duplicate(fd) }
+    try call(isLasting: true) { () throws(Errno) -> Int32 in try kernel.descriptors.duplicate(fd) }
   }
 
   /// No file of this host has memory of its own to map.

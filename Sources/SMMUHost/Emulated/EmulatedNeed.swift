@@ -18,18 +18,26 @@ enum EmulatedNeed {
     return call + 4 * numbers + objects * object + kernel.hypervisor.loaded.count * cpu
   }
 
-  /// Where memory is short these go on: what they allocate is gone when they return.
-  static func isOnlyPassing(_ request: UInt32) -> Bool {
+  /// Requests that make something. What others allocate is gone when they return.
+  static func isLasting(_ request: UInt32) -> Bool {
     switch request {
-    case IOMMUFD_DESTROY.number, IOMMUFD_IOAS_UNMAP.number, VFIO_REQUEST_DETACH_PT.number,
-      VFIO_REQUEST_DEVICE_RESET.number, KVM_REQUEST_SET_DEVICE_ATTR.number:
+    case IOMMUFD_IOAS_ALLOC.number, IOMMUFD_IOAS_ALLOW_IOVAS.number, IOMMUFD_IOAS_COPY.number,
+      IOMMUFD_IOAS_MAP.number, IOMMUFD_IOAS_MAP_FILE.number, IOMMUFD_HWPT_ALLOC.number,
+      IOMMUFD_HWPT_INVALIDATE.number, IOMMUFD_FAULT_QUEUE_ALLOC.number,
+      IOMMUFD_VIOMMU_ALLOC.number, IOMMUFD_VDEVICE_ALLOC.number, IOMMUFD_VEVENTQ_ALLOC.number,
+      VFIO_REQUEST_BIND_IOMMUFD.number, VFIO_REQUEST_ATTACH_PT.number,
+      KVM_REQUEST_CREATE_VM.number, KVM_REQUEST_CREATE_VCPU.number,
+      KVM_REQUEST_CREATE_DEVICE.number:
       true
     default: false
     }
   }
 
-  /// Growing by one element.
-  static func growth<T>(of elements: [T]) -> Int {
-    3 * (elements.count + 8) * MemoryLayout<T>.stride + 64
+  /// A copy of an array that grows by one element, or that is made of one after the other.
+  static func growth<T>(of elements: [T]) -> Int { growth(to: elements.count, T.self) }
+
+  static func growth<T>(to count: Int, _: T.Type) -> Int {
+    // It doubles, and what it leaves behind is as much again.
+    (4 * count + 16) * MemoryLayout<T>.stride + 512
   }
 }

@@ -14,7 +14,7 @@ public func vsmmu_save(
     guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
     let buffer = UnsafeMutableRawBufferPointer(
       start: data, count: Int(min(capacity, UInt64(Int32.max))))
-    return Int64(device.smmu.save(into: buffer))
+    return try device.covering { () throws(Refusal) in Int64(device.smmu.save(into: buffer)) }
   }
 }
 
@@ -32,7 +32,9 @@ public func vsmmu_validate(
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     let buffer = try stream(data, length)
-    do throws(SnapshotError) { try device.smmu.validate(buffer) } catch { throw error.refusal }
+    try device.covering { () throws(Refusal) in
+      do throws(SnapshotError) { try device.smmu.validate(buffer) } catch { throw error.refusal }
+    }
   }
 }
 
@@ -42,7 +44,9 @@ public func vsmmu_restore(
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     let buffer = try stream(data, length)
-    do throws(SnapshotError) { try device.smmu.restore(buffer) } catch { throw error.refusal }
+    try device.covering { () throws(Refusal) in
+      do throws(SnapshotError) { try device.smmu.restore(buffer) } catch { throw error.refusal }
+    }
     // The guest that it comes from has seen the ID registers.
     device.isFrozen = true
   }

@@ -37,7 +37,7 @@ extension IommufdFile {
     let request = try UserStruct(argument, iommufd_ioas_allow_iovas()).value
     guard request.reserved == 0 else { throw .eopnotsupp }
     let ioas = try objects.ioas(request.ioas_id)
-    let bytes = Int(request.num_iovas) * 3 * MemoryLayout<IOVARange>.stride + 256
+    let bytes = EmulatedNeed.growth(to: Int(request.num_iovas), IOVARange.self)
     let ranges = try reserving(bytes, orThrow: Errno.enomem) { () throws(Errno) in
       try allowed(by: request)
     }
