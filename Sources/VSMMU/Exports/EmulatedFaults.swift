@@ -70,7 +70,7 @@ public func vsmmu_emulated_check(
   Int32(
     clamping: with(emulated) { emulated in
       do throws(Errno) {
-        let (count, sentence) = try emulated.host.check()
+        let (count, sentence) = try emulated.host.checkReserving()
         sentence.copy(to: message, message_size)
         return Int64(count)
       } catch {
