@@ -14,6 +14,14 @@
  * call changed nothing. The guest's: never an error of a call but an event record, GERROR or CERROR
  * that the guest reads, and for a DMA a result kind (section 6).
  *
+ * MEMORY. A call that allocates reserves all that it may need before it begins (64 KiB for most, a
+ * second time its caches for vsmmu_create) and gives back what it did not use; without that memory
+ * it is -ENOMEM and has changed nothing, even where no -ENOMEM is listed. That malloc told is all
+ * that this promises: where the kernel gives out more than it has, it may still kill the process.
+ * MMIO and DMA allocate nothing; nor do the calls that take something away and return nothing. This
+ * holds for the library that `make` builds; one with a real Swift runtime ends the process where
+ * an allocation fails.
+ *
  * POINTERS may be NULL only where this is said; elsewhere NULL is -EINVAL.
  *
  * STRUCTS start with `size`: set it to sizeof the struct, in those that the library fills too. Zero
@@ -401,8 +409,8 @@ int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
  * emulated devices of the same vSMMU go on with vsmmu_translate(). The kernel's blame joins the
  * other two: calls return its errno, and where it fails on behalf of a guest's command, the command
  * queue stops there with CERROR_ABT, the command is tried again when the guest acknowledges, and
- * VSMMU_LOG_HOST tells why. On a vSMMU without config.host the calls are -EINVAL, if not said
- * otherwise.
+ * VSMMU_LOG_HOST tells why; that a kernel, or an emulated one, has no memory is such a failure. On a
+ * vSMMU without config.host the calls are -EINVAL, if not said otherwise.
  */
 
 /* A kernel with iommufd: this machine's, or an emulated one (vsmmuv3_emulated.h). */

@@ -16,7 +16,6 @@ public struct Reserve {
   public func giveBack() { vsmmu_support_reserve_give_back(raw) }
 
   /// Runs what may draw on it.
-  @inline(__always)
   public func covering<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
     vsmmu_support_reserve_open(raw)
     defer { vsmmu_support_reserve_close(raw) }
@@ -25,7 +24,6 @@ public struct Reserve {
 }
 
 /// Runs what allocates at most that many bytes; an error, and nothing done, where there are none.
-@inline(__always)
 public func reserving<R, E: Error>(
   _ bytes: Int, orThrow refusal: @autoclosure () -> E, _ body: () throws(E) -> R
 ) throws(E) -> R {
