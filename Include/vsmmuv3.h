@@ -14,13 +14,13 @@
  * call changed nothing. The guest's: never an error of a call but an event record, GERROR or CERROR
  * that the guest reads, and for a DMA a result kind (section 6).
  *
- * MEMORY. A call that allocates reserves all that it may need before it begins (64 KiB for most, a
- * second time its caches for vsmmu_create) and gives back what it did not use; without that memory
- * it is -ENOMEM and has changed nothing, even where no -ENOMEM is listed. That malloc told is all
- * that this promises: where the kernel gives out more than it has, it may still kill the process.
- * MMIO and DMA allocate nothing; nor do the calls that take something away and return nothing. This
- * holds for the library that `make` builds; one with a real Swift runtime ends the process where
- * an allocation fails.
+ * MEMORY. A call that allocates first reserves all that it may need (64 KiB for most; its caches and
+ * 1 MiB for vsmmu_create), and draws on that where malloc refuses; what is not used goes back. Where
+ * the reserve is not to be had it is -ENOMEM, and nothing has changed, even where no -ENOMEM is
+ * listed. The promise is about what malloc tells: a kernel that gave out more than it has may still
+ * kill the process. MMIO and DMA allocate nothing, and calls without a result need no memory. This is
+ * the library that `make` builds; one with a real Swift runtime ends the process where an allocation
+ * fails.
  *
  * POINTERS may be NULL only where this is said; elsewhere NULL is -EINVAL.
  *
