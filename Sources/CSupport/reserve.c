@@ -95,10 +95,10 @@ void vsmmu_support_reserve_give_back(void *opaque)
 
 /*
  * The linker gives these to who asks for posix_memalign and free (--wrap), which is all that Embedded
- * Swift asks of a heap. Weak: an archive that was not linked so has no real ones, and no use for these.
+ * Swift asks of a heap, and these libc's.
  */
-__attribute__((weak)) int __real_posix_memalign(void **out, size_t alignment, size_t size);
-__attribute__((weak)) void __real_free(void *pointer);
+int __real_posix_memalign(void **out, size_t alignment, size_t size);
+void __real_free(void *pointer);
 int __wrap_posix_memalign(void **out, size_t alignment, size_t size);
 void __wrap_free(void *pointer);
 
