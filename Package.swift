@@ -12,6 +12,7 @@ var swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
 // The host side makes system calls, and the C surface mostly checks and refuses: small is better
 // than fast there. The path that must be fast is inlined from SMMUModel.
 var small: [SwiftSetting] = []
+var support: [CSetting] = []
 var link: [LinkerSetting] = [
   .unsafeFlags(
     [
@@ -35,12 +36,16 @@ case "embedded":
     ]),
   ]
   small = [.unsafeFlags(["-Osize"])]
+  // Swift's allocations draw on a reserve where malloc refuses: Sources/CSupport/reserve.c, and
+  // Tests/tools/library.sh for the archive.
+  support = [.define("VSMMU_WRAPS_HEAP")]
   // The linker of the Swift toolchain: unlike gold it imports and exports no name that the code
   // which it drops alone would need, and it folds functions that are the same.
   link += [
     .unsafeFlags([
       "-nostartfiles", "-use-ld=lld", "-Xlinker", "--icf=all", "-Xlinker", "-O2",
       "-Xlinker", "--gc-sections", "-enable-experimental-feature", "Embedded",
+      "-Xlinker", "--wrap=posix_memalign", "-Xlinker", "--wrap=free",
     ])
   ]
 case "static":
@@ -66,7 +71,7 @@ let package = Package(
     .target(
       name: "CVSMMU", path: ".", sources: ["Sources/CVSMMU"], publicHeadersPath: "Include"),
     // What the library needs from libc, for the C surface alone.
-    .target(name: "CSupport"),
+    .target(name: "CSupport", cSettings: support),
     // What threads share: atomic words, locks, waits.
     .target(name: "SMMUAtomics", dependencies: ["CSupport"], swiftSettings: swift),
     .target(name: "SMMUSpec", swiftSettings: swift),

@@ -14,6 +14,14 @@
  * call changed nothing. The guest's: never an error of a call but an event record, GERROR or CERROR
  * that the guest reads, and for a DMA a result kind (section 6). The host kernel's: section 10.
  *
+ * MEMORY. A call that allocates first reserves all that it may need (64 KiB for most; its caches and
+ * 1 MiB for vsmmu_create), and draws on that where malloc refuses; what is not used goes back. Where
+ * the reserve is not to be had it is -ENOMEM, and nothing has changed, even where no -ENOMEM is
+ * listed. The promise is about what malloc tells: a kernel that gave out more than it has may still
+ * kill the process. MMIO and DMA allocate nothing, and calls without a result need no memory. This is
+ * the library that `make` builds; one with a real Swift runtime ends the process where an allocation
+ * fails.
+ *
  * POINTERS may be NULL only where this is said; elsewhere NULL is -EINVAL.
  *
  * STRUCTS start with `size`: set it to sizeof the struct, in those that the library fills too. Zero
@@ -449,8 +457,9 @@ int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
  * emulated devices of the same vSMMU go on with vsmmu_translate(). The third blame is the kernel's:
  * calls return its errno, and where it fails on behalf of a guest's command, the command queue stops
  * there with CERROR_ABT, the command is tried again when the guest acknowledges, and VSMMU_LOG_HOST
- * tells why. On a vSMMU without config.host the calls are -EINVAL, if not said otherwise;
- * vsmmu_freeze and vsmmu_negotiation_report work there too.
+ * tells why; that a kernel, or an emulated one, has no memory is such a failure. On a vSMMU without
+ * config.host the calls are -EINVAL, if not said otherwise; vsmmu_freeze and vsmmu_negotiation_report
+ * work there too.
  */
 
 /* A kernel with iommufd: this machine's, or an emulated one (vsmmuv3_emulated.h). */

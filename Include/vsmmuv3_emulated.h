@@ -9,6 +9,8 @@
  *
  * Paths: "/dev/iommu", "/dev/kvm", "/dev/vfio/devices/vfioN" for device N. File descriptors are
  * real ones (of eventfds), so they can be polled, but only the functions below understand them.
+ * A system call that makes something is -ENOMEM where this process has no memory for it; others do
+ * not fail for that. Events for which there is none wait at the SMMU, or are lost as on Linux.
  * Physical memory is this process's own: a physical address is a pointer.
  *
  * RESULTS, POINTERS and STRUCTS are as vsmmuv3.h says. Every function may be called from any thread,
@@ -160,7 +162,7 @@ int32_t vsmmu_emulated_get_counters(vsmmu_emulated_t *emulated, vsmmu_emulated_c
 
 /* Checks what must always hold: no two VMs share a VMID on an SMMU, a linked VM's STEs carry its
  * VMID, no VMID is free while an STE or the TLB may hold it, all reference counts add up. Returns
- * the number of violations; `message` tells the first. */
+ * the number of violations, or -ENOMEM; `message` tells the first. */
 int32_t vsmmu_emulated_check(vsmmu_emulated_t *emulated, char *message, size_t message_size);
 
 #ifdef __cplusplus

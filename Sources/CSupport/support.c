@@ -32,14 +32,6 @@ void vsmmu_support_mutex_unlock(void *mutex)
 	pthread_mutex_unlock(mutex);
 }
 
-int32_t vsmmu_support_has_memory(uint64_t bytes)
-{
-	void *memory = malloc(bytes);
-
-	free(memory);
-	return memory != NULL;
-}
-
 const int32_t vsmmu_support_einval = -EINVAL;
 const int32_t vsmmu_support_e2big = -E2BIG;
 const int32_t vsmmu_support_enoent = -ENOENT;

@@ -5,6 +5,8 @@
 /// the heap, shared by copies until one of them grows, or in a frame of the stack (`onStack`).
 public struct Sentence: @unchecked Sendable {
   private static var capacity: Int { 255 }
+  /// What one allocates at most.
+  public static var mostBytes: Int { 1024 }
   /// Ends with a NUL.
   private var start: UnsafePointer<UInt8>
   /// The count, and whether the text is in a frame.
@@ -26,6 +28,17 @@ public struct Sentence: @unchecked Sendable {
   }
 
   public init() { self.init("") }
+
+  /// Text that is put together where memory may be short: then `other`, which is too little.
+  public init(or other: StaticString, _ write: (inout Sentence) -> Void) {
+    self.init()
+    guard let reserve = Reserve(bytes: Self.mostBytes) else {
+      self.init(other)
+      return
+    }
+    defer { reserve.giveBack() }
+    reserve.covering { write(&self) }
+  }
 
   public init(_ text: StaticString) {
     start = text.utf8Start

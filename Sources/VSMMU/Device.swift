@@ -61,21 +61,26 @@ final class Device {
     guard options.hasWiredInterrupts || features.msi else {
       throw .invalid("config.flags has VSMMU_NO_WIRED_IRQ, but IDR0.MSI is 0: no interrupt is left")
     }
-    // Swift cannot refuse an allocation, so it is tried first.
     let caches = options.tlbEntries * 32 + options.configurationEntries * 192
-    guard vsmmu_support_has_memory(UInt64(caches + (1 << 20))) != 0 else {
-      throw Refusal(
-        vsmmu_support_enomem,
-        Sentence("no memory for config.tlb_entries and config.configuration_entries"))
+    let noMemory = Refusal(
+      vsmmu_support_enomem,
+      Sentence("no memory for config.tlb_entries and config.configuration_entries"))
+    let device = try reserving(caches + Need.device, orThrow: noMemory) {
+      () throws(Refusal) in try make(features, options, CallbackMachine(ops, opaque))
     }
+    if let handle = config.host { try device.join(handle, addressSpace: config.ioas) }
+    return device
+  }
+
+  private static func make(
+    _ features: Features, _ options: Options, _ machine: CallbackMachine
+  ) throws(Refusal) -> Device {
     let mutexes = [Mutex(), Mutex(), Mutex()].compactMap { $0 }
     guard mutexes.count == 3 else {
       for mutex in mutexes { mutex.destroy() }
       throw Refusal(vsmmu_support_enomem, Sentence("no memory for a lock"))
     }
-    let device = Device(features, options, CallbackMachine(ops, opaque), mutexes)
-    if let handle = config.host { try device.join(handle, addressSpace: config.ioas) }
-    return device
+    return Device(features, options, machine, mutexes)
   }
 
   private init(

@@ -88,10 +88,13 @@ extension Device {
         Sentence("the guest has seen IDR0.BTM = 1, and KVM's CPUs reach no emulated device"))
     }
     try streams.add(stream)
-    try hosted { () throws(HostError) in
+    do throws(HostError) {
       let report = try negotiate(hosts)
       adopt(report.chosen)
       self.report = report
+    } catch {
+      try streams.remove(stream)
+      throw error.refusal
     }
   }
 

@@ -40,11 +40,13 @@ final class EventThread {
       guard vsmmu_system_epoll_wait(file, Self.patience) != 0 else { continue }
       let isDone = device._withUnsafeGuaranteedRef { device in
         device.serially { () throws(Refusal) in
-          device.hostSide?.takeEventsQuietly() == false ? 0 : 1
+          try device.covering { () throws(Refusal) in
+            device.hostSide?.takeEventsQuietly() == false ? 0 : 1
+          }
         }
       }
       // The file stays readable: not at once again.
-      if isDone == 0 { vsmmu_system_sleep(Self.patience) }
+      if isDone != 1 { vsmmu_system_sleep(Self.patience) }
     }
   }
 }

@@ -60,7 +60,8 @@ func copyOut<T>(
 }
 
 func refusal(_ code: Int32, _ name: StaticString, _ text: StaticString) -> Refusal {
-  var sentence = Sentence(name)
-  sentence.append(text)
-  return Refusal(code, sentence)
+  Refusal.saying(code) { sentence in
+    sentence.append(name)
+    sentence.append(text)
+  }
 }

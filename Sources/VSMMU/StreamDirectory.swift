@@ -13,6 +13,7 @@ final class StreamDirectory {
   deinit { mutex.destroy() }
 
   var isEmpty: Bool { mutex.locked { ids.isEmpty } }
+  var count: Int { mutex.locked { ids.count } }
 
   func contains(_ id: UInt32) -> Bool {
     mutex.locked {

@@ -19,6 +19,10 @@ bool check(bool condition, const char *file, int line, const char *text);
 bool check_equal(uint64_t got, uint64_t want, const char *file, int line, const char *text);
 bool check_contains(const char *text, const char *word, const char *file, int line);
 void run_test(const char *name, void (*test)(void));
+/* Tests whose names begin with one of these, up to NULL; all if there is none. */
+void run_only(char **names);
+/* Prints the counts; what main returns. */
+int check_finish(const char *name);
 
 /* One for each section of the header. */
 void version_section(void);

@@ -6,65 +6,7 @@
 #include "api.h"
 #include "check.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-
-static char **wanted;
-static int passed, failed;
-static unsigned long checks, wrong;
-
-bool check(bool condition, const char *file, int line, const char *text)
-{
-	__atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED);
-	if (!condition) {
-		__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
-		printf("%s:%d: not so: %s\n", file, line, text);
-	}
-	return condition;
-}
-
-bool check_equal(uint64_t got, uint64_t want, const char *file, int line, const char *text)
-{
-	if (check(got == want, file, line, text))
-		return true;
-	printf("  it is %#" PRIx64 " (%" PRId64 ") and should be %#" PRIx64 "\n", got, (int64_t)got,
-	       want);
-	return false;
-}
-
-bool check_contains(const char *text, const char *word, const char *file, int line)
-{
-	if (check(strstr(text, word) != NULL, file, line, word))
-		return true;
-	printf("  the text is \"%s\"\n", text);
-	return false;
-}
-
-static bool is_wanted(const char *name)
-{
-	if (!*wanted)
-		return true;
-	for (char **w = wanted; *w; w++)
-		if (strncmp(name, *w, strlen(*w)) == 0)
-			return true;
-	return false;
-}
-
-void run_test(const char *name, void (*test)(void))
-{
-	unsigned long before = wrong, first = checks;
-
-	if (!is_wanted(name))
-		return;
-	test();
-	if (wrong == before)
-		passed++;
-	else
-		failed++;
-	printf("%s %s (%lu checks)\n", wrong == before ? "ok  " : "FAIL", name, checks - first);
-	fflush(stdout);
-}
 
 int main(int argc, char **argv)
 {
@@ -74,7 +16,7 @@ int main(int argc, char **argv)
 	}
 	if (!api_load(argv[1]))
 		return 1;
-	wanted = argv + 2;
+	run_only(argv + 2);
 	version_section();
 	create_section();
 	register_section();
@@ -92,7 +34,5 @@ int main(int argc, char **argv)
 	emulated_section();
 	thread_section();
 	host_thread_section();
-	printf("%s: %lu checks\n", argv[1], checks);
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed != 0 || passed == 0;
+	return check_finish(argv[1]);
 }

@@ -11,7 +11,8 @@ cross=aarch64-linux-gnu
 scratch=.build-${to##*build-}
 
 Tests/tools/packages.sh gcc-$cross libc6-dev-arm64-cross binutils-$cross
-flags=-Xcc\ -isystem/usr/$cross/include
+# A machine without a system has no shared libraries, whose thread-local data is elsewhere.
+flags="-Xcc -isystem/usr/$cross/include -Xcc -fPIC"
 for flag in "$@"; do flags="$flags -Xcc $flag"; done
 mkdir -p "$to"
 # SwiftPM compiles nothing again because flags have changed, here or in its manifest.

@@ -19,9 +19,9 @@ replace() {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 sed -n 's/^ *\(vsmmu_[a-z0-9_]*\);$/\1/p' $map > "$work/names"
-# What these names do not need is dropped.
+# What these names do not need is dropped. The wrapping is that of Package.swift.
 # shellcheck disable=SC2046 # several flags
-"${cross}ld" -r --gc-sections $(sed 's/^/-u /' "$work/names") -o "$work/all.o" \
+"${cross}ld" -r --gc-sections --wrap=posix_memalign --wrap=free $(sed 's/^/-u /' "$work/names") -o "$work/all.o" \
   --whole-archive "$from/libvsmmuv3-static.a"
 "${cross}objcopy" --strip-debug --keep-global-symbols="$work/names" "$work/all.o" "$work/vsmmuv3.o"
 "${cross}ar" rcsD "$work/a" "$work/vsmmuv3.o"

@@ -8,8 +8,8 @@ out=$1
 shift
 mkdir -p "$out"
 {
-  printf 'module CSupport { header "%s" export * }\n' \
-    "$PWD/Sources/CSupport/include/vsmmu_support.h"
+  printf 'module CSupport { header "%s" header "%s" export * }\n' \
+    "$PWD/Sources/CSupport/include/vsmmu_support.h" "$PWD/Sources/CSupport/include/vsmmu_reserve.h"
   printf 'module CKernel { header "%s" header "%s" export * }\n' \
     "$PWD/Sources/CKernel/include/vsmmu_iommufd.h" "$PWD/Sources/CKernel/include/vsmmu_system.h"
 } > "$out/module.modulemap"
@@ -18,13 +18,14 @@ for flag in "$@"; do
   case $flag in -sanitize=*) sanitize="-f$(echo "${flag#-}" | sed 's/fuzzer/fuzzer-no-link/')" ;; esac
 done
 clang=$(Tests/tools/toolchain.sh)/clang
-# One flag or none.
-# shellcheck disable=SC2086
-"$clang" -std=c11 -O1 -g $sanitize -ISources/CSupport/include \
-  -c Sources/CSupport/support.c -o "$out/CSupport.o"
-# shellcheck disable=SC2086
-"$clang" -std=c11 -O1 -g $sanitize -ISources/CSupport/include \
-  -c Sources/CSupport/wait.c -o "$out/CSupport_wait.o"
+# The files of a C module as one object: of a module there is one.
+for file in Sources/CSupport/*.c; do
+  # One flag or none.
+  # shellcheck disable=SC2086
+  "$clang" -std=gnu11 -O1 -g $sanitize -ISources/CSupport/include \
+    -c "$file" -o "$out/CSupport_$(basename "$file" .c).part"
+done
+ld -r -o "$out/CSupport.o" "$out"/CSupport_*.part
 # shellcheck disable=SC2086
 "$clang" -std=gnu11 -O1 -g $sanitize -ISources/CKernel/include \
   -c Sources/CKernel/system.c -o "$out/CKernel.o"

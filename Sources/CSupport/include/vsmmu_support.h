@@ -11,9 +11,6 @@ void vsmmu_support_mutex_destroy(void *mutex);
 void vsmmu_support_mutex_lock(void *mutex);
 void vsmmu_support_mutex_unlock(void *mutex);
 
-/* Whether that many bytes can be allocated now. */
-int32_t vsmmu_support_has_memory(uint64_t bytes);
-
 /* Sleeps while *word is `value`, until woken or until the time is up; may return early. */
 void vsmmu_support_sleep_while(uint32_t *word, uint32_t value, uint32_t milliseconds);
 /* Wakes all that sleep on a word, which was changed before. */

@@ -4,7 +4,7 @@ import SMMUSpec
 /// What the CPUs do, and the VMIDs that they and the devices use.
 extension EmulatedHost {
   public func loadCPU(_ cpu: Int, vm fd: Int32) throws(Errno) {
-    try locked { () throws(Errno) -> Void in
+    try lockedReserving { () throws(Errno) -> Void in
       try kernel.hypervisor.load(try machine(fd), on: cpu)
     }
   }

@@ -12,37 +12,58 @@ import SMMUSpec
 public final class EmulatedHost {
   let kernel: EmulatedKernelState
   private let mutex: Mutex
+  /// For calls that make nothing: no kernel refuses them for want of memory, and of what they draw
+  /// they keep nothing.
+  private let standby: Reserve
 
   /// nil without memory. The configuration has no refusal.
   public static func make(_ configuration: EmulatedConfiguration) -> EmulatedHost? {
     guard let mutex = Mutex() else { return nil }
-    guard let kernel = EmulatedKernelState.make(configuration) else {
+    guard let standby = Reserve(bytes: EmulatedNeed.call) else {
       mutex.destroy()
       return nil
     }
-    return EmulatedHost(kernel, mutex)
+    guard let kernel = EmulatedKernelState.make(configuration) else {
+      mutex.destroy()
+      standby.giveBack()
+      return nil
+    }
+    return EmulatedHost(kernel, mutex, standby)
   }
 
-  private init(_ kernel: EmulatedKernelState, _ mutex: Mutex) {
+  private init(_ kernel: EmulatedKernelState, _ mutex: Mutex, _ standby: Reserve) {
     self.kernel = kernel
     self.mutex = mutex
+    self.standby = standby
   }
 
   /// Closes what is open.
-  public func shutDown() { locked { kernel.descriptors.closeAll() } }
+  public func shutDown() { locked { standby.covering { kernel.descriptors.closeAll() } } }
 
   deinit {
-    kernel.descriptors.closeAll()
+    standby.covering { kernel.descriptors.closeAll() }
+    standby.giveBack()
     mutex.destroy()
   }
 
   func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R { try mutex.locked(body) }
 
-  /// One system call.
-  private func call<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
+  /// Runs what makes something, with the host's lock held; ENOMEM, and nothing done, without
+  /// memory.
+  func lockedReserving<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
+    try mutex.locked { () throws(Errno) -> R in
+      try reserving(EmulatedNeed.call(kernel), orThrow: Errno.enomem, body)
+    }
+  }
+
+  /// One system call: of a lasting one something may stay.
+  private func call<R>(
+    isLasting: Bool = false, _ body: () throws(Errno) -> R
+  ) throws(Errno) -> R {
     try mutex.locked { () throws(Errno) -> R in
       kernel.calls &+= 1
-      return try body()
+      guard isLasting else { return try standby.covering(body) }
+      return try reserving(EmulatedNeed.call(kernel), orThrow: Errno.enomem, body)
     }
   }
 }
@@ -51,18 +72,21 @@ public final class EmulatedHost {
 
 extension EmulatedHost: Kernel {
   public func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32 {
-    try call { () throws(Errno) -> Int32 in try kernel.open(path) }
+    try call(isLasting: true) { () throws(Errno) -> Int32 in try kernel.open(path) }
   }
 
   public func close(_ fd: Int32) throws(Errno) {
-    try call { () throws(Errno) -> Void in try kernel.descriptors.close(fd) }
+    try call { () throws(Errno) -> Void in
+      try kernel.descriptors.close(fd)
+    }
   }
 
   @discardableResult
   public func control(
     _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
-    try call { () throws(Errno) -> Int64 in
+    let isLasting = EmulatedNeed.isLasting(request) || request == pinRequest
+    return try call(isLasting: isLasting) { () throws(Errno) -> Int64 in
       try kernel.descriptors.file(fd).control(request, argument)
     }
   }
@@ -88,7 +112,7 @@ extension EmulatedHost: Kernel {
   }
 
   public func duplicate(_ fd: Int32) throws(Errno) -> Int32 {
-    try call { () throws(Errno) -> Int32 in try kernel.descriptors.duplicate(fd) }
+    try call(isLasting: true) { () throws(Errno) -> Int32 in try kernel.descriptors.duplicate(fd) }
   }
 
   /// No file of this host has memory of its own to map.

@@ -13,6 +13,7 @@ extension EmulatedKernelState {
     }
     var devices: [EmulatedDevice] = []
     for engine in configuration.engines {
+      guard smmus[engine.unit].makeRoom(for: engine.stream) else { return nil }
       devices.append(
         EmulatedDevice(smmus[engine.unit], engine.stream, pasidBits: engine.pasidBits))
     }

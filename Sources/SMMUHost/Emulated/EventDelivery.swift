@@ -54,7 +54,16 @@ extension EmulatedHost {
       isWrite
       ? engine.smmu.dmaWrite(access, from: data, length)
       : engine.smmu.dmaRead(access, into: data, length)
-    if result.event != nil { locked { kernel.deliverEvents(of: engine.smmu) } }
+    if result.event != nil { deliverEvents(of: engine.smmu) }
     return result
+  }
+
+  /// Where memory is short they wait in the SMMU's queue for the next one.
+  private func deliverEvents(of smmu: PhysicalSMMU) {
+    locked {
+      guard let reserve = Reserve(bytes: EmulatedNeed.call) else { return }
+      defer { reserve.giveBack() }
+      reserve.covering { kernel.deliverEvents(of: smmu) }
+    }
   }
 }

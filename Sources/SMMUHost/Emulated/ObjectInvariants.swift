@@ -72,13 +72,20 @@ extension EmulatedKernelState {
 
 extension EmulatedHost {
   /// The number of broken rules about objects and VMIDs, and a sentence about the first.
-  public func check() -> (count: Int, sentence: Sentence) {
-    locked {
-      var violations = Violations()
-      kernel.checkObjects(&violations)
-      let vmids = kernel.hypervisor.check()
-      violations.add(vmids.count, vmids.first)
-      return (violations.count, violations.sentence)
-    }
+  public func check() -> (count: Int, sentence: Sentence) { locked { kernel.violations } }
+
+  /// The same where memory may be short.
+  public func checkReserving() throws(Errno) -> (count: Int, sentence: Sentence) {
+    try lockedReserving { () throws(Errno) in kernel.violations }
+  }
+}
+
+extension EmulatedKernelState {
+  fileprivate var violations: (count: Int, sentence: Sentence) {
+    var violations = Violations()
+    checkObjects(&violations)
+    let vmids = hypervisor.check()
+    violations.add(vmids.count, vmids.first)
+    return (violations.count, violations.sentence)
   }
 }

@@ -49,12 +49,15 @@ public final class Host {
     _ mapping: Mapping, copy: (Mapping) throws(Errno) -> Void, map: () throws(Errno) -> Void
   ) throws(Errno) {
     try mutex.locked { () throws(Errno) in
+      let bytes = 3 * (mappings.count + 8) * MemoryLayout<Mapping>.stride
+      guard let reserve = Reserve(bytes: bytes) else { throw .enomem }
+      defer { reserve.giveBack() }
       let other = mappings.first {
         $0.memory == mapping.memory && $0.length == mapping.length
           && $0.addressSpace != mapping.addressSpace
       }
       if let other { try copy(other) } else { try map() }
-      mappings.append(mapping)
+      reserve.covering { mappings.append(mapping) }
     }
   }
 

@@ -16,11 +16,14 @@ public struct HostError: Error {
 
   /// What the kernel answered to an attempt to do something.
   public init(_ errno: Errno, trying text: StaticString) {
-    var sentence = Sentence("the host kernel answered errno ")
-    sentence.append(UInt64(errno.code))
-    sentence.append(" to: ")
-    sentence.append(text)
-    self.init(errno, sentence)
+    self.init(
+      errno,
+      Sentence(or: text) { sentence in
+        sentence.append("the host kernel answered errno ")
+        sentence.append(UInt64(errno.code))
+        sentence.append(" to: ")
+        sentence.append(text)
+      })
   }
 }
 

@@ -40,6 +40,7 @@ public final class HostSMMU {
   var isCandidateLinked = true
   /// Objects that the kernel would not destroy yet, the oldest first.
   var kept: [UInt32] = []
+  private static var roomForKept: Int { 256 }
   /// The VMID is pinned with the first device, not when the VM is linked.
   var pinsOnDemand = false
   /// The caller tells KVM of devices, before it hands them over.
@@ -71,6 +72,8 @@ public final class HostSMMU {
     self.listener = listener
     self.addressSpace = addressSpace
     self.ownsAddressSpace = ownsAddressSpace
+    // What a guest does may add to them, and allocates nothing.
+    kept.reserveCapacity(Self.roomForKept)
   }
 
   deinit {

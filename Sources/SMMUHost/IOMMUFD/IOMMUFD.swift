@@ -73,7 +73,12 @@ struct IOMMUFD {
   func lastAddress(_ ioas: UInt32) throws(Errno) -> UInt64 {
     var capacity = 64
     while true {
-      let ranges = UnsafeMutablePointer<iommufd_iova_range>.allocate(capacity: capacity)
+      let bytes = capacity * MemoryLayout<iommufd_iova_range>.stride + 64
+      guard let reserve = Reserve(bytes: bytes) else { throw .enomem }
+      defer { reserve.giveBack() }
+      let ranges = reserve.covering {
+        UnsafeMutablePointer<iommufd_iova_range>.allocate(capacity: capacity)
+      }
       defer { ranges.deallocate() }
       var argument = iommufd_ioas_iova_ranges()
       argument.size = Self.size(of: iommufd_ioas_iova_ranges.self)

@@ -13,12 +13,15 @@ public final class Recorder: Kernel {
   private let mutex: Mutex
   private var calls: [UInt64]
   private var requests: [(request: UInt32, count: UInt64)] = []
+  /// More than there are.
+  private static var mostRequests: Int { 64 }
 
   private init(_ kernel: any Kernel, _ mutex: Mutex, _ tell: ((Sentence) -> Void)?) {
     self.kernel = kernel
     self.mutex = mutex
     self.tell = tell
     calls = [UInt64](repeating: 0, count: SystemCall.allCases.count)
+    requests.reserveCapacity(Self.mostRequests)
   }
 
   deinit { mutex.destroy() }
@@ -74,8 +77,23 @@ public final class Recorder: Kernel {
         requests[i].count &+= 1
         return
       }
+      guard requests.count < Self.mostRequests else { return }
       requests.append((request: request, count: 1))
     }
+  }
+
+  /// Bytes of a line and of the texts that it is made of.
+  private static var line: Int { 16 * Sentence.mostBytes }
+  private static var untold: Sentence { Sentence("a call, and no memory to tell which") }
+
+  private func say(_ line: () -> Sentence) {
+    guard let tell else { return }
+    guard let reserve = Reserve(bytes: Self.line) else {
+      tell(Self.untold)
+      return
+    }
+    tell(reserve.covering(line))
+    reserve.giveBack()
   }
 
   // MARK: calls
@@ -88,10 +106,10 @@ public final class Recorder: Kernel {
     note(call)
     do {
       let value = try body()
-      tell?(text().line(.value(value), isAddress: isAddress))
+      say { text().line(.value(value), isAddress: isAddress) }
       return value
     } catch {
-      tell?(text().line(.error(error)))
+      say { text().line(.error(error)) }
       throw error
     }
   }
@@ -123,16 +141,26 @@ public final class Recorder: Kernel {
   ) throws(Errno) -> Int64 {
     note(request)
     guard let tell else { return try kernel.control(fd, request, argument) }
-    var text = CallText(fd, request, argument)
+    guard let reserve = Reserve(bytes: Self.line) else {
+      defer { tell(Self.untold) }
+      return try kernel.control(fd, request, argument)
+    }
+    defer { reserve.giveBack() }
+    var text = reserve.covering { CallText(fd, request, argument) }
     let bytes = CallText.payloadBytes(request, argument)
+    func say(_ result: CallResult, failed: Bool) {
+      tell(
+        reserve.covering {
+          text.answer(request, argument, failed: failed, payloadBytes: bytes)
+          return text.line(result)
+        })
+    }
     do {
       let value = try kernel.control(fd, request, argument)
-      text.answer(request, argument, failed: false, payloadBytes: bytes)
-      tell(text.line(.value(value)))
+      say(.value(value), failed: false)
       return value
     } catch {
-      text.answer(request, argument, failed: true, payloadBytes: bytes)
-      tell(text.line(.error(error)))
+      say(.error(error), failed: true)
       throw error
     }
   }
@@ -197,12 +225,13 @@ public final class Recorder: Kernel {
   public func unmap(_ address: UnsafeMutableRawPointer, length: Int) {
     note(.unmap)
     kernel.unmap(address, length: length)
-    guard let tell else { return }
-    var text = CallText("munmap")
-    text.append(address: UnsafeRawPointer(address))
-    text.separate()
-    text.append(signed: Int64(length))
-    tell(text.line(.value(0)))
+    say {
+      var text = CallText("munmap")
+      text.append(address: UnsafeRawPointer(address))
+      text.separate()
+      text.append(signed: Int64(length))
+      return text.line(.value(0))
+    }
   }
 
   private static func text(_ name: StaticString, _ fd: Int32) -> CallText {

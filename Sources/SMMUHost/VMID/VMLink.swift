@@ -106,12 +106,17 @@ public final class VMLink {
 
   private func tell(_ device: Int32, _ what: UInt32) throws(Errno) {
     guard vfio >= 0 else { return }
-    let file = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
-    defer { file.deallocate() }
-    file.initialize(to: device)
-    var argument = kvm_attribute(
-      flags: 0, group: KVM_VFIO_FILE, attr: UInt64(what), addr: UInt64(UInt(bitPattern: file)))
-    try control(kernel, vfio, KVM_REQUEST_SET_DEVICE_ATTR.number, &argument)
+    var failure: Errno?
+    withUnsafePointer(to: device) { file in
+      var argument = kvm_attribute(
+        flags: 0, group: KVM_VFIO_FILE, attr: UInt64(what), addr: UInt64(UInt(bitPattern: file)))
+      do throws(Errno) {
+        try control(kernel, vfio, KVM_REQUEST_SET_DEVICE_ATTR.number, &argument)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
   }
 
   /// After the last device has gone, and with it the last STE that names the VMID.

@@ -69,8 +69,13 @@ public func vsmmu_emulated_check(
 ) -> Int32 {
   Int32(
     clamping: with(emulated) { emulated in
-      let (count, sentence) = emulated.host.check()
-      sentence.copy(to: message, message_size)
-      return Int64(count)
+      do throws(Errno) {
+        let (count, sentence) = try emulated.host.checkReserving()
+        sentence.copy(to: message, message_size)
+        return Int64(count)
+      } catch {
+        Refusal.noMemory.sentence.copy(to: message, message_size)
+        return -Int64(error.code)
+      }
     })
 }

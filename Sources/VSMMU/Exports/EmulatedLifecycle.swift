@@ -13,12 +13,15 @@ public func vsmmu_emulated_create(
 ) -> Int32 {
   do throws(Refusal) {
     guard let out else { throw .invalid("out is NULL") }
-    let configuration = try EmulatedConfiguration(config)
-    guard let host = EmulatedHost.make(configuration),
-      let injector = FaultInjector.make(before: host)
-    else { throw Refusal(vsmmu_support_enomem, Sentence("no memory for an emulated host")) }
-    let handle = EmulatedHandle(host, injector)
-    out.pointee = OpaquePointer(Unmanaged.passRetained(handle).toOpaque())
+    out.pointee = try reserving(try needed(by: config), orThrow: .noMemory) {
+      () throws(Refusal) in
+      let configuration = try EmulatedConfiguration(config)
+      guard let host = EmulatedHost.make(configuration),
+        let injector = FaultInjector.make(before: host)
+      else { throw Refusal(vsmmu_support_enomem, Sentence("no memory for an emulated host")) }
+      let handle = EmulatedHandle(host, injector)
+      return OpaquePointer(Unmanaged.passRetained(handle).toOpaque())
+    }
     Sentence().copy(to: message, message_size)
     return 0
   } catch {
@@ -33,6 +36,16 @@ public func vsmmu_emulated_destroy(_ emulated: OpaquePointer?) {
   let handle = Unmanaged<EmulatedHandle>.fromOpaque(UnsafeRawPointer(emulated))
   handle._withUnsafeGuaranteedRef { $0.host.shutDown() }
   handle.release()
+}
+
+/// What all but the SMMUs takes.
+private func needed(
+  by config: UnsafePointer<vsmmu_emulated_config>?
+) throws(Refusal) -> Int {
+  var copy = vsmmu_emulated_config()
+  if config != nil { try copyIn(config, "config", least: 8, into: &copy) }
+  let parts = Int(copy.smmu_count) + Int(copy.device_count) + Int(copy.cpus)
+  return Need.call + min(parts, 1 << 13) * Need.part
 }
 
 extension EmulatedConfiguration {

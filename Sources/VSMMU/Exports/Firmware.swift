@@ -141,11 +141,13 @@ public func vsmmu_iort_nodes(
   serially(vsmmu) { (device) throws(Refusal) -> Int64 in
     var copy = vsmmu_iort()
     try copyIn(iort, "iort", least: 52, into: &copy)
-    let mappings = try checkedMappings(copy)
     guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
-    var writer = ByteWriter(data, capacity)
-    writer.smmu(copy, mappings, coherent: device.smmu.features[.idr0, IDR0.cohacc] != 0)
-    writer.rootComplex(copy, mappings)
-    return Int64(writer.count)
+    return try device.covering { () throws(Refusal) in
+      let mappings = try checkedMappings(copy)
+      var writer = ByteWriter(data, capacity)
+      writer.smmu(copy, mappings, coherent: device.smmu.features[.idr0, IDR0.cohacc] != 0)
+      writer.rootComplex(copy, mappings)
+      return Int64(writer.count)
+    }
   }
 }

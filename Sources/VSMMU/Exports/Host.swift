@@ -15,8 +15,9 @@ public func vsmmu_host_open(
     guard let out else { throw .invalid("out is NULL") }
     var copy = vsmmu_host_config()
     if config != nil { try copyIn(config, "config", least: 8, into: &copy) }
-    let handle = try HostHandle.open(copy)
-    out.pointee = OpaquePointer(Unmanaged.passRetained(handle).toOpaque())
+    out.pointee = try reserving(Need.call, orThrow: .noMemory) { () throws(Refusal) in
+      OpaquePointer(Unmanaged.passRetained(try HostHandle.open(copy)).toOpaque())
+    }
     Sentence().copy(to: message, message_size)
     return 0
   } catch {
@@ -57,7 +58,7 @@ public func vsmmu_device_attach(
     case VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND: source = .bound(copy.fd, id: copy.devid)
     default: throw .invalid("device.flags has VSMMU_DEVICE_BOUND without VSMMU_DEVICE_FD")
     }
-    try this.attach(copy.stream, source)
+    try this.covering { () throws(Refusal) in try this.attach(copy.stream, source) }
   }
 }
 
@@ -67,13 +68,17 @@ private func onHost(
 ) -> Int32 {
   Int32(
     truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
-      try hosted { () throws(HostError) -> Int64 in Int64(try body(try device.requireHost())) }
+      try device.covering { () throws(Refusal) in
+        try hosted { () throws(HostError) -> Int64 in Int64(try body(try device.requireHost())) }
+      }
     })
 }
 
 @implementation @_cdecl("vsmmu_device_detach")
 public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in try device.detach(stream) }
+  serially(vsmmu) { (device) throws(Refusal) -> Void in
+    try device.covering { () throws(Refusal) in try device.detach(stream) }
+  }
 }
 
 @implementation @_cdecl("vsmmu_device_renumber")
@@ -81,7 +86,7 @@ public func vsmmu_device_renumber(
   _ vsmmu: OpaquePointer?, _ stream: UInt32, _ other: UInt32
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.renumber(stream, to: other)
+    try device.covering { () throws(Refusal) in try device.renumber(stream, to: other) }
   }
 }
 
@@ -146,12 +151,14 @@ public func vsmmu_negotiation_report(
 ) -> Int64 {
   serially(vsmmu) { (device) throws(Refusal) -> Int64 in
     guard text != nil || capacity == 0 else { throw .invalid("text is NULL") }
-    let report = try device.currentReport()
-    let room = Int(min(capacity, UInt64(Int32.max)))
-    switch format {
-    case VSMMU_REPORT_TEXT: return Int64(report.writeText(to: text, capacity: room))
-    case VSMMU_REPORT_JSON: return Int64(report.writeJSON(to: text, capacity: room))
-    default: throw .invalid("format is no VSMMU_REPORT_*")
+    return try device.covering { () throws(Refusal) in
+      let report = try device.currentReport()
+      let room = Int(min(capacity, UInt64(Int32.max)))
+      switch format {
+      case VSMMU_REPORT_TEXT: return Int64(report.writeText(to: text, capacity: room))
+      case VSMMU_REPORT_JSON: return Int64(report.writeJSON(to: text, capacity: room))
+      default: throw .invalid("format is no VSMMU_REPORT_*")
+      }
     }
   }
 }
@@ -163,12 +170,14 @@ public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt
       throw .invalid("flags has a bit set that this library does not know")
     }
     guard vm_fd >= 0 else { throw .invalid("vm_fd is negative") }
-    try hosted { () throws(HostError) in
-      let side = try device.requireHost()
-      let config = device.hostHandle?.config ?? vsmmu_host_config()
-      try side.linkVM(
-        vm_fd, VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request),
-        onDemand: flags & VSMMU_LINK_ON_DEMAND != 0, isTold: flags & VSMMU_LINK_TOLD != 0)
+    try device.covering { () throws(Refusal) in
+      try hosted { () throws(HostError) in
+        let side = try device.requireHost()
+        let config = device.hostHandle?.config ?? vsmmu_host_config()
+        try side.linkVM(
+          vm_fd, VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request),
+          onDemand: flags & VSMMU_LINK_ON_DEMAND != 0, isTold: flags & VSMMU_LINK_TOLD != 0)
+      }
     }
   }
 }

@@ -6,23 +6,29 @@ import SMMUHost
 
 @implementation @_cdecl("vsmmu_event_fd")
 public func vsmmu_event_fd(_ vsmmu: OpaquePointer?) -> Int32 {
-  events(vsmmu) { (side) throws(HostError) in try side.eventFile() }
+  onHost(vsmmu) { (_, side) throws(Refusal) in
+    try hosted { () throws(HostError) in try side.eventFile() }
+  }
 }
 
 @implementation @_cdecl("vsmmu_event_run")
 public func vsmmu_event_run(_ vsmmu: OpaquePointer?) -> Int32 {
-  events(vsmmu) { (side) throws(HostError) in Int32(try side.takeEvents()) }
+  onHost(vsmmu) { (device, side) throws(Refusal) in
+    try device.covering { () throws(Refusal) in
+      try hosted { () throws(HostError) in Int32(try side.takeEvents()) }
+    }
+  }
 }
 
-private func events(
-  _ vsmmu: OpaquePointer?, _ body: (HostSMMU) throws(HostError) -> Int32
+private func onHost(
+  _ vsmmu: OpaquePointer?, _ body: (Device, HostSMMU) throws(Refusal) -> Int32
 ) -> Int32 {
   Int32(
     truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
       guard let side = device.hostSide else {
         throw Refusal(-Errno.enodev.code, Sentence("the vSMMU was created without config.host"))
       }
-      return try hosted { () throws(HostError) -> Int64 in Int64(try body(side)) }
+      return Int64(try body(device, side))
     })
 }
 
@@ -34,10 +40,12 @@ public func vsmmu_event_thread(_ vsmmu: OpaquePointer?, _ on: UInt32) -> Int32 {
   return on != 0
     ? serially(vsmmu) { (device) throws(Refusal) -> Void in
       if device.eventThread != nil { return }
-      guard let thread = EventThread.start(device, file: file) else {
-        throw Refusal(vsmmu_support_enomem, Sentence("no thread for events could be started"))
+      try device.covering { () throws(Refusal) in
+        guard let thread = EventThread.start(device, file: file) else {
+          throw Refusal(vsmmu_support_enomem, Sentence("no thread for events could be started"))
+        }
+        device.eventThread = thread
       }
-      device.eventThread = thread
     }
     : with(vsmmu) { device in
       // Joined outside of the lock, which the thread may be waiting for.

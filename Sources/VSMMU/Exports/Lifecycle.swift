@@ -19,8 +19,9 @@ public func vsmmu_create(
     try copyIn(config, "config", least: 8, into: &configCopy)
     var opsCopy = vsmmu_ops()
     try copyIn(ops, "ops", least: 8, into: &opsCopy)
-    let device = try Device.make(configCopy, opsCopy, opaque)
-    out.pointee = DeviceHandle.make(device)
+    out.pointee = try reserving(Need.call, orThrow: .noMemory) { () throws(Refusal) in
+      DeviceHandle.make(try Device.make(configCopy, opsCopy, opaque))
+    }
     Sentence().copy(to: message, message_size)
     return 0
   } catch {

@@ -25,15 +25,17 @@ private func add(
   _ map: (HostSMMU, UnsafeMutableRawPointer) throws(HostError) -> Void
 ) throws(Refusal) {
   guard let host else { throw .invalid("host is NULL") }
-  do throws(MemoryError) {
-    try device.smmu.addMemory(address, length: length, host: host)
-  } catch {
-    throw error.refusal
-  }
-  guard let side = device.hostSide else { return }
-  do throws(HostError) { try map(side, host) } catch {
-    try? device.smmu.removeMemory(address)
-    throw error.refusal
+  try device.covering { () throws(Refusal) in
+    do throws(MemoryError) {
+      try device.smmu.addMemory(address, length: length, host: host)
+    } catch {
+      throw error.refusal
+    }
+    guard let side = device.hostSide else { return }
+    do throws(HostError) { try map(side, host) } catch {
+      try? device.smmu.removeMemory(address)
+      throw error.refusal
+    }
   }
 }
 
@@ -76,13 +78,15 @@ public func vsmmu_ram_add_file(
 @implementation @_cdecl("vsmmu_ram_remove")
 public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    if let side = device.hostSide, let length = device.smmu.memoryLength(at: address) {
-      try hosted { () throws(HostError) in try side.unmap(address, length: length) }
-    }
-    do throws(MemoryError) {
-      try device.smmu.removeMemory(address)
-    } catch {
-      throw error.refusal
+    try device.covering { () throws(Refusal) in
+      if let side = device.hostSide, let length = device.smmu.memoryLength(at: address) {
+        try hosted { () throws(HostError) in try side.unmap(address, length: length) }
+      }
+      do throws(MemoryError) {
+        try device.smmu.removeMemory(address)
+      } catch {
+        throw error.refusal
+      }
     }
   }
 }
@@ -90,7 +94,9 @@ public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int3
 @implementation @_cdecl("vsmmu_stream_add")
 public func vsmmu_stream_add(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.addStream(stream)
+    try device.covering(streams: device.streams.count) { () throws(Refusal) in
+      try device.addStream(stream)
+    }
   }
 }
 

@@ -14,7 +14,7 @@ public func vsmmu_save(
     guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
     let buffer = UnsafeMutableRawBufferPointer(
       start: data, count: Int(min(capacity, UInt64(Int32.max))))
-    return Int64(device.smmu.save(into: buffer))
+    return try device.covering { () throws(Refusal) in Int64(device.smmu.save(into: buffer)) }
   }
 }
 
@@ -32,7 +32,9 @@ public func vsmmu_validate(
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     let buffer = try stream(data, length)
-    do throws(SnapshotError) { try device.smmu.validate(buffer) } catch { throw error.refusal }
+    try device.covering { () throws(Refusal) in
+      do throws(SnapshotError) { try device.smmu.validate(buffer) } catch { throw error.refusal }
+    }
   }
 }
 
@@ -42,7 +44,9 @@ public func vsmmu_restore(
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     let buffer = try stream(data, length)
-    do throws(SnapshotError) { try device.smmu.restore(buffer) } catch { throw error.refusal }
+    try device.covering { () throws(Refusal) in
+      do throws(SnapshotError) { try device.smmu.restore(buffer) } catch { throw error.refusal }
+    }
     // The guest that it comes from has seen the ID registers.
     device.isFrozen = true
   }
@@ -51,31 +55,35 @@ public func vsmmu_restore(
 extension SnapshotError {
   fileprivate var refusal: Refusal {
     switch self {
-    case .truncated: return .invalid("the saved state is cut short")
-    case .notASnapshot: return .invalid("this is no saved state of a vsmmu")
-    case .damaged: return .invalid("the saved state is damaged")
+    case .truncated: .invalid("the saved state is cut short")
+    case .notASnapshot: .invalid("this is no saved state of a vsmmu")
+    case .damaged: .invalid("the saved state is damaged")
     case .newer(let version):
-      var text = Sentence("the saved state has version ")
-      text.append(UInt64(version))
-      text.append(", which this library cannot read")
-      return Refusal(vsmmu_support_e2big, text)
+      .saying(vsmmu_support_e2big) { text in
+        text.append("the saved state has version ")
+        text.append(UInt64(version))
+        text.append(", which this library cannot read")
+      }
     case .unknown(let offset):
-      var text = Sentence("the saved state does not fit this device in the register at ")
-      text.append(hex: UInt64(offset))
-      return Refusal(vsmmu_support_einval, text)
+      .saying(vsmmu_support_einval) { text in
+        text.append("the saved state does not fit this device in the register at ")
+        text.append(hex: UInt64(offset))
+      }
     case .repeated(let offset):
-      var text = Sentence("the saved state has the register at ")
-      text.append(hex: UInt64(offset))
-      text.append(" twice")
-      return Refusal(vsmmu_support_einval, text)
+      .saying(vsmmu_support_einval) { text in
+        text.append("the saved state has the register at ")
+        text.append(hex: UInt64(offset))
+        text.append(" twice")
+      }
     case .differs(let register, let field, let saved, let own):
-      var text = Sentence("the saved state is of another device: ")
-      text.append(place: register, field)
-      text.append(" was ")
-      text.append(UInt64(saved))
-      text.append(" and is ")
-      text.append(UInt64(own))
-      return Refusal(vsmmu_support_einval, text)
+      .saying(vsmmu_support_einval) { text in
+        text.append("the saved state is of another device: ")
+        text.append(place: register, field)
+        text.append(" was ")
+        text.append(UInt64(saved))
+        text.append(" and is ")
+        text.append(UInt64(own))
+      }
     }
   }
 }

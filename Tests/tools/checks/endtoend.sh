@@ -25,9 +25,9 @@ library_for_arm64() {
   # SwiftPM leaves members of an old archive in the new one.
   rm -f $arm64/aarch64-none-none-elf/release/libvsmmuv3-static.a
   VSMMU_RUNTIME=embedded swiftpm build -c release --triple aarch64-none-none-elf \
-    -Xcc -isystem/usr/aarch64-linux-gnu/include --product vsmmuv3-static --scratch-path $arm64 &&
+    -Xcc -isystem/usr/aarch64-linux-gnu/include -Xcc -fPIC --product vsmmuv3-static --scratch-path $arm64 &&
     sed -n 's/^ *\(vsmmu_[a-z0-9_]*\);$/\1/p' Sources/VSMMU/vsmmuv3.map > "$out/names" &&
-    aarch64-linux-gnu-ld -r -o "$out/all.o" \
+    aarch64-linux-gnu-ld -r --wrap=posix_memalign --wrap=free -o "$out/all.o" \
       --whole-archive $arm64/aarch64-none-none-elf/release/libvsmmuv3-static.a &&
     aarch64-linux-gnu-objcopy --keep-global-symbols="$out/names" "$out/all.o" "$out/vsmmuv3.o"
 }

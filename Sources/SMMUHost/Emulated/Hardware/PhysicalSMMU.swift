@@ -21,9 +21,31 @@ final class PhysicalSMMU {
   /// broadcasts reach it.
   static func make(_ options: PhysicalOptions, _ kvm: Hypervisor) -> PhysicalSMMU? {
     guard let registers = Mutex() else { return nil }
-    let smmu = PhysicalSMMU(options, kvm.isLinked ? kvm.vmids : nil, registers)
-    kvm.add(smmu)
-    return smmu
+    guard let reserve = Reserve(bytes: needed(options)) else {
+      registers.destroy()
+      return nil
+    }
+    defer { reserve.giveBack() }
+    return reserve.covering {
+      let smmu = PhysicalSMMU(options, kvm.isLinked ? kvm.vmids : nil, registers)
+      kvm.add(smmu)
+      return smmu
+    }
+  }
+
+  /// Bytes for the model with its caches, the stream table, and queues, sets of VMIDs and objects.
+  private static func needed(_ options: PhysicalOptions) -> Int {
+    options.tlbEntries * 32 + 2 * StreamTable.rootBytes(options.working) + (3 << 19)
+  }
+
+  /// Makes a place for a stream's STE; false without memory.
+  func makeRoom(for stream: StreamID) -> Bool {
+    guard let reserve = Reserve(bytes: StreamTable.leafNeed + EmulatedNeed.call) else {
+      return false
+    }
+    defer { reserve.giveBack() }
+    reserve.covering { _ = table.make(stream) }
+    return true
   }
 
   private init(_ options: PhysicalOptions, _ kvm: VMIDAllocator?, _ registers: Mutex) {

@@ -9,6 +9,9 @@ struct RepeatErratum {
   /// stay without effect.
   private static var capacity: Int { 8400 }
 
+  /// Bytes of its row of batches, which may grow.
+  static var needed: Int { 4 * capacity * MemoryLayout<[CommandWords]>.stride }
+
   private var held: [[CommandWords]] = []
 
   init() {}

@@ -28,6 +28,19 @@ final class Stage2Table {
     for table in tables { table.deallocate() }
   }
 
+  /// What a table takes, and what it takes to map something in it at most. A table of the lowest
+  /// level is for pages: where blocks fit, there are two at most.
+  static var rootBytes: Int { 2 * (8 << 13) + 1024 }
+
+  func needed(for ipa: UInt64, to physical: UInt64, length: UInt64) -> Int {
+    func most(_ level: Int) -> UInt64 { length >> UInt64(Self.lowBit(level)) + 2 }
+    let block: UInt64 = 1 << UInt64(Self.lowBit(2))
+    let hasBlocks = (ipa ^ physical) & (block - 1) == 0
+    let pages = (hasBlocks ? 2 : most(2)) + most(1) + most(0)
+    return Int(truncatingIfNeeded: min(pages, 1 << 40)) * (2 * 4096 + 64)
+      + EmulatedNeed.growth(of: tables)
+  }
+
   /// The lowest level that up to 16 concatenated tables reach (DDI 0487 D8.2.2).
   private static func startLevel(_ inputBits: Int) -> Int {
     let level = 3 - (inputBits - 1 - 12) / 9

@@ -14,11 +14,25 @@ final class StreamTable {
   private var leaves: [HostPages] = []
 
   init(_ features: Features) {
-    bits = min(features.streamIDBits, Self.most)
-    isTwoLevel = features.twoLevelStreamTable && bits > Self.split
-    root = HostPages(bytes: isTwoLevel ? 8 << (bits - Self.split) : 64 << bits)
+    bits = Self.bits(features)
+    isTwoLevel = Self.isTwoLevel(features)
+    root = HostPages(bytes: Self.rootBytes(features))
     if !isTwoLevel { Self.fill(root) }
   }
+
+  private static func bits(_ features: Features) -> Int { min(features.streamIDBits, most) }
+
+  private static func isTwoLevel(_ features: Features) -> Bool {
+    features.twoLevelStreamTable && bits(features) > split
+  }
+
+  static func rootBytes(_ features: Features) -> Int {
+    let bits = bits(features)
+    return isTwoLevel(features) ? 8 << (bits - split) : 64 << bits
+  }
+
+  /// Bytes that a leaf takes, aligned to its size.
+  static var leafNeed: Int { 2 * (64 << split) + 64 }
 
   deinit {
     root.deallocate()

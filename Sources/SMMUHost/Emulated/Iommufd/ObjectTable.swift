@@ -54,6 +54,9 @@ final class ObjectTable {
     return count
   }
 
+  /// Of the ids up to the highest that was ever given.
+  var capacity: Int { entries.count }
+
   var count: Int {
     var count = 0
     each { _ in count += 1 }

@@ -110,7 +110,9 @@ final class VirtualMachine: File {
 
   func add(_ device: File) throws(Errno) {
     guard !hasDevice(device) else { throw .eexist }
-    devices.append(device)
+    try reserving(EmulatedNeed.growth(of: devices), orThrow: Errno.enomem) { () throws(Errno) in
+      devices.append(device)
+    }
   }
 
   func remove(_ device: File) throws(Errno) {

@@ -79,8 +79,12 @@ extension KernelIOAS {
       isWritable: writable, file: file)
     guard area.isAligned(to: alignment) else { throw .einval }
     if !tables.isEmpty { try area.pin() }
-    areas.insert(area, at: index(from: first))
-    for table in tables { table.map(area) }
+    var bytes = EmulatedNeed.growth(of: areas)
+    for table in tables { bytes += table.needed(for: area) }
+    try reserving(bytes, orThrow: Errno.enomem) { () throws(Errno) in
+      areas.insert(area, at: index(from: first))
+      for table in tables { table.map(area) }
+    }
     return first
   }
 
@@ -185,11 +189,15 @@ extension KernelIOAS {
   func add(_ table: PagingHWPT, reach: UInt64) throws(Errno) {
     for area in areas where !area.isAligned(to: 4096) { throw .eaddrinuse }
     for area in areas { try area.pin() }
-    if reach != .max {
-      try reserve(IOVARange(first: reach + 1, last: .max), for: table)
+    var bytes = EmulatedNeed.growth(of: tables)
+    for area in areas { bytes += table.needed(for: area) }
+    try reserving(bytes, orThrow: Errno.enomem) { () throws(Errno) in
+      if reach != .max {
+        try reserve(IOVARange(first: reach + 1, last: .max), for: table)
+      }
+      tables.append(table)
+      for area in areas { table.map(area) }
     }
-    tables.append(table)
-    for area in areas { table.map(area) }
   }
 
   func remove(_ table: PagingHWPT) {

@@ -23,8 +23,12 @@ final class PagingHWPT: KernelObject {
     fault: KernelFaultQueue? = nil, isAutomatic: Bool = false
   ) throws(Errno) -> PagingHWPT {
     let isParent = flags.contains(.nestParent)
+    guard let reserve = Reserve(bytes: Stage2Table.rootBytes) else { throw .enomem }
+    defer { reserve.giveBack() }
     let vmid = isParent ? try smmu.takeVMID(for: vm) : nil
-    let hwpt = PagingHWPT(ioas, smmu, flags, vm, vmid, fault, isAutomatic)
+    let hwpt = reserve.covering {
+      PagingHWPT(ioas, smmu, flags, vm, vmid, fault, isAutomatic)
+    }
     do throws(Errno) {
       try ioas.add(hwpt, reach: UInt64.ones(isParent ? smmu.outputBits : 48))
     } catch {
@@ -65,6 +69,10 @@ final class PagingHWPT: KernelObject {
   }
 
   // MARK: What it maps
+
+  func needed(for area: IOVAArea) -> Int {
+    table.needed(for: area.first, to: area.address, length: area.length)
+  }
 
   func map(_ area: IOVAArea) {
     table.map(

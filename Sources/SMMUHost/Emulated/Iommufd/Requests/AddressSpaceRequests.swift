@@ -37,18 +37,25 @@ extension IommufdFile {
     let request = try UserStruct(argument, iommufd_ioas_allow_iovas()).value
     guard request.reserved == 0 else { throw .eopnotsupp }
     let ioas = try objects.ioas(request.ioas_id)
-    var ranges: [IOVARange] = []
-    if request.num_iovas > 0 {
-      let source = try UserMemory.pointer(request.allowed_iovas)
-      for i in 0..<Int(request.num_iovas) {
-        let pair = UserMemory.load(source, i, as: iommufd_iova_range.self)
-        guard pair.start < pair.last,
-          !ranges.contains(where: { $0.meets(pair.start, pair.last) })
-        else { throw .einval }
-        ranges.add(inOrder: IOVARange(first: pair.start, last: pair.last))
-      }
+    let bytes = EmulatedNeed.growth(to: Int(request.num_iovas), IOVARange.self)
+    let ranges = try reserving(bytes, orThrow: Errno.enomem) { () throws(Errno) in
+      try allowed(by: request)
     }
     try ioas.allow(ranges)
+  }
+
+  private func allowed(by request: iommufd_ioas_allow_iovas) throws(Errno) -> [IOVARange] {
+    var ranges: [IOVARange] = []
+    guard request.num_iovas > 0 else { return ranges }
+    let source = try UserMemory.pointer(request.allowed_iovas)
+    for i in 0..<Int(request.num_iovas) {
+      let pair = UserMemory.load(source, i, as: iommufd_iova_range.self)
+      guard pair.start < pair.last,
+        !ranges.contains(where: { $0.meets(pair.start, pair.last) })
+      else { throw .einval }
+      ranges.add(inOrder: IOVARange(first: pair.start, last: pair.last))
+    }
+    return ranges
   }
 
   func ioasMap(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
@@ -88,8 +95,13 @@ extension IommufdFile {
     }
     guard flags.isReadable || flags.isWritable else { throw .einval }
     let source = try objects.ioas(copy.src_ioas_id)
-    var pieces: [IOVAArea] = []
-    try source.forEachPiece(copy.src_iova, copy.length) { pieces.append($0) }
+    let pieces = try reserving(
+      EmulatedNeed.growth(of: source.areas), orThrow: Errno.enomem
+    ) { () throws(Errno) in
+      var pieces: [IOVAArea] = []
+      try source.forEachPiece(copy.src_iova, copy.length) { pieces.append($0) }
+      return pieces
+    }
     let target = try objects.ioas(copy.dst_ioas_id)
     if flags.isWritable && pieces.contains(where: { !$0.isWritable }) { throw .eperm }
     request.value.dst_iova = try target.map(

@@ -32,9 +32,14 @@ extension IommufdFile {
     switch objects[request.hwpt_id] {
     case .viommu(let viommu):
       guard request.data_type == IOMMUFD_INVALIDATE_ARM_SMMUV3, count > 0 else { throw .einval }
-      let commands = try copyIn(try UserMemory.pointer(request.data_uptr), length, count)
-      let rules = GuestCommand(viommu: viommu, validatesFields: kernel.version.validatesFields)
-      try rules.issue(commands, &done)
+      let source = try UserMemory.pointer(request.data_uptr)
+      try reserving(
+        GuestCommand.needed(for: count), orThrow: Errno.enomem
+      ) { () throws(Errno) in
+        let commands = try copyIn(source, length, count)
+        let rules = GuestCommand(viommu: viommu, validatesFields: kernel.version.validatesFields)
+        try rules.issue(commands, &done)
+      }
     case .nested: throw .eopnotsupp
     case nil: throw .enoent
     default: throw .einval
@@ -59,6 +64,13 @@ extension IommufdFile {
 extension GuestCommand {
   /// A queue's batch, but for the CMD_SYNC.
   private static var block: Int { 63 }
+
+  /// Bytes for a copy of the commands, and for what the erratum holds back of each block.
+  static func needed(for count: Int) -> Int {
+    let command = MemoryLayout<CommandWords>.stride
+    return count * command + (count / block + 1) * (3 * block * command + 256)
+      + RepeatErratum.needed
+  }
 
   /// Translates and issues commands in blocks. `done` is what Linux reports: on an error it counts
   /// commands that were translated, and of these the last block was not issued.

@@ -35,7 +35,7 @@ final class KernelEventQueue: KernelObject {
   /// Every event takes a sequence number, kept or not. What is lost shows as a header of its own,
   /// but only at the end: once another event follows, the gap in the numbers tells.
   func append(_ record: EventRecord) {
-    if count == depth {
+    if count == depth || !hasRoom() {
       lost = next
     } else {
       lost = nil
@@ -43,6 +43,15 @@ final class KernelEventQueue: KernelObject {
     }
     next = next == UInt32(Int32.max) ? 0 : next + 1
     if let file { vsmmu_system_eventfd_signal(file.eventfd) }
+  }
+
+  /// Room for one more; none without memory, and then the event is lost as on Linux.
+  private func hasRoom() -> Bool {
+    guard events.count == events.capacity else { return true }
+    guard let reserve = Reserve(bytes: EmulatedNeed.growth(of: events)) else { return false }
+    defer { reserve.giveBack() }
+    reserve.covering { events.reserveCapacity(2 * events.count + 4) }
+    return true
   }
 
   private static var headerBytes: Int { MemoryLayout<iommufd_vevent_header>.size }
