@@ -219,33 +219,36 @@ static uint32_t stream_of(Endpoint *e)
 	return (uint32_t)pci_bus_num(e->bus) << 8 | e->devfn;
 }
 
-/* [first, last] of one notifier in pieces that are as large as they are aligned. */
-static void unmap(uint32_t stream, IOMMUNotifier *n, hwaddr first, hwaddr last)
+static void tell(uint32_t stream, IOMMUNotifier *n, hwaddr first, hwaddr last)
 {
 	bool cached = n->notifier_flags & IOMMU_NOTIFIER_DEVIOTLB_UNMAP;
 	IOMMUTLBEvent event = {
 		.type = cached ? IOMMU_NOTIFIER_DEVIOTLB_UNMAP : IOMMU_NOTIFIER_UNMAP,
 		.entry.target_as = &address_space_memory,
+		.entry.iova = first,
+		.entry.addr_mask = last - first,
 		.entry.perm = IOMMU_NONE,
 	};
 
+	trace_vsmmuv3_unmap(stream, cached, first, last - first);
+	memory_region_notify_iommu_one(n, &event);
+}
+
+/*
+ * [first, last] of one notifier at once, each notice being a round trip to vhost: who is told of
+ * removed mappings alone takes any range, though what tells its end is called a mask. All of the
+ * address space is two, as vhost knows no size of 2^64.
+ */
+static void unmap(uint32_t stream, IOMMUNotifier *n, hwaddr first, hwaddr last)
+{
 	first = MAX(first, n->start);
 	last = MIN(last, n->end);
-	while (first <= last) {
-		/* Half of it all at most: vhost knows no size of 2^64. */
-		hwaddr mask = first ? (first & -first) - 1 : HWADDR_MAX >> 1;
-
-		while (mask > last - first) {
-			mask >>= 1;
-		}
-		event.entry.iova = first;
-		event.entry.addr_mask = mask;
-		trace_vsmmuv3_unmap(stream, cached, first, mask);
-		memory_region_notify_iommu_one(n, &event);
-		if (first + mask == HWADDR_MAX) {
-			return;
-		}
-		first += mask + 1;
+	if (first == 0 && last == HWADDR_MAX) {
+		tell(stream, n, 0, HWADDR_MAX >> 1);
+		first = (HWADDR_MAX >> 1) + 1;
+	}
+	if (first <= last) {
+		tell(stream, n, first, last);
 	}
 }
 
@@ -344,6 +347,10 @@ static IOMMUTLBEntry translate(IOMMUMemoryRegion *region, hwaddr address, IOMMUA
 		return entry;
 	}
 	if (result.kind == VSMMU_RESULT_RAZWI) {
+		/* vhost looks at the address alone, which names the guest's memory. */
+		if (e->notifies) {
+			return entry;
+		}
 		entry.target_as = &e->smmu->nowhere;
 		entry.perm = IOMMU_RW;
 	} else {
