@@ -76,6 +76,7 @@ struct VSMMUv3 {
 	AddressSpace nowhere;
 	qemu_irq irq[LINES];
 	uint32_t pending; /* lines to pulse, a bit each */
+	uint64_t newest;  /* generation of the newest notice; with the BQL */
 	QEMUBH *irq_bh, *work_bh;
 	GHashTable *buses; /* PCIBus * to an array of 256 Endpoint * */
 	QLIST_HEAD(, Endpoint) endpoints;
@@ -259,7 +260,10 @@ static void invalidate(void *opaque, const vsmmu_invalidation *what)
 	Endpoint *e;
 	IOMMUNotifier *n;
 
+	/* Who makes the library give notices has it: see ask_to_keep(). */
+	g_assert(bql_locked());
 	trace_vsmmuv3_invalidate(what->kind, what->vmid, what->asid, what->address, what->last);
+	s->newest = what->generation;
 	QLIST_FOREACH(e, &s->endpoints, next) {
 		if (!e->notifies) {
 			continue;
@@ -323,6 +327,26 @@ static bool ask(Endpoint *e, hwaddr address, uint32_t flags, vsmmu_result *resul
 	return true;
 }
 
+/*
+ * The only copies in QEMU are vhost's. They come from here, by address_space_get_iotlb_entry(), and
+ * the BQL is held from then until vhost has its copy. It is held during notices too. So a copy is
+ * stored before a notice, which takes it back, or asked for after it, if the library's generations
+ * say so too; else it is asked for again. DMA without the BQL keeps nothing.
+ */
+static bool ask_to_keep(Endpoint *e, hwaddr address, uint32_t flags, vsmmu_result *result)
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		if (!ask(e, address, flags, result)) {
+			return false;
+		}
+		if (result->generation >= e->smmu->newest) {
+			return true;
+		}
+		trace_vsmmuv3_outdated(stream_of(e), address, result->generation, e->smmu->newest);
+	}
+	return false;
+}
+
 static IOMMUTLBEntry translate(IOMMUMemoryRegion *region, hwaddr address, IOMMUAccessFlags flags,
 			       int index)
 {
@@ -341,7 +365,10 @@ static IOMMUTLBEntry translate(IOMMUMemoryRegion *region, hwaddr address, IOMMUA
 		found = ask(e, address, VSMMU_ACCESS_SPECULATIVE, &result)
 			|| ask(e, address, VSMMU_ACCESS_SPECULATIVE | VSMMU_ACCESS_WRITE, &result);
 	} else {
-		found = ask(e, address, flags & IOMMU_WO ? VSMMU_ACCESS_WRITE : 0, &result);
+		bool kept = e->notifies && bql_locked();
+
+		found = (kept ? ask_to_keep : ask)(e, address, flags & IOMMU_WO ? VSMMU_ACCESS_WRITE : 0,
+						   &result);
 	}
 	if (!found) {
 		return entry;
