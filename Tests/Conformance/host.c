@@ -347,7 +347,7 @@ static void host_tells_events_by_a_file(void)
 	CHECK(file.fd >= 0);
 	EQUAL(poll(&file, 1, 0), 0);
 	device_read(&hosted, 0, 0x7000000, &value);
-	EQUAL(poll(&file, 1, 1000), 1);
+	EQUAL(poll(&file, 1, 60000), 1);
 	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 1);
 	EQUAL(poll(&file, 1, 0), 0);
 	EQUAL(take_event(&hosted.guest, event), 1);
@@ -355,7 +355,7 @@ static void host_tells_events_by_a_file(void)
 	EQUAL(api.vsmmu_event_thread(hosted.guest.vsmmu, 1), 0);
 	EQUAL(api.vsmmu_event_thread(hosted.guest.vsmmu, 1), 0);
 	device_read(&hosted, 0, 0x7000000, &value);
-	for (int i = 0; i < 2000 && host_counters(&hosted).events < 2; i++)
+	for (int i = 0; i < 60000 && host_counters(&hosted).events < 2; i++)
 		poll(NULL, 0, 1);
 	EQUAL(take_event(&hosted.guest, event), 1);
 	EQUAL(event[2], 0x7000000);

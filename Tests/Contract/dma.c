@@ -71,18 +71,18 @@ static int64_t target(const struct lab *lab)
 	return copies(lab, IOVA_SOURCE, IOVA_TARGET, TARGET);
 }
 
-/* Waits for an event. */
+/* Waits for an event: a minute on a machine that others use. */
 static bool readable(int32_t fd)
 {
-	for (int i = 0; i < 100 && !(sys.poll(fd) & POLLIN); i++)
+	for (int i = 0; i < 6000 && !(sys.poll(fd) & POLLIN); i++)
 		sys.pause();
 	return sys.poll(fd) & POLLIN;
 }
 
-/* Until all events have come. */
+/* Until all events have come, which nothing tells: half a second. */
 static void settle(void)
 {
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 50; i++)
 		sys.pause();
 }
 

@@ -363,7 +363,7 @@ static void event_thread(void)
 	events_for(event);
 	equal((uint64_t)vsmmu_event_thread(guest.vsmmu, 1), 0, "an event thread");
 	copies(IOVA_SOURCE, IOVA_HOLE, TARGET);
-	for (int i = 0; i < 200 && !came; i++) {
+	for (int i = 0; i < 6000 && !came; i++) {
 		usleep(10000);
 		came = take_event(&guest, event);
 	}
@@ -414,7 +414,7 @@ static void event_file(void)
 	events_for(event);
 	equal((uint64_t)poll(&file, 1, 0), 0, "the event file is not readable");
 	copies(IOVA_SOURCE, IOVA_HOLE, TARGET);
-	equal((uint64_t)poll(&file, 1, 2000), 1, "it is, after a fault");
+	equal((uint64_t)poll(&file, 1, 60000), 1, "it is, after a fault");
 	equal((uint64_t)vsmmu_event_run(guest.vsmmu), 1, "vsmmu_event_run moves one");
 	equal((uint64_t)poll(&file, 1, 0), 0, "and then it is not");
 	equal(events_for(event), 1, "the guest has it");

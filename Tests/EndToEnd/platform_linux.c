@@ -92,6 +92,7 @@ void platform_vm_close(int32_t vm)
 
 void platform_settle(void)
 {
-	usleep(100000);
+	/* Nothing tells that all events have come. */
+	usleep(500000);
 }
 #endif

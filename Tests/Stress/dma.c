@@ -12,7 +12,7 @@ static bool in_ram(uint64_t address)
 static void count(struct dma *dma, const struct sighting *sighting, struct slot *slot, bool passed)
 {
 	__atomic_add_fetch(passed ? &slot->passes : &slot->faults, 1, __ATOMIC_RELAXED);
-	dma->during += sighting->most != sighting->least;
+	__atomic_add_fetch(&dma->during, sighting->most != sighting->least, __ATOMIC_RELAXED);
 }
 
 /* Reads, some times over, what a translation gave. */

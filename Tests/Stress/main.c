@@ -71,13 +71,28 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void run(struct world *world, double seconds)
+/* Whether each slot was found mapped and not mapped, and accesses met changes. */
+static bool tried(const struct world *world, const struct dma *dmas)
 {
-	double end = now() + seconds;
+	uint64_t during = 0;
+
+	for (unsigned i = 0; i < world->threads; i++)
+		during += __atomic_load_n(&dmas[i].during, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < world->slot_count; i++)
+		if (!__atomic_load_n(&world->slots[i].passes, __ATOMIC_RELAXED) ||
+		    !__atomic_load_n(&world->slots[i].faults, __ATOMIC_RELAXED))
+			return false;
+	return during != 0;
+}
+
+/* For so long, and on a machine that others use until all was tried. */
+static void run(struct world *world, const struct dma *dmas, double seconds)
+{
+	double end = now() + seconds, late = end + 120;
 	uint64_t pause = world->seed;
 
 	/* A violation is final: what follows would only be its consequence. */
-	while (now() < end && !failed &&
+	while ((now() < end || (!tried(world, dmas) && now() < late)) && !failed &&
 	       !__atomic_load_n(&world->violations, __ATOMIC_RELAXED)) {
 		change(world);
 		/* Caches must have something in them to forget. */
@@ -146,7 +161,7 @@ int main(int count, char **arguments)
 		dmas[i] = (struct dma){ .world = &world, .number = i, .random = world.seed + i };
 		EQUAL(pthread_create(&dmas[i].thread, NULL, dma_thread, &dmas[i]), 0);
 	}
-	run(&world, seconds);
+	run(&world, dmas, seconds);
 	for (unsigned i = 0; i < world.threads; i++)
 		pthread_join(dmas[i].thread, NULL);
 	status = report(&world, dmas);

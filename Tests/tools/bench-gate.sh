@@ -18,7 +18,7 @@ rm -f "$out"/*
 # Valgrind 3.19 does not read the debug information of Swift's runtime.
 strip --strip-unneeded -o "$out/library.so" "$library"
 # No function that is counted may be called by another one: it would end the counting.
-if ! timeout -k 1 300 valgrind --tool=callgrind --callgrind-out-file="$out/dump" \
+if ! Tests/tools/patience.sh 600 valgrind --tool=callgrind --callgrind-out-file="$out/dump" \
   --toggle-collect='vsmmu_translate' --toggle-collect='vsmmu_mmio_write' \
   --toggle-collect='vsmmu_dma_read' --toggle-collect='twin_copy' \
   --toggle-collect='twin_translate' --toggle-collect='twin_commands' \

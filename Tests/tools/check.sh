@@ -71,11 +71,11 @@ counted() {
   fi
 }
 
-# SwiftPM; see UNCACHED in the Makefile.
+# SwiftPM; see UNCACHED in the Makefile. A test that hangs does not hang all of it.
 swiftpm() {
   verb=$1
   shift
-  swift "$verb" --disable-build-manifest-caching "$@"
+  Tests/tools/patience.sh 3600 swift "$verb" --disable-build-manifest-caching "$@"
 }
 
 finish() {

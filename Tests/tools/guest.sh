@@ -17,7 +17,7 @@ in_guest() {
   program=$1
   word=$2
   shift 2
-  env LOG="$PWD/$program-$word.console" "$@" \
-    timeout -k 1 300 "$(guest_directory)/run-in-guest.sh" "$program" -- "$word" \
+  env LOG="$PWD/$program-$word.console" TIMEOUT=86400 "$@" \
+    Tests/tools/patience.sh 300 "$(guest_directory)/run-in-guest.sh" "$program" -- "$word" \
     2> "$program-$word.guest"
 }

@@ -29,11 +29,12 @@ told() {
   if "$@"; then tell "$name ok"; else tell "$name BAD"; fi
 }
 
+# Five minutes and more: the host may have other things to do. It ends a guest that hangs.
 retry() {
   n=0
   until "$@"; do
     n=$((n + 1))
-    [ $n -lt 300 ] || return 1
+    [ $n -lt 3000 ] || return 1
     sleep 0.1
   done
 } 2> /dev/null
@@ -58,11 +59,17 @@ network() {
   ifconfig "$1" 10.0.2.15 netmask 255.255.255.0 up
   retry grep -q 1 "/sys/class/net/$1/carrier" || return 1
   dd if=/tmp/noise of=/tmp/sent bs=64k count=16 2> /dev/null
-  [ "$(timeout 60 nc 10.0.2.100 7 < /tmp/sent | sum)" = "$(sum < /tmp/sent)" ]
+  [ "$(timeout 600 nc 10.0.2.100 7 < /tmp/sent | sum)" = "$(sum < /tmp/sent)" ]
+}
+
+# Whether each device that is a disk has become one.
+disks() {
+  [ "$(find /dev/nvme*n1 /dev/vd? | wc -l)" -ge \
+    "$(grep -l '^0x01' /sys/bus/pci/devices/*/class | wc -l)" ]
 }
 
 io() {
-  retry test -b /dev/vda
+  retry disks
   for d in /dev/nvme0n1 /dev/vda; do
     [ ! -b $d ] || told "${d#/dev/}" disk $d
   done
@@ -73,6 +80,11 @@ io() {
   kilobytes=$(sed -n 's/^KernelPageSize: *\([0-9]*\) kB/\1/p' /proc/self/smaps | head -n 1)
   tell "pages $((kilobytes * 1024))"
   tell "groups $groups $(sort -u /sys/kernel/iommu_groups/*/type | tr '\n' ' ')"
+}
+
+# Whether the driver has told of an event.
+event() {
+  dmesg | grep -q 'arm-smmu-v3.*event: '
 }
 
 # The edu device writes four bytes to an address that nobody mapped.
@@ -87,6 +99,7 @@ fault() {
   devmem $((bar + 0x88)) 64 0x123456000
   devmem $((bar + 0x90)) 64 4
   devmem $((bar + 0x98)) 64 3
+  retry event
   sleep 1
   tell "fault of ${edu##*/}"
   dmesg | grep arm-smmu-v3 | grep -A 9 'event: ' | sed 's/^/VM: fault: /'
@@ -131,6 +144,7 @@ ringfault() {
 0x14 8 0xf
 0x3000 16 0
 END
+  retry event
   sleep 1
   tell "ringfault of ${pci##*/}"
   dmesg | grep -A 9 'arm-smmu-v3.*event: ' | sed 's/^/VM: ringfault: /'
@@ -187,14 +201,24 @@ again() {
   second || { errors; reboot -f; }
 }
 
+# has_read DISK COUNT: whether so many reads were done.
+has_read() {
+  read -r done rest < "/sys/block/$1/stat"
+  [ "$done" -ge "$2" ]
+}
+
 # Reads of both disks, without end.
 busy() {
-  for d in /dev/nvme0n1 /dev/vda; do
+  for d in nvme0n1 vda; do
     for size in 4k 64k; do
-      while :; do dd if=$d of=/dev/null bs=$size count=1000 iflag=direct 2> /dev/null; done &
+      while :; do dd if=/dev/$d of=/dev/null bs=$size count=1000 iflag=direct 2> /dev/null; done &
     done
   done
-  sleep 2
+  for d in nvme0n1 vda; do
+    read -r done rest < /sys/block/$d/stat
+    retry has_read $d $((done + 200))
+  done
+  sleep 1
 }
 
 # The host resets the machine in the middle of I/O.
@@ -203,7 +227,7 @@ reset() {
   busy
   errors
   tell "please reset"
-  sleep 60
+  sleep 3600
   tell "reset BAD"
 }
 
@@ -218,6 +242,8 @@ next() {
   dd if=/dev/vdb of=/tmp/tree bs=4k skip="$initrd" count=$((tree - initrd)) iflag=direct
   busy
   errors
+  tell "idle $(sed -n 's/ . cpu_do_idle$//p' /proc/kallsyms)"
+  tell "next kernel"
   kexec /tmp/kernel /tmp/initrd /tmp/tree "$base" "$@"
 } 2> /dev/null
 
@@ -227,18 +253,25 @@ crash() {
   echo c > /proc/sysrq-trigger
 }
 
-# Twelve seconds of I/O, in which the host may do what it likes.
+# Whether the disk vdb says that this is another QEMU.
+moved() {
+  [ "$(dd if=/dev/vdb bs=512 count=1 iflag=direct 2> /dev/null | cut -c 1-5 | head -n 1)" = there ]
+}
+
+# I/O until the host has moved this machine, and three rounds there.
 load() {
-  rounds=0
+  here=0
+  there=0
   bad=0
-  end=$(($(cut -d . -f 1 /proc/uptime) + 12))
-  tell "please migrate"
-  while [ "$(cut -d . -f 1 /proc/uptime)" -lt $end ]; do
+  retry test -b /dev/vdb
+  while [ $there -lt 3 ]; do
     dd if=/dev/urandom of=/tmp/noise bs=1M count=4 2> /dev/null
     disk /dev/vda || bad=$((bad + 1))
-    rounds=$((rounds + 1))
+    if moved; then there=$((there + 1)); else here=$((here + 1)); fi
+    tell "round $((here + there))"
+    [ $((here + there)) != 1 ] || tell "please migrate"
   done
-  tell "rounds $rounds"
+  tell "rounds $here and $there"
   told load [ $bad = 0 ]
 }
 

@@ -18,9 +18,12 @@ initrd=$work/initrd
 device=vsmmuv3,lib=$library
 pid=
 
+# Whoever hangs is ended; a machine that others use gives more time.
+patience=Tests/tools/patience.sh
+
 # QEMU's monitor listens to what is written to descriptor 7.
 stop() {
-  [ -z "$pid" ] || kill "$pid" 2> /dev/null
+  [ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2> /dev/null
   pid=
 }
 
@@ -33,7 +36,7 @@ start() {
   : > "$console"
   rm -f "$work/monitor"
   mkfifo "$work/monitor"
-  timeout -k 1 150 "$qemu" "${machine[@]}" -nodefaults -display none -monitor stdio \
+  "$patience" 300 "$qemu" "${machine[@]}" -nodefaults -display none -monitor stdio \
     -serial "file:$console" -m 512M -d guest_errors -D "$logs/$name.guest_errors" \
     -kernel "$kernel" -initrd "$initrd" "$@" \
     -append "console=ttyAMA0 panic=-1 iommu.strict=1 iommu.passthrough=0 $append steps=$steps" \
@@ -42,11 +45,10 @@ start() {
   exec 7> "$work/monitor"
 }
 
-# said PATTERN [SECONDS]: waits for a line of the guest.
+# said PATTERN: waits for a line of the guest, as long as QEMU runs.
 said() {
-  local end=$((SECONDS + ${2:-120}))
   until grep -q "$1" "$console"; do
-    kill -0 "$pid" 2> /dev/null && [ $SECONDS -lt $end ] || return 1
+    kill -0 "$pid" 2> /dev/null || return 1
     sleep 0.2
   done
 }
@@ -95,7 +97,7 @@ virtio=disable-legacy=on,iommu_platform=on
 refused() {
   local what=$1 words=$2
   shift 2
-  timeout -k 1 20 "$qemu" -M virt -nodefaults -display none -S "$@" < /dev/null \
+  "$patience" 60 "$qemu" -M virt -nodefaults -display none -S "$@" < /dev/null \
     > "$logs/refused" 2>&1
   ok "refused: $what" grep -q -- "$words" "$logs/refused"
 }
@@ -117,7 +119,7 @@ options() {
   local o
   for o in stage=1 stage=2 stage=nested oas=40 granules=4k granules=4k+64k ril=off msi=off \
     profile=linux strict=on tlb-entries=64,command-budget=16,reset-aborts=on; do
-    timeout -k 1 20 "$qemu" -M virt -nodefaults -display none -S -monitor stdio -device "$v,$o" \
+    "$patience" 60 "$qemu" -M virt -nodefaults -display none -S -monitor stdio -device "$v,$o" \
       <<< quit > "$logs/refused" 2>&1
     ok "accepted: $o" [ $? = 0 ]
   done
@@ -177,18 +179,54 @@ second_disk() {
   done
 }
 
-# next NAME STEP APPEND ARGUMENT...: Linux, then another in the 256 MiB from 0x60000000 on.
+# are_idle CPUS: whether so many of them stand in the kernel's function for that, whose address the
+# guest has told.
+are_idle() {
+  local idle pc
+  idle=$(sed -nE 's/\r//; s/^VM: idle (.*)/\1/p' "$console")
+  (trap '' PIPE; ask "info registers -a") 2> /dev/null
+  sleep 0.5
+  [ -n "$idle" ] || return 1
+  for pc in $(grep -o 'PC=[0-9a-f]*' "$logs/$name.monitor" | tail -n "$1"); do
+    [ $((0x${pc#PC=} - 0x$idle)) -ge 0 ] && [ $((0x${pc#PC=} - 0x$idle)) -lt 64 ] || return 1
+  done
+}
+
+# hangs: waits until QEMU has ended, or both CPUs of the first kernel have been idle for a minute,
+# asked every second, and nothing was said, after that kernel's call that boots the next.
+hangs() {
+  local still=0 size=0 now
+  said 'VM: next kernel' || return 1
+  while kill -0 "$pid" 2> /dev/null; do
+    sleep 0.5
+    now=$(stat -c %s "$console")
+    if [ "$now" = $size ] && are_idle 2; then still=$((still + 1)); else still=0; fi
+    size=$now
+    [ $still -lt 60 ] || return 0
+  done
+  return 1
+}
+
+# next NAME STEP APPEND ARGUMENT...: Linux, then another in the 256 MiB from 0x60000000 on. The first
+# kernel sometimes never gets to the second, on QEMU's own SMMU too, for a reason that is not known:
+# that is told and tried again, twice. Any other end is judged as it is.
 next() {
   name=$1
-  local step=$2 append=$3 ends two
+  local step=$2 append=$3 ends two attempt
   shift 3
   two=(-m 1G -smp 2 -device "$device" -object iothread,id=thread
     $(disk nvme) -device nvme,drive=nvme,serial=1
     $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" $network)
   second_disk "$@"
-  start "$name" "io,$step" "next=${ends}0x60000000 $append" "${two[@]}" \
-    -drive "if=none,id=next,format=raw,readonly=on,file=$work/next" \
-    -device "virtio-blk-pci,drive=next,$virtio"
+  for attempt in 1 2 3; do
+    start "$name" "io,$step" "next=${ends}0x60000000 $append" "${two[@]}" \
+      -drive "if=none,id=next,format=raw,readonly=on,file=$work/next" \
+      -device "virtio-blk-pci,drive=next,$virtio"
+    [ "$step" = next ] && hangs || break
+    echo "> qemu $name: attempt $attempt hangs: both CPUs idle in the first kernel"
+    cp "$console" "$logs/$name.hang$attempt"
+    if [ $attempt = 3 ]; then ask quit; else stop; fi
+  done
   finished
   ok "$name: two kernels" [ "$(grep -c 'VM: pages' "$console")" = 2 ]
 }
@@ -223,19 +261,26 @@ acpi() {
 # State goes to a file in the middle of I/O, and another QEMU goes on.
 migration() {
   name=migration
-  local state=$work/state drive
+  local state=$work/state drive where=$work/where
   drive=$(disk vda)
-  set -- -smp 2 -device "$device" $drive -device "virtio-blk-pci,drive=vda,$virtio" $network
+  set -- -smp 2 -device "$device" $drive -device "virtio-blk-pci,drive=vda,$virtio" $network \
+    -drive "if=none,id=where,format=raw,readonly=on,file=$where" \
+    -device "virtio-blk-pci,drive=where,$virtio"
+  # The guest asks this disk where it is.
+  truncate -s 4096 "$where"
   start migration load "" "$@"
-  said 'VM: please migrate' && sleep 3
+  said 'VM: please migrate'
   ask "migrate file:$state"
   ask quit
   wait "$pid"
   ok "migration: saved" [ -s "$state" ]
   cp "$console" "$logs/migration.before"
+  ok "migration: in the middle of I/O" grep -q 'VM: round 1' "$console"
+  printf there > "$where"
+  truncate -s 4096 "$where"
   start migration load "" "$@" -incoming "file:$state"
   finished
-  ok "migration: the second half in another QEMU" grep -q 'VM: rounds' "$console"
+  has "the second half in another QEMU" 'VM: rounds [0-9]+ and [1-9]'
 }
 
 # What Linux does less of: lazy invalidation, by ASID; a stage 1 SMMU without range invalidation.
@@ -285,6 +330,13 @@ stage2() {
   traced "the reset" "reset"
 }
 
+# more_notices: those that a range needed one of, or all of the address space two, and there were
+# more.
+more_notices() {
+  awk '/^vsmmuv3_invalidate / { most = $3 == 3 ? 1 : 2; split("", seen) }
+    /^vsmmuv3_unmap / && ++seen[$3, $5] > most' "$logs/$name.guest_errors"
+}
+
 # A disk in another process, by vhost-user. It has the guest's memory, and of the SMMU what QEMU
 # tells it: here first by notifiers of the region, then by those of a device with an ATC.
 vhost() {
@@ -296,9 +348,10 @@ vhost() {
   gcc -std=gnu11 -O1 -Wall -o "$work/vhost" Tests/tools/qemu-vhost.c ||
     fail "vhost: the program compiles"
   truncate -s 64M "$work/vhost.img"
-  timeout -k 1 150 "$work/vhost" "$work/socket" "$work/vhost.img" > "$logs/vhost.counts" &
+  "$patience" 600 "$work/vhost" "$work/socket" "$work/vhost.img" > "$logs/vhost.counts" &
   local backend=$!
-  start vhost io,ats,io "" -smp 2 -device "$device" -trace vsmmuv3_unmap \
+  start vhost io,ats,io "" -smp 2 -device "$device" \
+    -trace vsmmuv3_invalidate -trace vsmmuv3_unmap \
     -object memory-backend-memfd,id=ram,size=512M,share=on -M memory-backend=ram \
     -chardev "socket,id=disk,path=$work/socket" -device pcie-root-port,id=rp0,chassis=1 \
     -device "vhost-user-blk-pci,chardev=disk,num-queues=1,bus=rp0,ats=on,$virtio" $network
@@ -310,6 +363,9 @@ vhost() {
   ok "vhost: the disk twice" [ "$(grep -c 'VM: vda ok' "$console")" = 2 ]
   traced "a notice for the region" "unmap .*cached 0"
   traced "a notice for an ATC" "unmap .*cached 1"
+  empty "vhost: a range is one notice" more_notices
+  traced "a range that is no power of two" \
+    "unmap .*mask 0x([24-689a-e][0-9a-f]*|[0-9a-f]+[0-9a-e][0-9a-f]*)\$"
 }
 
 # Debian's other arm64 kernel: pages and granule of 16 KiB.

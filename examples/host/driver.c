@@ -3,7 +3,7 @@
 
 #define COMMAND_LOG2SIZE 6u
 #define EVENT_LOG2SIZE 6u
-#define PATIENCE (5 * G_TIME_SPAN_SECOND)
+#define PATIENCE (60 * G_TIME_SPAN_SECOND)
 
 /* CMD_SYNC: no signal, or an MSI whose attributes are Normal write-back, inner shareable. */
 #define SYNC_NONE UINT64_C(0)

@@ -163,7 +163,7 @@ void machine_run(struct machine *machine, void (*vcpu)(struct machine *, void *)
 
 gboolean machine_take_interrupt(struct machine *machine, uint32_t line)
 {
-	gint64 deadline = g_get_monotonic_time() + 5 * G_TIME_SPAN_SECOND;
+	gint64 deadline = g_get_monotonic_time() + 60 * G_TIME_SPAN_SECOND;
 	gboolean taken;
 
 	g_mutex_lock(&machine->mutex);

@@ -117,7 +117,7 @@ static gboolean in_error(const struct machine *machine)
 /* Reads CMDQ_CONS until it has come to where the original's was, like a driver that waits. */
 static uint64_t wait_consumed(struct player *player, const struct item *item)
 {
-	gint64 deadline = g_get_monotonic_time() + 5 * G_TIME_SPAN_SECOND;
+	gint64 deadline = g_get_monotonic_time() + 60 * G_TIME_SPAN_SECOND;
 	uint32_t wanted = position(player, item->number[2]);
 	uint32_t left = position(player, player->prod - wanted);
 	uint64_t value;

@@ -76,6 +76,7 @@ struct VSMMUv3 {
 	AddressSpace nowhere;
 	qemu_irq irq[LINES];
 	uint32_t pending; /* lines to pulse, a bit each */
+	uint64_t newest;  /* generation of the newest notice; with the BQL */
 	QEMUBH *irq_bh, *work_bh;
 	GHashTable *buses; /* PCIBus * to an array of 256 Endpoint * */
 	QLIST_HEAD(, Endpoint) endpoints;
@@ -219,33 +220,36 @@ static uint32_t stream_of(Endpoint *e)
 	return (uint32_t)pci_bus_num(e->bus) << 8 | e->devfn;
 }
 
-/* [first, last] of one notifier in pieces that are as large as they are aligned. */
-static void unmap(uint32_t stream, IOMMUNotifier *n, hwaddr first, hwaddr last)
+static void tell(uint32_t stream, IOMMUNotifier *n, hwaddr first, hwaddr last)
 {
 	bool cached = n->notifier_flags & IOMMU_NOTIFIER_DEVIOTLB_UNMAP;
 	IOMMUTLBEvent event = {
 		.type = cached ? IOMMU_NOTIFIER_DEVIOTLB_UNMAP : IOMMU_NOTIFIER_UNMAP,
 		.entry.target_as = &address_space_memory,
+		.entry.iova = first,
+		.entry.addr_mask = last - first,
 		.entry.perm = IOMMU_NONE,
 	};
 
+	trace_vsmmuv3_unmap(stream, cached, first, last - first);
+	memory_region_notify_iommu_one(n, &event);
+}
+
+/*
+ * [first, last] of one notifier at once, each notice being a round trip to vhost: who is told of
+ * removed mappings alone takes any range, though what tells its end is called a mask. All of the
+ * address space is two, as vhost knows no size of 2^64.
+ */
+static void unmap(uint32_t stream, IOMMUNotifier *n, hwaddr first, hwaddr last)
+{
 	first = MAX(first, n->start);
 	last = MIN(last, n->end);
-	while (first <= last) {
-		/* Half of it all at most: vhost knows no size of 2^64. */
-		hwaddr mask = first ? (first & -first) - 1 : HWADDR_MAX >> 1;
-
-		while (mask > last - first) {
-			mask >>= 1;
-		}
-		event.entry.iova = first;
-		event.entry.addr_mask = mask;
-		trace_vsmmuv3_unmap(stream, cached, first, mask);
-		memory_region_notify_iommu_one(n, &event);
-		if (first + mask == HWADDR_MAX) {
-			return;
-		}
-		first += mask + 1;
+	if (first == 0 && last == HWADDR_MAX) {
+		tell(stream, n, 0, HWADDR_MAX >> 1);
+		first = (HWADDR_MAX >> 1) + 1;
+	}
+	if (first <= last) {
+		tell(stream, n, first, last);
 	}
 }
 
@@ -256,7 +260,10 @@ static void invalidate(void *opaque, const vsmmu_invalidation *what)
 	Endpoint *e;
 	IOMMUNotifier *n;
 
+	/* Who makes the library give notices has it: see ask_to_keep(). */
+	g_assert(bql_locked());
 	trace_vsmmuv3_invalidate(what->kind, what->vmid, what->asid, what->address, what->last);
+	s->newest = what->generation;
 	QLIST_FOREACH(e, &s->endpoints, next) {
 		if (!e->notifies) {
 			continue;
@@ -320,6 +327,26 @@ static bool ask(Endpoint *e, hwaddr address, uint32_t flags, vsmmu_result *resul
 	return true;
 }
 
+/*
+ * The only copies in QEMU are vhost's. They come from here, by address_space_get_iotlb_entry(), and
+ * the BQL is held from then until vhost has its copy. It is held during notices too. So a copy is
+ * stored before a notice, which takes it back, or asked for after it, if the library's generations
+ * say so too; else it is asked for again. DMA without the BQL keeps nothing.
+ */
+static bool ask_to_keep(Endpoint *e, hwaddr address, uint32_t flags, vsmmu_result *result)
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		if (!ask(e, address, flags, result)) {
+			return false;
+		}
+		if (result->generation >= e->smmu->newest) {
+			return true;
+		}
+		trace_vsmmuv3_outdated(stream_of(e), address, result->generation, e->smmu->newest);
+	}
+	return false;
+}
+
 static IOMMUTLBEntry translate(IOMMUMemoryRegion *region, hwaddr address, IOMMUAccessFlags flags,
 			       int index)
 {
@@ -338,12 +365,19 @@ static IOMMUTLBEntry translate(IOMMUMemoryRegion *region, hwaddr address, IOMMUA
 		found = ask(e, address, VSMMU_ACCESS_SPECULATIVE, &result)
 			|| ask(e, address, VSMMU_ACCESS_SPECULATIVE | VSMMU_ACCESS_WRITE, &result);
 	} else {
-		found = ask(e, address, flags & IOMMU_WO ? VSMMU_ACCESS_WRITE : 0, &result);
+		bool kept = e->notifies && bql_locked();
+
+		found = (kept ? ask_to_keep : ask)(e, address, flags & IOMMU_WO ? VSMMU_ACCESS_WRITE : 0,
+						   &result);
 	}
 	if (!found) {
 		return entry;
 	}
 	if (result.kind == VSMMU_RESULT_RAZWI) {
+		/* vhost looks at the address alone, which names the guest's memory. */
+		if (e->notifies) {
+			return entry;
+		}
 		entry.target_as = &e->smmu->nowhere;
 		entry.perm = IOMMU_RW;
 	} else {

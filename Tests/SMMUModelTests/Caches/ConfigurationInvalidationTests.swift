@@ -63,12 +63,11 @@ import TestSupport
 
   @Test("The cost of a range does not grow with it (R-289)")
   func cost() {
-    let clock = ContinuousClock()
-    let time = clock.measure {
+    let time = processorSeconds {
       for _ in 0..<200 { guest.command((0x04, 30), (0x04, 31)) }
     }
     // 2^31 streams one by one would take minutes.
-    #expect(time < .seconds(20))
+    #expect(time < 20)
   }
 
   @Test("A StreamID beyond SIDSIZE is no error (T-334)")

@@ -197,8 +197,7 @@ import TestSupport
   func cost() {
     let scene = Scene(.nested)
     #expect(scene.isFine())
-    let clock = ContinuousClock()
-    let time = clock.measure {
+    let time = processorSeconds {
       for _ in 0..<100 {
         for opcode in [0x12, 0x13, 0x2a] as [UInt64] {
           let command = InvalidationTests.tlbi(opcode, vmid: 7, asid: 5, num: 31, scale: 31)
@@ -207,6 +206,6 @@ import TestSupport
       }
     }
     // 2^36 pages one by one would take hours.
-    #expect(time < .seconds(20))
+    #expect(time < 20)
   }
 }

@@ -25,10 +25,16 @@ import TestSupport
 
   /// Runs `body` on another thread at the next write of the SMMU, while that goes on.
   private func during(_ scene: Scene, _ body: @escaping @Sendable () -> Void) -> Thread {
-    let thread = Thread(block: body)
+    let began = DispatchSemaphore(value: 0)
+    let thread = Thread {
+      began.signal()
+      body()
+    }
     scene.guest.machine.onCall = { call in
       guard case .write = call, !thread.isExecuting, !thread.isFinished else { return }
       thread.start()
+      began.wait()
+      // It may have to wait for this write.
       Thread.sleep(forTimeInterval: 0.02)
     }
     return thread

@@ -308,14 +308,14 @@ struct InvalidationCommandTests {
   func rangeCost() {
     streams.addStage1(stream: 1, asid: 1, vmid: 1)
     _ = streams.reads(1)
-    let time = ContinuousClock().measure {
+    let time = processorSeconds {
       for _ in 0..<20 {
         guest.command((0x12 | vmid(1) | asid(1) | 31 << 12 | 31 << 20, 1 << 10))
         guest.command((0x2a | vmid(1) | 31 << 12 | 31 << 20, 3 << 10))
       }
     }
     // 2^48 pages one by one would take years.
-    #expect(time < .seconds(10))
+    #expect(time < 10)
   }
 
   @Test("a tagged address names the entry of the plain one (R-312)")

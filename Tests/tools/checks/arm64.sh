@@ -72,7 +72,7 @@ emulated() {
   cpu=$1
   seconds=$2
   shift 2
-  timeout -k 1 "$seconds" qemu-aarch64-static -cpu "$cpu" -L /usr/$cross "$@" < /dev/null
+  Tests/tools/patience.sh "$seconds" qemu-aarch64-static -cpu "$cpu" -L /usr/$cross "$@" < /dev/null
 }
 
 ok "conformance program, by dlopen" program conformance Tests/Conformance/*.c -ldl
@@ -108,7 +108,8 @@ ok "make install-arm64, pkg-config" installed
 scenarios() {
   cc -std=gnu11 -O1 -g -Wall -Wextra -Werror -IInclude -o "$work/scenarios-x86-64" \
     Tests/Consumer/scenarios.c "$BUILD/libvsmmuv3.a" -lpthread &&
-    timeout -k 1 120 "$work/scenarios-x86-64" Tests/Data/scenarios.jsonl > "$work/answers-x86-64" &&
+    Tests/tools/patience.sh 120 "$work/scenarios-x86-64" Tests/Data/scenarios.jsonl \
+      > "$work/answers-x86-64" &&
     program scenarios Tests/Consumer/scenarios.c -static build-arm64/libvsmmuv3.a &&
     emulated cortex-a57 120 "$work/scenarios" Tests/Data/scenarios.jsonl > "$work/answers"
 }
@@ -130,9 +131,9 @@ for name in $programs; do
   script=Tests/tools/$name-program.sh
   [ -x "$script" ] || continue
   ok "$name program" env CC=$cross-gcc "$script" "$work/$name"
-  counted "arm64, ARMv8.0, $name" emulated cortex-a57 120 "$work/$name" \
+  counted "arm64, ARMv8.0, $name" emulated cortex-a57 300 "$work/$name" \
     build-arm64/libvsmmuv3.so.0 10
-  counted "arm64, LSE, $name" emulated max 120 "$work/$name" build-arm64-lse/libvsmmuv3.so.0 10
+  counted "arm64, LSE, $name" emulated max 300 "$work/$name" build-arm64-lse/libvsmmuv3.so.0 10
 done
 
 # A real kernel for arm64. Its CPUs are emulated too. on_linux NAME PROGRAM FILE -- WORD...: FILE lies
@@ -140,7 +141,7 @@ done
 on_linux() {
   name=$1
   shift
-  env LOG="$work/$name.console" TIMEOUT=280 DEVICES= timeout -k 1 300 \
+  env LOG="$work/$name.console" TIMEOUT=86400 DEVICES= Tests/tools/patience.sh 300 \
     "$(guest_directory)/run-in-guest.sh" "$@" < /dev/null 2> "$work/$name.guest"
 }
 scenarios_on_linux() {

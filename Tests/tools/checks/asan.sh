@@ -8,5 +8,6 @@
 export ASAN_OPTIONS=detect_leaks=0
 swift_tests "address sanitizer" --sanitize=address --scratch-path .build-asan
 ok "build for AddressSanitizer" Tests/tools/sanitized.sh address
-counted "conformance under AddressSanitizer" "$BUILD/address/conformance" AddressSanitizer
+counted "conformance under AddressSanitizer" Tests/tools/patience.sh 600 \
+  "$BUILD/address/conformance" AddressSanitizer
 finish

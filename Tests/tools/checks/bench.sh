@@ -6,7 +6,7 @@
 
 short() {
   mkdir -p "$BUILD/test"
-  BENCH_SECONDS=0.02 timeout -k 1 300 Tests/tools/bench.sh "$BUILD/libvsmmuv3.so.0" \
+  BENCH_SECONDS=0.02 Tests/tools/patience.sh 300 Tests/tools/bench.sh "$BUILD/libvsmmuv3.so.0" \
     > "$BUILD/test/bench.txt" 2>&1 || {
     tail -n 5 "$BUILD/test/bench.txt"
     return 1

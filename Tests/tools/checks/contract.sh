@@ -29,8 +29,8 @@ rows() {
 emulated() {
   : > "$out/emulated-$1.txt"
   for machine in whole incoherent unnested; do
-    counted "emulated $1 $machine" timeout -k 1 120 "$out/emulated" "$BUILD/libvsmmuv3.so.0" \
-      "$1" $machine
+    counted "emulated $1 $machine" Tests/tools/patience.sh 120 "$out/emulated" \
+      "$BUILD/libvsmmuv3.so.0" "$1" $machine
     rows "$log" >> "$out/emulated-$1.txt"
   done
   same "the emulated $1 says what is committed" "$data/emulated-$1.txt" "$out/emulated-$1.txt"

@@ -33,7 +33,7 @@ library_for_arm64() {
 }
 
 ok "end to end program" program emulated "${CC:-cc}" "$BUILD/libvsmmuv3.a"
-counted "end to end, emulated host" timeout -k 1 120 "$out/emulated"
+counted "end to end, emulated host" Tests/tools/patience.sh 120 "$out/emulated"
 if [ -n "$(guest_directory)" ]; then
   ok "library for arm64" library_for_arm64
   ok "end to end program for Linux on arm64" program linux aarch64-linux-gnu-gcc -static -DREAL \

@@ -7,7 +7,7 @@ work=$PWD/$BUILD/test/examples
 mkdir -p "$work"
 host="$BUILD/host --library $BUILD/libvsmmuv3.so.0"
 
-ok "make run" make --no-print-directory run
+ok "make run" Tests/tools/patience.sh 600 make --no-print-directory run
 translates() { "$1" | grep -q 'IOVA 0x601234 -> PA 0x40201234'; }
 ok "hello" translates "$BUILD/hello"
 

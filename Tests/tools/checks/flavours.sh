@@ -43,7 +43,7 @@ hello() {
   ln -sf "$PWD/$2" "$work/$1.lib/libvsmmuv3.so.0"
   # The program's own path would come first.
   cc -std=c11 -IInclude -o "$work/hello" examples/hello.c -L"$BUILD" -lvsmmuv3 &&
-    LD_LIBRARY_PATH="$work/$1.lib" timeout -k 1 60 "$work/hello" < /dev/null |
+    LD_LIBRARY_PATH="$work/$1.lib" Tests/tools/patience.sh 60 "$work/hello" < /dev/null |
     grep -q 'IOVA 0x601234 -> PA 0x40201234'
 }
 ok "embedded: hello" hello embedded "$BUILD/libvsmmuv3.so.0"
@@ -57,8 +57,8 @@ beside() {
   shift 2
   swiftc -parse-as-library "$@" -I Include -o "$program" Tests/Consumer/runtimes.swift "$archive" \
     > "$program.log" 2>&1 || { cat "$program.log"; return 2; }
-  SWIFT_BACKTRACE=enable=no timeout -k 1 120 "$program" < /dev/null >> "$program.log" 2>&1 ||
-    return 1
+  SWIFT_BACKTRACE=enable=no Tests/tools/patience.sh 120 "$program" < /dev/null \
+    >> "$program.log" 2>&1 || return 1
   grep -q '^both runtimes work' "$program.log"
 }
 ok "archive beside the dynamic runtime" beside with-dynamic "$BUILD/libvsmmuv3.a" -O

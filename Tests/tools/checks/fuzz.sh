@@ -8,7 +8,7 @@ work=$BUILD/test/fuzz
 mkdir -p "$work/found" "$work/canary"
 # Swift's own report of a crash gets into the way of libFuzzer's; leaks are valgrind's business.
 export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0
-common="-timeout=10 -rss_limit_mb=2048 -max_len=400 -len_control=0 -verbosity=1"
+common="-timeout=120 -rss_limit_mb=2048 -max_len=400 -len_control=0 -verbosity=1"
 
 ok "build the fuzzer" Tests/tools/fuzzer.sh "$BUILD/fuzz"
 
@@ -22,7 +22,7 @@ ok "the corpus, again" replay
 
 # shellcheck disable=SC2086
 canary() {
-  "$BUILD/fuzz/fuzz-canary" $common -seed=2 -max_total_time=120 \
+  Tests/tools/patience.sh 240 "$BUILD/fuzz/fuzz-canary" $common -seed=2 \
     -artifact_prefix="$work/canary/" > "$work/canary.log" 2>&1
   grep -q 'not so: caches outlived an invalidation' "$work/canary.log"
 }

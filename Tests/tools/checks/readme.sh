@@ -26,7 +26,7 @@ awk -v work="$work" '
 for block in "$work"/*.run; do
   [ -e "$block" ] || continue
   sed 1d "$block" > "$block.sh"
-  if sh -eu "$block.sh" > "$block.log" 2>&1; then
+  if Tests/tools/patience.sh 900 sh -eu "$block.sh" > "$block.log" 2>&1; then
     pass "README runs: $(sed -n 2p "$block")"
   else
     cat "$block.log"

@@ -18,7 +18,8 @@ program() {
 
 # half NAME FIRST COUNT: one of two that run at the same time.
 half() {
-  timeout -k 1 3000 "$out" "$BUILD/libvsmmuv3.so.0" "$2" "$3" > "$out-$1.txt" 2>&1 < /dev/null
+  Tests/tools/patience.sh 1500 "$out" "$BUILD/libvsmmuv3.so.0" "$2" "$3" \
+    > "$out-$1.txt" 2>&1 < /dev/null
   echo "$?" > "$out-$1.status"
 }
 

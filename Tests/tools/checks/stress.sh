@@ -8,7 +8,7 @@ seed=$((${STRESS_SEED:-$(date +%s)} / 2 * 2))
 
 # run PROGRAM SECONDS SEED
 run() {
-  timeout -k 1 120 "$1" "$BUILD/libvsmmuv3.so.0" "$2" "$3" < /dev/null
+  Tests/tools/patience.sh 300 "$1" "$BUILD/libvsmmuv3.so.0" "$2" "$3" < /dev/null
 }
 
 # A hang is a failure, which `counted` tells by the missing last line.

@@ -5,5 +5,6 @@
 
 ok "build for ThreadSanitizer" Tests/tools/sanitized.sh thread
 export TSAN_OPTIONS="halt_on_error=0 exitcode=66"
-counted "threads" "$BUILD/thread/conformance" "ThreadSanitizer" threads two_devices reset access
+counted "threads" Tests/tools/patience.sh 600 "$BUILD/thread/conformance" "ThreadSanitizer" \
+  threads two_devices reset access
 finish
