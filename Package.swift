@@ -93,10 +93,10 @@ let package = Package(
       ? []
       : [
         .target(
-          name: "TestSupport", dependencies: ["SMMUModel", "SMMUSpec"], path: "Tests/Support",
+          name: "TestSupport", dependencies: ["SMMUAtomics", "SMMUModel", "SMMUSpec"], path: "Tests/Support",
           swiftSettings: swift),
         tests("SMMUSpecTests", ["SMMUSpec"]),
-        tests("SMMUModelTests", ["SMMUModel", "SMMUSpec", "TestSupport"]),
+        tests("SMMUModelTests", ["SMMUAtomics", "SMMUModel", "SMMUSpec", "TestSupport"]),
         tests("SMMUHostTests", ["SMMUHost", "SMMUModel", "SMMUSpec", "CKernel", "TestSupport"]),
         tests("VSMMUTests", ["VSMMU", "CVSMMU", "SMMUSpec"]),
         tests("ScenarioTests", ["VSMMU", "CVSMMU"]),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import SMMUAtomics
 import SMMUModel
 import SMMUSpec
 
@@ -93,7 +94,7 @@ public final class GuestMachine: Machine {
     if messagesAccepted { messages.append((address, data)) }
     return messagesAccepted
   }
-  public func forget(_ what: Staleness) {
+  public func forget(_ what: Staleness, generation: UInt64) {
     onCall(.forget(what))
     stale.append(what)
   }
@@ -102,7 +103,8 @@ public final class GuestMachine: Machine {
     onCall(.report(what))
     reports.append(what)
   }
-  public func relax() { onRelax() }
+  public var spins: Int { 0 }
+  public func sleep(_ bell: Bell, milliseconds: UInt32, unless isDone: () -> Bool) { onRelax() }
 
   /// What was pulsed since the last call.
   public func takePulses() -> [InterruptLine] {

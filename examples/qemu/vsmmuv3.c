@@ -339,7 +339,7 @@ static bool ask_to_keep(Endpoint *e, hwaddr address, uint32_t flags, vsmmu_resul
 		if (!ask(e, address, flags, result)) {
 			return false;
 		}
-		if (result->generation >= e->smmu->newest) {
+		if (result->generation > e->smmu->newest) {
 			return true;
 		}
 		trace_vsmmuv3_outdated(stream_of(e), address, result->generation, e->smmu->newest);

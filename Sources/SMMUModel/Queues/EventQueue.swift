@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
 
 /// The event queue (§7.2, §7.4). Called by any thread whose access faulted.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
 
 /// GERROR (§7.5) and the interrupts of its own and of the event queue (§3.18).

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
 
 /// The guest's register accesses (§6.2). Serialised by the caller.

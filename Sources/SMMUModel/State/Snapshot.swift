@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
 
 /// The saved form of an SMMU, little-endian:

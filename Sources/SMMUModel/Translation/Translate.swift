@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
 
 /// From an access to its answer. The steps are those of §3.3.2 and §3.4, numbered here:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUAtomics
 import SMMUSpec
 
 /// What the walks of one translation share.

@@ -28,12 +28,12 @@ struct BroadcastCacheTests {
       let own = TranslationTag(vmid: vmid, asid: asid, nonShared: true, nested: false)
       cache.insert(0x1000, shared, translation(0x1000), time: cache.now, machine)
       cache.insert(0x2000, own, translation(0x2000), time: cache.now, machine)
-      cache.invalidate(.asid(vmid, asid), wildcard: 0, sharedOnly: true, machine)
+      cache.invalidate(.asid(vmid, asid), wildcard: 0, sharedOnly: true)
       guard cache.lookUp(0x1000, shared) == nil, cache.lookUp(0x2000, own) != nil else {
         Issue.record("ASID \(asid), VMID \(vmid)")
         return
       }
-      cache.invalidate(.asid(vmid, asid), wildcard: 0, machine)
+      cache.invalidate(.asid(vmid, asid), wildcard: 0)
       guard cache.lookUp(0x2000, own) == nil else {
         Issue.record("command: ASID \(asid), VMID \(vmid)")
         return
@@ -104,7 +104,7 @@ struct BroadcastCacheTests {
         case 7: .address(vmid, nil, range())
         default: .intermediate(vmid, range())
         }
-      cache.invalidate(what, wildcard: 0, sharedOnly: true, machine)
+      cache.invalidate(what, wildcard: 0, sharedOnly: true)
       entries.removeAll { isMeant(what, $0) }
       let lost = entries.filter { cache.lookUp($0.page, $0.tag) == nil }
       #expect(lost.isEmpty, "seed \(random.seed), step \(step): \(what)")

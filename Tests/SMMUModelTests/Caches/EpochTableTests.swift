@@ -72,7 +72,7 @@ struct EpochTableTests {
     table.advance()
     fillAlone(3, epoch: before)
     #expect(value(table, 2) == nil)
-    table.close(machine)
+    table.close()
     fillAlone(4, epoch: table.now)
     table.reopen()
     #expect(value(table, 2) == nil)
@@ -101,7 +101,7 @@ struct EpochTableTests {
     #expect(table.isExhausted)
     let late = table.now
     fill(table, 3, 1, epoch: late)
-    table.close(machine)
+    table.close()
     #expect(value(table, 3) == nil)
     fill(table, 3, 2, epoch: late)
     fill(table, 3, 2, epoch: table.now)

@@ -9,7 +9,7 @@ extension TranslationCache {
     _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32,
     _ machine: any Machine
   ) {
-    lock.lock(machine)
+    lock.lock()
     insert(address, tag, translation, time: time)
     lock.unlock()
   }

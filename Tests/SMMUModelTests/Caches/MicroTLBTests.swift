@@ -105,7 +105,7 @@ import Testing
   @Test("SMMUEN, reset and a removed stream end its answers")
   func registers() {
     for change in [
-      { $0["CR0"] = 0xc }, { $0.smmu.reset() }, { $0.smmu.forget(stream: 1) },
+      { $0["CR0"] = 0xc }, { $0.smmu.reset() }, { $0.smmu.remove(stream: 1) },
     ] as [(Guest) -> Void] {
       let scene = Scene(.stage1)
       warm(scene)

@@ -53,7 +53,7 @@ import TestSupport
       stage1Shareability: 0, stage2Attributes: 0, stage2Shareability: 0)
     cache.insert(0x1000, tag, page, time: cache.now, machine)
     #expect(cache.lookUp(0x1000, tag) == page)
-    cache.close(machine)
+    cache.close()
     #expect(cache.lookUp(0x1000, tag) == nil)
     cache.insert(0x1000, tag, page, time: cache.now, machine)
     #expect(cache.lookUp(0x1000, tag) == nil)

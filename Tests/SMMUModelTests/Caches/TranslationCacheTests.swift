@@ -100,7 +100,7 @@ import TestSupport
       case 45..<53:
         let what = randomInvalidation(&random)
         let wildcard = VMID(random.pick([0, 0, 1, 3, 15]))
-        cache.invalidate(what, wildcard: wildcard, machine)
+        cache.invalidate(what, wildcard: wildcard)
         list.removeAll { isMeant($0, what, wildcard) }
       default:
         let address = randomAddress(&random), tag = randomTag(&random)
@@ -138,7 +138,7 @@ import TestSupport
       let other = TranslationTag(vmid: vmid ^ 0x100, asid: asid, nonShared: false, nested: false)
       #expect(cache.lookUp(0x1000, other) == nil)
       #expect(cache.lookUp(0x2000, tag) == nil)
-      cache.invalidate(.asid(vmid, asid), wildcard: 0, machine)
+      cache.invalidate(.asid(vmid, asid), wildcard: 0)
       #expect(cache.lookUp(0x1000, tag) == nil)
     }
   }
@@ -156,7 +156,7 @@ import TestSupport
     // By stamp and by address: the latter leaves nothing behind to compare with.
     for what in [TLBInvalidation.asid(1, 1), .address(1, 1, all), .address(1, nil, all)] {
       let time = cache.now
-      _ = cache.invalidate(what, wildcard: 0, machine)
+      _ = cache.invalidate(what, wildcard: 0)
       cache.insert(0x1000, tag, page, time: time, machine)
       #expect(cache.lookUp(0x1000, tag) == nil, "\(what)")
     }
