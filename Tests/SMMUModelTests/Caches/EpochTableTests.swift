@@ -55,7 +55,6 @@ struct EpochTableTests {
   @Test("who fills alone needs no claim, but an epoch that lasts")
   func alone() {
     let table = Table()
-    let machine = GuestMachine(ramSize: 4096)
     defer { table.deallocate() }
     func fillAlone(_ value: UInt64, epoch: UInt32) {
       let row = table.row(2)
@@ -93,7 +92,6 @@ struct EpochTableTests {
   @Test("before the epochs wrap they are renewed, and nothing of before is found")
   func renewal() {
     let table = Table()
-    let machine = GuestMachine(ramSize: 4096)
     defer { table.deallocate() }
     table.set(.max - InvalidationClock.margin)
     #expect(!table.isExhausted)

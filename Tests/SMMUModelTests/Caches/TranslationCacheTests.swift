@@ -197,10 +197,10 @@ import TestSupport
     let time = cache.now
     cache.forget(streams: 5, 5)
     cache.setTime(time)
-    cache.insert(access, configuration, time: time, machine)
+    cache.insert(access, configuration, time: time)
     cache.setTime(time + 1)
     #expect(cache.plan(of: access) == nil)
-    cache.insert(access, configuration, time: cache.now, machine)
+    cache.insert(access, configuration, time: cache.now)
     #expect(cache.plan(of: access)?.plan == configuration.plan)
   }
 }
