@@ -80,7 +80,8 @@ let package = Package(
     // System calls and the kernel's structs, for the host side alone.
     .target(name: "CKernel"),
     .target(
-      name: "SMMUHost", dependencies: ["CKernel", "CSupport", "SMMUAtomics", "SMMUModel", "SMMUSpec"],
+      name: "SMMUHost",
+      dependencies: ["CKernel", "CSupport", "SMMUAtomics", "SMMUModel", "SMMUSpec"],
       swiftSettings: swift + small),
     .target(
       name: "VSMMU",
@@ -93,7 +94,8 @@ let package = Package(
       ? []
       : [
         .target(
-          name: "TestSupport", dependencies: ["SMMUAtomics", "SMMUModel", "SMMUSpec"], path: "Tests/Support",
+          name: "TestSupport", dependencies: ["SMMUAtomics", "SMMUModel", "SMMUSpec"],
+          path: "Tests/Support",
           swiftSettings: swift),
         tests("SMMUSpecTests", ["SMMUSpec"]),
         tests("SMMUModelTests", ["SMMUAtomics", "SMMUModel", "SMMUSpec", "TestSupport"]),

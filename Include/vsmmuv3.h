@@ -15,12 +15,10 @@
  * that the guest reads, and for a DMA a result kind (section 6). The host kernel's: section 10.
  *
  * MEMORY. A call that allocates first reserves all that it may need (64 KiB for most; its caches and
- * 1 MiB for vsmmu_create), and draws on that where malloc refuses; what is not used goes back. Where
- * the reserve is not to be had it is -ENOMEM, and nothing has changed, even where no -ENOMEM is
- * listed. The promise is about what malloc tells: a kernel that gave out more than it has may still
- * kill the process. MMIO and DMA allocate nothing, and calls without a result need no memory. This is
- * the library that `make` builds; one with a real Swift runtime ends the process where an allocation
- * fails.
+ * 1 MiB for vsmmu_create), and draws on that where malloc refuses. Where there is no reserve it is
+ * -ENOMEM, listed or not, and nothing has changed. A kernel that gave out more memory than it has may
+ * still kill the process. MMIO and DMA allocate nothing, and calls without a result need no memory.
+ * A library with a real Swift runtime ends the process where an allocation fails.
  *
  * POINTERS may be NULL only where this is said; elsewhere NULL is -EINVAL.
  *
@@ -47,10 +45,9 @@
  *
  * Callbacks run on the thread whose call caused them. A call on the same device is -EDEADLK there,
  * but for vsmmu_error_message, vsmmu_access_begin and _end, and a vsmmu_translate that is answered
- * at once. A DMA
- * thread's callbacks (memory, interrupts) must not wait for a lock that you hold around a serial
- * call: that call may be waiting for the DMA. The addresses of mem_read, mem_write and msi are the
- * guest's choice: never dispatch them to this device's own register frame.
+ * at once. A DMA thread's callbacks (memory, interrupts) must not wait for a lock that you hold around
+ * a serial call: that call may be waiting for the DMA. The addresses of mem_read, mem_write and msi
+ * are the guest's choice: never dispatch them to this device's own register frame.
  *
  * A guest cannot crash, hang or grow your process through this library: the work per call has a
  * budget (without ops.work: what the command queue holds), nothing that the guest does allocates
@@ -70,15 +67,15 @@ extern "C" {
  * 1. Version
  */
 
-#define VSMMU_API_MAJOR 1u
-#define VSMMU_API_MINOR 1u
+#define VSMMU_API_MAJOR 2u
+#define VSMMU_API_MINOR 0u
 #define VSMMU_API_VERSION (VSMMU_API_MAJOR << 16 | VSMMU_API_MINOR)
 
 /* The API that the loaded library offers, as VSMMU_API_VERSION. The major numbers must be equal;
  * the library's minor number must not be smaller than the one you compiled against. */
 uint32_t vsmmu_api_version(void);
 
-/* "0.1.0", for people. Never freed. */
+/* "0.1.0", for people. */
 const char *vsmmu_library_version(void);
 
 /* ---------------------------------------------------------------------------------------------
@@ -105,9 +102,7 @@ typedef struct vsmmu vsmmu_t;
 /* What a command, a change of CR0.SMMUEN or GBPA, reset, restore or vsmmu_stream_remove() has made
  * stale in caches that you keep outside (vhost). It may name more than that, never less. Whoever keeps
  * no vmid and asid beside a translation takes them for matching; a kept mapping is meant if any byte
- * of it is.
- *
- * A translation may be answered just before a notice and stored just after it. So a keeper has a lock
+ * of it is. As a translation may be answered before a notice and stored after it, a keeper has a lock
  * and the generation of its newest notice, at first 0:
  *
  *     vsmmu_translate(vsmmu, &access, &result);       ops.invalidate(opaque, what):
@@ -139,10 +134,8 @@ typedef struct vsmmu_ops {
 	 * else for an external abort, which the guest sees as the architecture says. Lengths are at
 	 * most 64 for the SMMU's own accesses and the segment length for vsmmu_dma_*. NULL: every
 	 * such access aborts. */
-	int32_t (*mem_read)(void *opaque, uint64_t address,
-					   void *data, uint64_t length);
-	int32_t (*mem_write)(void *opaque, uint64_t address,
-					    const void *data, uint64_t length);
+	int32_t (*mem_read)(void *opaque, uint64_t address, void *data, uint64_t length);
+	int32_t (*mem_write)(void *opaque, uint64_t address, const void *data, uint64_t length);
 
 	/* Registered RAM was written by the device or by vsmmu_dma_write: for migration. Queues that
 	 * are no registered RAM are written with an internal lock held. */
@@ -156,8 +149,7 @@ typedef struct vsmmu_ops {
 	int32_t (*msi)(void *opaque, uint64_t address, uint32_t data);
 
 	/* Translations or configuration became stale. Runs before the command counts as consumed. */
-	void (*invalidate)(void *opaque,
-					  const vsmmu_invalidation *what);
+	void (*invalidate)(void *opaque, const vsmmu_invalidation *what);
 
 	/* The budget of a call ended with commands left: call vsmmu_run() soon, after the call that
 	 * made this one. Until then they wait for the guest's next write of CMDQ_PROD or CR0, read of
@@ -167,8 +159,7 @@ typedef struct vsmmu_ops {
 	void (*work)(void *opaque);
 
 	/* A sentence for people. Repetitions are thinned out: the 1st, 2nd, 4th, 8th ... are told. */
-	void (*log)(void *opaque, uint32_t blame,
-				   const char *message);
+	void (*log)(void *opaque, uint32_t blame, const char *message);
 } vsmmu_ops;
 
 /* ---------------------------------------------------------------------------------------------
@@ -191,8 +182,8 @@ typedef struct vsmmu_ops {
 #define VSMMU_RESET_ABORTS 8u
 /* No wired interrupts: interrupts are MSIs only (refused without IDR0.MSI). */
 #define VSMMU_NO_WIRED_IRQ 16u
-/* Tokens of accesses tell who began them: a wrong vsmmu_access_end() ends nothing and is logged, and
- * so is the thread whose access a CMD_SYNC waits for. For debugging; costs some ten nanoseconds. */
+/* For debugging: a wrong vsmmu_access_end() ends nothing and is logged with the thread that began the
+ * access, and so is the thread whose access a CMD_SYNC waits for. */
 #define VSMMU_CHECK_ACCESSES 32u
 
 typedef struct vsmmu_config {
@@ -221,8 +212,7 @@ typedef struct vsmmu_config {
 	/* With a host, else 0: the IOAS in which you map the guest's memory; 0 = the library makes
 	 * one and maps what vsmmu_ram_add is told. */
 	uint32_t ioas;
-	/* Milliseconds after which an access that the guest waits for is logged, then after twice as
-	 * many, and so on; 0 = 1000. */
+	/* Milliseconds after which an access that the guest waits for is logged; 0 = 1000. */
 	uint32_t access_patience;
 } vsmmu_config;
 
@@ -239,10 +229,8 @@ void vsmmu_destroy(vsmmu_t *vsmmu);
 /* Back to the reset state: registers, caches. RAM and streams stay registered. */
 int32_t vsmmu_reset(vsmmu_t *vsmmu);
 
-/* Copies the sentence about the last refused call on this device, "" if there was none. Returns its
- * length; it is cut to `message_size`. */
-int32_t vsmmu_error_message(vsmmu_t *vsmmu, char *message,
-			    size_t message_size);
+/* Copies the sentence about the last refused call, "" if none, cut to `message_size`; returns its length. */
+int32_t vsmmu_error_message(vsmmu_t *vsmmu, char *message, size_t message_size);
 
 /* ---------------------------------------------------------------------------------------------
  * 4. Registers and commands
@@ -255,8 +243,7 @@ int32_t vsmmu_error_message(vsmmu_t *vsmmu, char *message,
  * architecture does not allow (other alignments, 8 and 16 bits) reads as zero and is ignored, so a
  * guest cannot make these fail: the error is -EINVAL for an offset or width outside these words.
  * A write may consume commands (section THREADS; budget in vsmmu_config). */
-int32_t vsmmu_mmio_read(vsmmu_t *vsmmu, uint64_t offset, uint32_t width,
-			uint64_t *value);
+int32_t vsmmu_mmio_read(vsmmu_t *vsmmu, uint64_t offset, uint32_t width, uint64_t *value);
 int32_t vsmmu_mmio_write(vsmmu_t *vsmmu, uint64_t offset, uint32_t width, uint64_t value);
 
 /* Consumes commands that an earlier call left, for `budget` (0 = the configured one). Returns 1 if
@@ -271,8 +258,7 @@ int32_t vsmmu_run(vsmmu_t *vsmmu, uint32_t budget);
  * path for tables, queues and vsmmu_dma_*. All three are multiples of 4096. The memory must stay
  * mapped until vsmmu_ram_remove() or vsmmu_destroy(). Errors: -EINVAL (alignment, wrap), -EEXIST
  * (overlap), -ENOMEM (more than 64 regions). */
-int32_t vsmmu_ram_add(vsmmu_t *vsmmu, uint64_t address, uint64_t length,
-		      void *host);
+int32_t vsmmu_ram_add(vsmmu_t *vsmmu, uint64_t address, uint64_t length, void *host);
 
 /* The same for memory of a file (a memfd) from byte `offset` on, a multiple of 4096, mapped at
  * `host`: with a host SMMU (section 10) the kernel then pins the file's pages. */
@@ -348,12 +334,11 @@ typedef struct vsmmu_result {
  * must be asked for by itself where INSTCFG makes fetches of reads. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
  * CMD_SYNC that covers its invalidation is not consumed before _end. Errors: -EINVAL, -E2BIG,
  * -ENOENT (the stream was not added). */
-int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access,
-			vsmmu_result *result);
+int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access, vsmmu_result *result);
 
 /* Opens an access of this thread and returns the token that closes it, on any thread. Keep it short:
- * the guest waits. It may cover several translations. A token that is no open access's is ignored and
- * logged, as far as that can be told: always with VSMMU_CHECK_ACCESSES. */
+ * the guest waits. It may cover several translations. A token of no open access is ignored and logged
+ * where that can be told: always with VSMMU_CHECK_ACCESSES. */
 uint64_t vsmmu_access_begin(vsmmu_t *vsmmu);
 void vsmmu_access_end(vsmmu_t *vsmmu, uint64_t token);
 
@@ -447,8 +432,7 @@ typedef struct vsmmu_iort {
 /* Writes two IORT nodes (ACPI IORT, DEN0049 E.b and later): this SMMUv3, and the PCI root complex
  * whose requester IDs map to it. Returns the number of bytes, whether or not they fit, or -EINVAL,
  * -E2BIG. */
-int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort,
-			 void *data, uint64_t capacity);
+int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort, void *data, uint64_t capacity);
 
 /* ---------------------------------------------------------------------------------------------
  * 10. A host SMMU. Serial, unless said otherwise. README.md, "With a host SMMU", tells the story.

@@ -14,7 +14,7 @@
 
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
 
-static _Thread_local uint32_t thread_id INITIAL_EXEC;
+_Thread_local uint32_t vsmmu_support_thread_id INITIAL_EXEC;
 
 static long futex(uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
 {
@@ -55,7 +55,7 @@ void vsmmu_support_relax(uint32_t turns)
 /* In a child process the one thread that there is has another number. */
 static void forked(void)
 {
-	thread_id = 0;
+	vsmmu_support_thread_id = 0;
 }
 
 /* Libraries that are linked without the compiler's start files have none. */
@@ -69,11 +69,10 @@ void vsmmu_support_watch_forks(void)
 		pthread_atfork(NULL, NULL, forked);
 }
 
-uint32_t vsmmu_support_thread(void)
+uint32_t vsmmu_support_ask_thread(void)
 {
-	if (__builtin_expect(!thread_id, 0))
-		thread_id = (uint32_t)syscall(SYS_gettid);
-	return thread_id;
+	vsmmu_support_thread_id = (uint32_t)syscall(SYS_gettid);
+	return vsmmu_support_thread_id;
 }
 
 void vsmmu_support_lock_slowly(uint32_t *word)

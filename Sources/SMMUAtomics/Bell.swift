@@ -5,9 +5,9 @@ import CSupport
 ///
 /// No ring is lost: who waits says so, then looks at what it waits for; who rings has changed that,
 /// then looks whether somebody waits. All four steps are sequentially consistent, so in their one
-/// order either the change comes before the look at it, and nobody sleeps, or the waiter's word comes
-/// before the look at that, and the count of rings moves on: the kernel does not let a thread sleep
-/// on a count that has moved since the thread has read it.
+/// order either the change comes before the look at it, and nobody sleeps, or the waiter's word
+/// comes before the look at that, and the count of rings moves on: the kernel does not let a thread
+/// sleep on a count that has moved since the thread has read it.
 public struct Bell {
   private let isAwaited: UnsafeMutablePointer<Atomic<UInt32>>
   private let rings: UnsafeMutablePointer<Atomic<UInt32>>
@@ -35,8 +35,8 @@ public struct Bell {
     vsmmu_support_wake(word)
   }
 
-  /// Sleeps until the next ring, unless `isDone`; the time may be up, or there may be no reason. One
-  /// thread at a time.
+  /// Sleeps until the next ring, unless `isDone`; the time may be up, or there may be no reason.
+  /// One thread at a time.
   public func wait(milliseconds: UInt32, unless isDone: () -> Bool) {
     let heard = rings.pointee.load(ordering: .sequentiallyConsistent)
     isAwaited.pointee.store(1, ordering: .sequentiallyConsistent)

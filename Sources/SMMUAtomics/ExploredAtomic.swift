@@ -10,7 +10,8 @@
     static func store(_ atomic: borrowing Synchronization.Atomic<Self>, _ value: Self)
   }
 
-  /// `Synchronization.Atomic` with the same layout, each of whose accesses is a step of the explorer's.
+  /// `Synchronization.Atomic` with the same layout, each of whose accesses is a step of the
+  /// explorer's.
   @frozen public struct Atomic<Value: Explorable>: ~Copyable {
     @usableFromInline let word: Synchronization.Atomic<Value>
 
@@ -104,10 +105,14 @@
   extension UInt64: Explorable {
     @inlinable public var bits: UInt64 { self }
     @inlinable public init(bits: UInt64) { self = bits }
-    @inlinable public static func load(_ atomic: borrowing Synchronization.Atomic<UInt64>) -> UInt64 {
+    @inlinable public static func load(
+      _ atomic: borrowing Synchronization.Atomic<UInt64>
+    ) -> UInt64 {
       atomic.load(ordering: .relaxed)
     }
-    @inlinable public static func store(_ atomic: borrowing Synchronization.Atomic<UInt64>, _ value: UInt64) {
+    @inlinable public static func store(
+      _ atomic: borrowing Synchronization.Atomic<UInt64>, _ value: UInt64
+    ) {
       atomic.store(value, ordering: .relaxed)
     }
   }
@@ -115,10 +120,14 @@
   extension UInt32: Explorable {
     @inlinable public var bits: UInt64 { UInt64(self) }
     @inlinable public init(bits: UInt64) { self = UInt32(truncatingIfNeeded: bits) }
-    @inlinable public static func load(_ atomic: borrowing Synchronization.Atomic<UInt32>) -> UInt32 {
+    @inlinable public static func load(
+      _ atomic: borrowing Synchronization.Atomic<UInt32>
+    ) -> UInt32 {
       atomic.load(ordering: .relaxed)
     }
-    @inlinable public static func store(_ atomic: borrowing Synchronization.Atomic<UInt32>, _ value: UInt32) {
+    @inlinable public static func store(
+      _ atomic: borrowing Synchronization.Atomic<UInt32>, _ value: UInt32
+    ) {
       atomic.store(value, ordering: .relaxed)
     }
   }
@@ -126,10 +135,14 @@
   extension Bool: Explorable {
     @inlinable public var bits: UInt64 { self ? 1 : 0 }
     @inlinable public init(bits: UInt64) { self = bits != 0 }
-    @inlinable public static func load(_ atomic: borrowing Synchronization.Atomic<Bool>) -> Bool {
+    @inlinable public static func load(
+      _ atomic: borrowing Synchronization.Atomic<Bool>
+    ) -> Bool {
       atomic.load(ordering: .relaxed)
     }
-    @inlinable public static func store(_ atomic: borrowing Synchronization.Atomic<Bool>, _ value: Bool) {
+    @inlinable public static func store(
+      _ atomic: borrowing Synchronization.Atomic<Bool>, _ value: Bool
+    ) {
       atomic.store(value, ordering: .relaxed)
     }
   }
@@ -138,10 +151,14 @@
     @inlinable public var bits: UInt64 { UInt64(UInt(bitPattern: self)) }
     // An atomic of a pointer that is not nil never holds 0.
     @inlinable public init(bits: UInt64) { self = UnsafeMutablePointer(bitPattern: UInt(bits))! }
-    @inlinable public static func load(_ atomic: borrowing Synchronization.Atomic<Self>) -> Self {
+    @inlinable public static func load(
+      _ atomic: borrowing Synchronization.Atomic<Self>
+    ) -> Self {
       atomic.load(ordering: .relaxed)
     }
-    @inlinable public static func store(_ atomic: borrowing Synchronization.Atomic<Self>, _ value: Self) {
+    @inlinable public static func store(
+      _ atomic: borrowing Synchronization.Atomic<Self>, _ value: Self
+    ) {
       atomic.store(value, ordering: .relaxed)
     }
   }

@@ -19,7 +19,7 @@ public struct Lock {
     holder.deallocate()
   }
 
-  @inline(__always)
+  @inline(never)
   public func lock() {
     #if EXPLORE
       if let explorer { return explorer.lock(holder) }
@@ -40,7 +40,7 @@ public struct Lock {
     vsmmu_support_lock_slowly(word)
   }
 
-  @inline(__always)
+  @inline(never)
   public func unlock() {
     #if EXPLORE
       if let explorer { return explorer.unlock(holder) }

@@ -22,8 +22,9 @@ static struct notes look(void)
 		vsmmu_host_counters host = { .size = sizeof(host) };
 
 		notes.state_size = api.vsmmu_save(VSMMU, notes.state, sizeof(notes.state));
-		EQUAL(api.vsmmu_get_host_counters(VSMMU, &host), 0);
-		notes.devices = host.devices;
+		/* Without a host there are none. */
+		if (api.vsmmu_get_host_counters(VSMMU, &host) == 0)
+			notes.devices = host.devices;
 	}
 	if (EMULATED) {
 		vsmmu_emulated_counters counters = { .size = sizeof(counters) };

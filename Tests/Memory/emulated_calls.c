@@ -174,8 +174,9 @@ static int64_t map_at(uint64_t iova)
 	struct ioas_map request = { .size = sizeof(request), .flags = 7, .ioas = 2 };
 
 	if (!memory)
-		memory = mmap(NULL, LENGTH + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	request.address = (uint64_t)(uintptr_t)memory & ~UINT64_C(0x1fffff);
+		memory = mmap(NULL, LENGTH + 0x200000, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	request.address = ((uint64_t)(uintptr_t)memory + 0x1fffff) & ~UINT64_C(0x1fffff);
 	request.length = LENGTH;
 	request.iova = iova + 4096;
 	return IOCTL(IOAS_MAP, &request);

@@ -136,3 +136,12 @@ public final class Scene {
     access(address, flags).0.kind == .ok
   }
 }
+
+extension Translation {
+  /// What the client sees, whenever it was answered.
+  public var ageless: Translation {
+    var copy = self
+    copy.generation = 0
+    return copy
+  }
+}

@@ -93,7 +93,7 @@ case $1 in
     [ ! -e $data/structs ] || broken=$(compare $data "$work")
     if [ -n "$broken" ]; then
       printf '%s\n' "$broken"
-      echo "That breaks programs: it needs another VSMMU_API_MAJOR and SONAME, and $data removed."
+      echo "That breaks programs: it needs another VSMMU_API_MAJOR, and $data removed."
       exit 1
     fi
     mkdir -p $data

@@ -18,8 +18,15 @@ void vsmmu_support_wake(uint32_t *word);
 /* Lets other threads run, of lower priority too; `turns` counts the calls of one wait. */
 void vsmmu_support_relax(uint32_t turns);
 
-/* The kernel's number of this thread; never 0. */
-uint32_t vsmmu_support_thread(void);
+/* The kernel's number of this thread; never 0. Inline, as each lock asks. */
+extern _Thread_local uint32_t vsmmu_support_thread_id __attribute__((tls_model("initial-exec")));
+uint32_t vsmmu_support_ask_thread(void);
+static inline uint32_t vsmmu_support_thread(void)
+{
+	uint32_t known = vsmmu_support_thread_id;
+
+	return __builtin_expect(known != 0, 1) ? known : vsmmu_support_ask_thread();
+}
 /* To be called before the first lock. */
 void vsmmu_support_watch_forks(void);
 /* A lock is a word that holds the number of its holder, 0 if there is none: a priority-inheriting

@@ -43,8 +43,7 @@ extension HostSMMU {
     }
     // The others' turn is next.
     if place > 0 && place < kept.count {
-      kept.append(contentsOf: kept[..<place])
-      kept.removeFirst(place)
+      for _ in 0..<place { kept.append(kept.removeFirst()) }
     }
     unpinIfUnused()
   }
@@ -53,10 +52,11 @@ extension HostSMMU {
   /// replace.
   func requireRoomToKeep() throws(Errno) {
     guard kept.count + 2 > Self.mostKept else { return }
-    var sentence = Sentence("the host kernel keeps ")
-    sentence.append(UInt64(kept.count))
-    sentence.append(" objects that it would not destroy: none is made until it lets some go")
-    listener.hostSays(sentence)
+    say { sentence in
+      sentence.append("the host kernel keeps ")
+      sentence.append(UInt64(kept.count))
+      sentence.append(" objects that it would not destroy: none is made until it lets some go")
+    }
     throw .ebusy
   }
 }

@@ -25,8 +25,9 @@ extension SMMU {
     tlb.invalidate(what, wildcard: vmidWildcard, sharedOnly: sharedOnly)
   }
 
-  /// Tells those who keep copies what they must forget, when it is forgotten here: they know neither
-  /// pieces of leaves nor wildcards. What they were answered in earlier generations may be meant.
+  /// Tells those who keep copies what they must forget, when it is forgotten here: they know
+  /// neither pieces of leaves nor wildcards. What they were answered in earlier generations may be
+  /// meant.
   ///
   /// A piece whose leaf is not noted yet when `reach` looks is answered as one not to be kept
   /// (`translateByTables`), or after this notice, in a generation that it names.

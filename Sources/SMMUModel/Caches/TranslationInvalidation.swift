@@ -2,8 +2,8 @@
 import SMMUAtomics
 import SMMUSpec
 
-/// What a TLBI removes (§4.4). Long searches let others have the lock in between: time has passed, so
-/// whatever they keep meanwhile was looked up after it.
+/// What a TLBI removes (§4.4). Long searches let others have the lock in between: time has passed,
+/// so whatever they keep meanwhile was looked up after it.
 extension TranslationCache {
   /// Of a TLB without entries, all that a TLBI does: whoever walks now keeps nothing.
   /// False if there may be entries. Takes no lock: what another thread is about to keep belongs to

@@ -5,8 +5,8 @@ import SMMUAtomics
 /// forgot, or ended twice.
 ///
 /// A row: {generation [31:0], thread [63:32]} · {place of its count plus 1 [15:0], generation
-/// [47:16]}, 0 while it is free. A token's bits [31:16] are the number of its row plus 1, and [63:32]
-/// the generation.
+/// [47:16]}, 0 while it is free. A token's bits [31:16] are the number of its row plus 1, and
+/// [63:32] the generation.
 struct AccessLedger {
   private static var rows: Int { 4096 }
   private let words: UnsafeMutablePointer<Atomic<UInt64>>

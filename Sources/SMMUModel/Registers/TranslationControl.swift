@@ -25,12 +25,12 @@ struct ControlEra: Equatable {
   @inline(__always) var queue: UInt64 { raw[31, 2] }
 }
 
-/// The control state as one thing: a translation sees the one before a change of registers or the one
-/// after it, whatever number of registers has changed.
+/// The control state as one thing: a translation sees the one before a change of registers or the
+/// one after it, whatever number of registers has changed.
 ///
-/// There are two buffers. A change fills the one that is not in use, then publishes it by one store.
-/// Who reads is counted as an access, and after each publication accesses are drained, so nobody
-/// reads a buffer that is filled. Changes are serialised by the caller.
+/// There are two buffers. A change fills the one that is not in use, then publishes it by one
+/// store. Who reads is counted as an access, and after each publication accesses are drained, so
+/// nobody reads a buffer that is filled. Changes are serialised by the caller.
 struct TranslationControl {
   private static var line: Int { 8 }
   /// The era, then a line for each buffer.

@@ -19,8 +19,9 @@ extension SMMU {
     return translateKnown(access) ?? translateFully(access)
   }
 
-  /// All steps for a stream whose configuration is cached; nil if it is not: then the caller may have
-  /// to see whether there is such a stream, inside an access. Takes no lock where the TLB hits.
+  /// All steps for a stream whose configuration is cached; nil if it is not: then the caller may
+  /// have to see whether there is such a stream, inside an access. Takes no lock where the TLB
+  /// hits.
   @inline(never)
   public func translateKnown(_ access: Access) -> Translation? {
     let generation = micro.table.generation
