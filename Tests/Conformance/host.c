@@ -201,7 +201,7 @@ static void host_consumes_a_whole_batch(void)
 	static struct hosted hosted;
 	uint64_t value;
 
-	if (!open_translated(&hosted))
+	if (!hosted_open_translated(&hosted))
 		return;
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
 	unmap(&hosted.guest, STAGE1, IOVA);
