@@ -43,6 +43,7 @@ void link_section(void);
 void host_thread_section(void);
 void wait_section(void);
 void callback_section(void);
+void change_section(void);
 void emulated_section(void);
 
 #endif

@@ -35,6 +35,7 @@ int main(int argc, char **argv)
 	thread_section();
 	wait_section();
 	callback_section();
+	change_section();
 	host_thread_section();
 	return check_finish(argv[1]);
 }
