@@ -417,9 +417,8 @@ static void *storm(void *opaque)
 
 	CHECK(pin());
 	set(&pair->has_begun);
-	while (!is_set(&pair->is_over)) {
-		for (uint64_t i = 0; i < 64; i++)
-			queue(pair->guest, TLBI_NH_VAA, (i << 12) | (i & 1));
+	for (uint64_t i = 0; !is_set(&pair->is_over); i++) {
+		queue(pair->guest, TLBI_NH_VAA, i % 64 << 12 | (i & 1));
 		sync_all(pair->guest);
 	}
 	return NULL;
@@ -428,7 +427,7 @@ static void *storm(void *opaque)
 static void a_real_time_device_waits(void)
 {
 	static struct guest guest;
-	const vsmmu_config config = { .size = sizeof(config), .tlb_entries = 1 << 18 };
+	const vsmmu_config config = { .size = sizeof(config), .tlb_entries = 1 << 20 };
 	struct pair pair = { .guest = &guest };
 	vsmmu_counters counters = { .size = sizeof(counters) };
 	/* No budget. */

@@ -195,8 +195,11 @@ void *dma_thread(void *opaque)
 	while (!__atomic_load_n(&world->stop, __ATOMIC_RELAXED)) {
 		uint64_t random = random_next(&dma->random);
 		struct slot *slot = &world->slots[random % world->slot_count];
+		const struct slot *bait = __atomic_load_n(&world->bait, __ATOMIC_RELAXED);
 		bool write = random >> 32 & 1;
 
+		if (bait && random >> 33 & 1)
+			slot = &world->slots[bait - world->slots];
 		switch (random >> 40 & 15) {
 		case 0:
 			by_way_of_spare(dma, write);

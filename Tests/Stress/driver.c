@@ -175,8 +175,9 @@ void confirm(struct world *world, struct slot *slot)
 }
 
 /* No piece of the leaf is known: DMA threads shall be about to find the first one. */
-static void forget_pieces(struct world *world)
+static void forget_pieces(struct world *world, const struct slot *slot)
 {
+	__atomic_store_n(&world->bait, slot, __ATOMIC_RELAXED);
 	queue(&world->guest, TLBI_NSNH_ALL, 0);
 	stress_sync(world);
 	for (uint64_t turns = dice(world, 3); turns; turns--)
@@ -191,7 +192,7 @@ static void change_leaves(struct world *world, struct slot *slots)
 	bool was_pages = slots->pages && !slots->is_block;
 
 	if (slots->alias && dice(world, 2))
-		forget_pieces(world);
+		forget_pieces(world, slots);
 	while (count < most && slots[count - 1].beside)
 		count++;
 	for (unsigned i = 0; i < count; i++) {
@@ -206,6 +207,7 @@ static void change_leaves(struct world *world, struct slot *slots)
 		forget_stage2(world, slots, count, was_pages);
 	stress_sync(world);
 	world->divided_changes += slots->alias != 0;
+	__atomic_store_n(&world->bait, NULL, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < count; i++) {
 		settle(&slots[i]);
 		pool_give(world, &slots[i], old[i]);
