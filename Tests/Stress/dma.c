@@ -198,8 +198,11 @@ void *dma_thread(void *opaque)
 		const struct slot *bait = __atomic_load_n(&world->bait, __ATOMIC_RELAXED);
 		bool write = random >> 32 & 1;
 
-		if (bait && random >> 33 & 1)
+		if (bait && random >> 33 & 7)
 			slot = &world->slots[bait - world->slots];
+		if (slot->alias && (__atomic_load_n(&world->closed, __ATOMIC_RELAXED) ||
+				    (bait && slot != bait)))
+			continue;
 		switch (random >> 40 & 15) {
 		case 0:
 			by_way_of_spare(dma, write);

@@ -120,7 +120,8 @@ static uint64_t some_address(struct world *world, const struct slot *slot)
 static void forget_stage1(struct world *world, struct slot *slots, unsigned count, bool was_pages)
 {
 	uint64_t vmid = (uint64_t)slots->vmid << 32, pages = count;
-	uint64_t which = dice(world, 12);
+	/* A divided leaf mostly by one address, as that is what its pieces must not outlive. */
+	uint64_t which = dice(world, slots->alias && dice(world, 4) ? 4 : 12);
 
 	if (slots->size == 21)
 		pages = 512;
@@ -177,11 +178,13 @@ void confirm(struct world *world, struct slot *slot)
 /* No piece of the leaf is known: DMA threads shall be about to find the first one. */
 static void forget_pieces(struct world *world, const struct slot *slot)
 {
-	__atomic_store_n(&world->bait, slot, __ATOMIC_RELAXED);
+	__atomic_store_n(&world->closed, true, __ATOMIC_RELAXED);
 	queue(&world->guest, TLBI_NSNH_ALL, 0);
 	stress_sync(world);
-	for (uint64_t turns = dice(world, 3); turns; turns--)
-		sched_yield();
+	__atomic_store_n(&world->bait, slot, __ATOMIC_RELAXED);
+	__atomic_store_n(&world->closed, false, __ATOMIC_RELAXED);
+	for (uint64_t turns = dice(world, 2000); turns; turns--)
+		(void)__atomic_load_n(&world->bait, __ATOMIC_SEQ_CST);
 }
 
 /* One slot, or some that lie side by side, by their descriptors. */
@@ -191,7 +194,7 @@ static void change_leaves(struct world *world, struct slot *slots)
 	unsigned count = 1, most = 1 + (unsigned)dice(world, 8);
 	bool was_pages = slots->pages && !slots->is_block;
 
-	if (slots->alias && dice(world, 2))
+	if (slots->alias && !(slots->generation & 1))
 		forget_pieces(world, slots);
 	while (count < most && slots[count - 1].beside)
 		count++;
@@ -328,7 +331,7 @@ void change_slot(struct world *world)
 			change_table(world, slot);
 		break;
 	default:
-		for (uint64_t turns = slot->alias ? dice(world, 8) : 1; turns; turns--)
+		for (uint64_t turns = slot->alias ? dice(world, 16) : 1; turns; turns--)
 			change_leaves(world, slot);
 	}
 	world->changes++;

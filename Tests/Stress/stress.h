@@ -97,8 +97,10 @@ struct world {
 	/* Pieces of a divided leaf that were used; changes told by an address of no such piece. */
 	uint64_t pieces, divided_changes;
 	uint64_t resets, restores, restores_of_same;
-	/* The slot that DMA threads shall be at, where one is. */
+	/* The slot that DMA threads shall be at, where one is; no other divided leaf is looked at
+	 * then, and none at all while they are closed. */
 	_Alignas(64) const struct slot *bait;
+	bool closed;
 	_Alignas(64) bool stop;
 	_Alignas(64) uint64_t violations;
 	/* How often a table read behind the callback lets others run, one in so many. */
