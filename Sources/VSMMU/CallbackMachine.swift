@@ -25,6 +25,7 @@ final class CallbackMachine: Machine, HostListener {
   deinit { told.deallocate() }
 
   private var inside: Inside { Inside(self) }
+  var isEntered: Bool { inside.isEntered }
 
   func read(_ address: UInt64, into data: UnsafeMutableRawPointer, count: Int) -> Bool {
     guard let read = ops.mem_read else { return false }

@@ -41,6 +41,9 @@ void host_failure_section(void);
 void host_limit_section(void);
 void link_section(void);
 void host_thread_section(void);
+void wait_section(void);
+void callback_section(void);
+void change_section(void);
 void emulated_section(void);
 
 #endif

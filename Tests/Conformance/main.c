@@ -33,6 +33,9 @@ int main(int argc, char **argv)
 	link_section();
 	emulated_section();
 	thread_section();
+	wait_section();
+	callback_section();
+	change_section();
 	host_thread_section();
 	return check_finish(argv[1]);
 }

@@ -6,7 +6,7 @@
 
 #define CD(n) (CONTEXT + (uint64_t)(n) * 64)
 
-static uint64_t dice(struct world *world, uint64_t sides)
+uint64_t dice(struct world *world, uint64_t sides)
 {
 	return random_next(&world->seed) % sides;
 }
@@ -111,10 +111,17 @@ static uint64_t tags(const struct slot *slot)
 	return (uint64_t)slot->vmid << 32 | (uint64_t)slot->asid << 48;
 }
 
+/* Any address of a leaf stands for it, though a TLB has it in pieces (4.4). */
+static uint64_t some_address(struct world *world, const struct slot *slot)
+{
+	return slot->address + (dice(world, UINT64_C(1) << (slot->size - 12)) << 12);
+}
+
 static void forget_stage1(struct world *world, struct slot *slots, unsigned count, bool was_pages)
 {
 	uint64_t vmid = (uint64_t)slots->vmid << 32, pages = count;
-	uint64_t which = dice(world, 12);
+	/* A divided leaf mostly by one address, as that is what its pieces must not outlive. */
+	uint64_t which = dice(world, slots->alias && dice(world, 4) ? 4 : 12);
 
 	if (slots->size == 21)
 		pages = 512;
@@ -122,7 +129,7 @@ static void forget_stage1(struct world *world, struct slot *slots, unsigned coun
 		for (unsigned i = 0; i < count; i++)
 			tell(world, &slots[i], 1, which < 3 ? "TLBI_NH_VA" : "TLBI_NH_VAA",
 			     which < 3 ? TLBI_NH_VA | tags(slots) : TLBI_NH_VAA | vmid,
-			     slots[i].address | (which & 1));
+			     some_address(world, &slots[i]) | (which & 1));
 	} else if (which < 8 && slots->size < 30) {
 		tell(world, slots, count, which < 7 ? "TLBI_NH_VA range" : "TLBI_NH_VAA range",
 		     (which < 7 ? TLBI_NH_VA | tags(slots) : TLBI_NH_VAA | vmid) |
@@ -162,10 +169,22 @@ static void forget_stage2(struct world *world, struct slot *slots, unsigned coun
 
 /* Changes. */
 
-static void confirm(struct world *world, struct slot *slot)
+void confirm(struct world *world, struct slot *slot)
 {
 	dma_check(world, slot, false);
 	dma_check(world, slot, true);
+}
+
+/* No piece of the leaf is known: DMA threads shall be about to find the first one. */
+static void forget_pieces(struct world *world, const struct slot *slot)
+{
+	__atomic_store_n(&world->closed, true, __ATOMIC_RELAXED);
+	queue(&world->guest, TLBI_NSNH_ALL, 0);
+	stress_sync(world);
+	__atomic_store_n(&world->bait, slot, __ATOMIC_RELAXED);
+	__atomic_store_n(&world->closed, false, __ATOMIC_RELAXED);
+	for (uint64_t turns = dice(world, 2000); turns; turns--)
+		(void)__atomic_load_n(&world->bait, __ATOMIC_SEQ_CST);
 }
 
 /* One slot, or some that lie side by side, by their descriptors. */
@@ -175,6 +194,8 @@ static void change_leaves(struct world *world, struct slot *slots)
 	unsigned count = 1, most = 1 + (unsigned)dice(world, 8);
 	bool was_pages = slots->pages && !slots->is_block;
 
+	if (slots->alias && !(slots->generation & 1))
+		forget_pieces(world, slots);
 	while (count < most && slots[count - 1].beside)
 		count++;
 	for (unsigned i = 0; i < count; i++) {
@@ -188,6 +209,8 @@ static void change_leaves(struct world *world, struct slot *slots)
 	else
 		forget_stage2(world, slots, count, was_pages);
 	stress_sync(world);
+	world->divided_changes += slots->alias != 0;
+	__atomic_store_n(&world->bait, NULL, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < count; i++) {
 		settle(&slots[i]);
 		pool_give(world, &slots[i], old[i]);
@@ -290,7 +313,7 @@ static void change_cd(struct world *world, struct slot *slot)
 	confirm(world, slot);
 }
 
-static void change_slot(struct world *world)
+void change_slot(struct world *world)
 {
 	struct slot *slot = &world->slots[dice(world, world->slot_count)];
 
@@ -308,30 +331,10 @@ static void change_slot(struct world *world)
 			change_table(world, slot);
 		break;
 	default:
-		change_leaves(world, slot);
+		for (uint64_t turns = slot->alias ? dice(world, 16) : 1; turns; turns--)
+			change_leaves(world, slot);
 	}
 	world->changes++;
-}
-
-/* SMMUEN goes off and on; meanwhile the tables change, and maybe all is forgotten. */
-static void toggle(struct world *world)
-{
-	for (unsigned on = 0; on < 2; on++) {
-		uint64_t state = world->most_enable + 1;
-
-		__atomic_store_n(&world->most_enable, state, __ATOMIC_SEQ_CST);
-		write_register(&world->guest, CR0, 0xc | on);
-		EQUAL(read_register(&world->guest, CR0ACK), 0xc | on);
-		__atomic_store_n(&world->least_enable, state, __ATOMIC_SEQ_CST);
-		confirm(world, &world->slots[dice(world, world->slot_count)]);
-		for (uint64_t i = dice(world, 3); i; i--)
-			change_slot(world);
-		if (dice(world, 2)) {
-			queue(&world->guest, CFGI_ALL, 31);
-			queue(&world->guest, TLBI_NSNH_ALL, 0);
-			stress_sync(world);
-		}
-	}
 }
 
 void change(struct world *world)
@@ -340,10 +343,16 @@ void change(struct world *world)
 
 	if (what == 0)
 		toggle(world);
+	else if (what < 4)
+		reset_or_restore(world);
+	else if (what < 8)
+		change_spare(world);
+	else if (what < 16)
+		change_visitor(world);
 	else
 		change_slot(world);
 	/* The guest takes its events. */
-	if (what < 16)
+	if (what < 32)
 		write_register(&world->guest, EVENTQ_CONS,
 			       read_register(&world->guest, EVENTQ_PROD));
 }

@@ -3,6 +3,7 @@
 #include "stress.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -63,12 +64,29 @@ uint64_t random_next(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-static double now(void)
+double now(void)
 {
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* What must have been met often enough, beside the slots. */
+static const struct { const char *name; size_t place; } musts[] = {
+#define MUST(member) { #member, offsetof(struct world, member) }
+	MUST(pieces), MUST(divided_changes), MUST(keeper.uses), MUST(keeper.drops), MUST(resets),
+	MUST(restores), MUST(restores_of_same), MUST(visitor.passes), MUST(visitor.refusals),
+	MUST(spare.passes), MUST(spare.refusals),
+#undef MUST
+};
+#define MUSTS (sizeof(musts) / sizeof(musts[0]))
+
+static uint64_t met(const struct world *world, unsigned must)
+{
+	const uint8_t *bytes = (const uint8_t *)world + musts[must].place;
+
+	return __atomic_load_n((const uint64_t *)(const void *)bytes, __ATOMIC_RELAXED);
 }
 
 /* Whether each slot was found mapped and not mapped, and accesses met changes. */
@@ -81,6 +99,9 @@ static bool tried(const struct world *world, const struct dma *dmas)
 	for (unsigned i = 0; i < world->slot_count; i++)
 		if (!__atomic_load_n(&world->slots[i].passes, __ATOMIC_RELAXED) ||
 		    !__atomic_load_n(&world->slots[i].faults, __ATOMIC_RELAXED))
+			return false;
+	for (unsigned i = 0; i < MUSTS; i++)
+		if (!met(world, i))
 			return false;
 	return during != 0;
 }
@@ -103,7 +124,7 @@ static void run(struct world *world, const struct dma *dmas, double seconds)
 }
 
 /* Each slot was found mapped and not mapped, and accesses met changes: else nothing was tried. */
-static int report(struct world *world, const struct dma *dmas)
+static int report(struct world *world, const struct dma *dmas, double seconds)
 {
 	uint64_t during = 0, passes = 0, faults = 0;
 	unsigned passed = 0;
@@ -125,6 +146,11 @@ static int report(struct world *world, const struct dma *dmas)
 				  (unsigned long long)slot->passes,
 				  (unsigned long long)slot->faults);
 	}
+	for (unsigned i = 0; i < MUSTS; i++) {
+		passed += met(world, i) != 0;
+		if (!wrong && !met(world, i))
+			violation(world, NULL, "%s: not tried", musts[i].name);
+	}
 	if (!wrong && during == 0)
 		violation(world, NULL, "no access met a change");
 	printf("> %llu accesses passed, %llu faulted, %llu met a change; %llu changes, "
@@ -132,6 +158,21 @@ static int report(struct world *world, const struct dma *dmas)
 	       (unsigned long long)faults, (unsigned long long)during,
 	       (unsigned long long)world->changes, (unsigned long long)counters.syncs,
 	       (unsigned long long)counters.tlb_misses);
+	printf("> copies kept: used %llu times, dropped %llu, too late %llu; %llu pieces of leaves; "
+	       "%llu resets, %llu restores\n", (unsigned long long)world->keeper.uses,
+	       (unsigned long long)world->keeper.drops, (unsigned long long)world->keeper.late,
+	       (unsigned long long)world->pieces, (unsigned long long)world->resets,
+	       (unsigned long long)(world->restores + world->restores_of_same));
+	printf("> RAM that comes and goes: %llu accesses passed, %llu did not; a stream: %llu, %llu\n",
+	       (unsigned long long)world->spare.passes, (unsigned long long)world->spare.refusals,
+	       (unsigned long long)world->visitor.passes,
+	       (unsigned long long)world->visitor.refusals);
+	if (!wrong && !world->violations) {
+		bool calm = storm(seconds / 4);
+
+		passed += calm;
+		failed += !calm;
+	}
 	failed += (unsigned)world->violations;
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0;
@@ -164,7 +205,7 @@ int main(int count, char **arguments)
 	run(&world, dmas, seconds);
 	for (unsigned i = 0; i < world.threads; i++)
 		pthread_join(dmas[i].thread, NULL);
-	status = report(&world, dmas);
+	status = report(&world, dmas, seconds);
 	world_close(&world);
 	return status;
 }

@@ -7,6 +7,9 @@
  * are published: `most` before the tables change, `least` after the CMD_SYNC. An access that began
  * with `least` = a and ended with `most` = b must have met one of a ... b; one of before a means
  * that something stale outlived its invalidation.
+ *
+ * What comes and goes as a whole (the SMMU's work, a stream, RAM) is judged alike, by a state that
+ * is odd while it is gone.
  */
 #ifndef STRESS_H
 #define STRESS_H
@@ -22,6 +25,12 @@
 #define THREADS_MOST 8
 /* Where DMA thread n writes, in the first page of a slot. */
 #define NOTE(thread) (UINT64_C(512) + 8 * (uint64_t)(thread))
+
+/* RAM that comes and goes: one page, which stream GUEST_OF_RAM reaches untranslated. */
+#define SPARE UINT64_C(0x80000000)
+#define GUEST_OF_RAM 7u
+/* A stream that comes and goes. It shares CD, tables and ASID with stream 1. */
+#define VISITOR 8u
 
 enum kind { WRITABLE, GONE, READ_ONLY, GONE_TOO };
 
@@ -54,13 +63,44 @@ struct slot {
 
 #define SLOTS_MOST 64
 
+/* Odd is gone. Published as a slot's generations are. */
+struct presence {
+	_Alignas(64) uint64_t least, most;
+	uint64_t passes, refusals;
+};
+
+/* What a keeper of translations has of a slot's page. */
+struct kept {
+	bool is_valid;
+	uint64_t address, physical, page_bits;
+	uint32_t permissions;
+};
+
+/* As vsmmuv3.h wants it, section 2. */
+#define PLACES 3
+struct keeper {
+	pthread_mutex_t lock;
+	uint64_t newest;
+	struct kept entries[SLOTS_MOST][PLACES];
+	/* How often a copy was used, came too late to be kept, and was dropped for a notice. */
+	uint64_t uses, late, drops;
+};
+
 struct world {
 	struct guest guest;
 	struct slot slots[SLOTS_MOST];
 	unsigned slot_count, threads;
 	uint64_t seed, changes;
-	/* Of SMMUEN: odd is off. */
-	_Alignas(64) uint64_t least_enable, most_enable;
+	struct presence enable, visitor, spare;
+	uint8_t *spare_page;
+	struct keeper keeper;
+	/* Pieces of a divided leaf that were used; changes told by an address of no such piece. */
+	uint64_t pieces, divided_changes;
+	uint64_t resets, restores, restores_of_same;
+	/* The slot that DMA threads shall be at, where one is; no other divided leaf is looked at
+	 * then, and none at all while they are closed. */
+	_Alignas(64) const struct slot *bait;
+	bool closed;
 	_Alignas(64) bool stop;
 	_Alignas(64) uint64_t violations;
 	/* How often a table read behind the callback lets others run, one in so many. */
@@ -93,19 +133,53 @@ uint64_t stamp_offset(const struct slot *slot, unsigned which);
 uint64_t stamp_of(const struct slot *slot, uint64_t generation);
 #define STAMPS 3
 
+/* presence.c: what comes and goes. */
+void presence_begin(struct presence *presence);
+void presence_end(struct presence *presence);
+void toggle(struct world *world);
+void reset_or_restore(struct world *world);
+void spare_open(struct world *world);
+void spare_add(struct world *world);
+void change_spare(struct world *world);
+void change_visitor(struct world *world);
+
+/* keeper.c */
+void keeper_drop(struct world *world, const vsmmu_invalidation *what);
+/* A copy that is good for this access. */
+bool keeper_find(struct world *world, const struct slot *slot, uint64_t address, bool write,
+		 uint64_t *physical);
+void keeper_keep(struct world *world, const struct slot *slot, uint64_t address,
+		 const vsmmu_result *result);
+
+/* storm.c: what a translation waits beside commands that search a large TLB. False if it starved. */
+bool storm(double seconds);
+
+/* main.c */
+double now(void);
+
 /* driver.c: one change, seen through to its CMD_SYNC. */
 void change(struct world *world);
+void change_slot(struct world *world);
+void confirm(struct world *world, struct slot *slot);
+uint64_t dice(struct world *world, uint64_t sides);
 void stress_sync(struct world *world);
 
 /* judge.c */
 struct sighting {
 	const struct slot *slot;
-	uint64_t least, most, least_enable, most_enable;
-	bool write;
+	uint64_t least, most, least_enable, most_enable, least_visitor;
+	/* By the stream that comes and goes, in the place of the slot's. */
+	bool write, visits;
+	/* By vsmmu_dma_*, which a removal of the stream ends. */
+	bool copies;
 };
 void look(struct world *world, struct sighting *sighting, struct slot *slot, bool write);
 /* After the access: whether it may have been answered like this. False is a violation, told. */
 bool judge(struct world *world, struct sighting *sighting, uint32_t kind, uint32_t event);
+/* What the call itself answered; false if there is no more to judge. */
+bool judge_call(struct world *world, const struct sighting *sighting, int32_t error);
+/* Some value from `least` to `most` is odd (or even). */
+bool spans(uint64_t least, uint64_t most, uint64_t parity);
 bool judge_word(struct world *world, const struct sighting *sighting, uint64_t word);
 
 /* dma.c */

@@ -9,6 +9,8 @@
  *     4  stage 2, slow tables
  *     5  stage 1, changed by its STE, which names one of two CDs or aborts
  *     6  stage 1, changed by its CD, rewritten in place
+ *     7  bypass, to RAM that comes and goes
+ *     8  comes and goes itself, with what stream 1 has
  */
 #include "stress.h"
 
@@ -41,6 +43,11 @@ static int32_t on_read(void *opaque, uint64_t address, void *data, uint64_t leng
 			sched_yield();
 	}
 	return 0;
+}
+
+static void on_invalidate(void *opaque, const vsmmu_invalidation *what)
+{
+	keeper_drop(opaque, what);
 }
 
 static void on_irq(void *opaque, uint32_t line)
@@ -131,9 +138,11 @@ static void add_slots(struct world *world)
 		store64(&world->guest, slot->leaf, slot->intermediate | PAGE1);
 		slot->leaf = leaf_of(&world->guest, TREE(2), slot->intermediate, 12);
 	}
-	slot = add(world, 3, LAYER_STAGE1, 0x40000000, 21, TREE(1));
-	slot->vmid = 3;
-	slot->alias = PIECES - FIRST_BLOCK;
+	for (unsigned i = 0; i < 2; i++) {
+		slot = add(world, 3, LAYER_STAGE1, 0x40000000 + i * 0x200000, 21, TREE(1));
+		slot->vmid = 3;
+		slot->alias = PIECES - FIRST_BLOCK;
+	}
 	add_table(world, 0x800000);
 	add_pages(world, 4, 4, LAYER_STAGE2, 0x10000, SLOW_TREE(1), 4);
 	slot = add(world, 4, LAYER_STAGE2, 0x40000000, 21, SLOW_TREE(1));
@@ -194,6 +203,8 @@ static void add_streams(struct guest *guest)
 	set_stream(guest, 4, 6, 0, SLOW_TREE(1), 4);
 	set_stream(guest, 5, 5, CD(5), 0, 0);
 	set_stream(guest, 6, 5, CD(6), 0, 0);
+	set_stream(guest, GUEST_OF_RAM, 4, 0, 0, 0);
+	set_stream(guest, VISITOR, 5, CD(1), 0, 0);
 }
 
 /* All but the pages with the STEs and the CDs, which are behind the callback. */
@@ -207,10 +218,12 @@ void world_open(struct world *world)
 	/* Odd seeds: small caches, which replace what large ones keep. */
 	bool is_small = world->seed & 1;
 	const vsmmu_config config = {
-		.size = sizeof(config), .tlb_entries = is_small ? 16 : 0,
+		.size = sizeof(config), .flags = VSMMU_RESET_ABORTS,
+		.tlb_entries = is_small ? 16 : 0,
 		.configuration_entries = is_small ? 4 : 0,
 	};
-	const vsmmu_ops ops = { .size = sizeof(ops), .mem_read = on_read, .irq = on_irq };
+	const vsmmu_ops ops = { .size = sizeof(ops), .mem_read = on_read, .irq = on_irq,
+				.invalidate = on_invalidate };
 	struct guest *guest = &world->guest;
 	char why[200] = "";
 
@@ -226,9 +239,11 @@ void world_open(struct world *world)
 	       config.configuration_entries);
 	add_ram(guest, STREAM_TABLE + 4096, CONTEXT);
 	add_ram(guest, CONTEXT + 4096, RAM + STRESS_RAM);
-	for (uint32_t stream = 0; stream < 8; stream++)
+	for (uint32_t stream = 0; stream <= VISITOR; stream++)
 		EQUAL(api.vsmmu_stream_add(guest->vsmmu, stream), 0);
 	pool_open(world);
+	pthread_mutex_init(&world->keeper.lock, NULL);
+	spare_open(world);
 	/* While SMMUEN is 0, DMA aborts: GBPA.ABORT, with Update. */
 	write_register(guest, GBPA, UINT64_C(1) << 31 | 1 << 20);
 	guest_start(guest);
@@ -240,4 +255,5 @@ void world_close(struct world *world)
 {
 	api.vsmmu_destroy(world->guest.vsmmu);
 	free(world->guest.ram);
+	free(world->spare_page);
 }

@@ -23,7 +23,7 @@ for file in Tests/Stress/*.c Tests/Conformance/guest.c Tests/Conformance/api.c; 
 done
 # Swift's driver knows what a sanitizer's runtime wants besides.
 set --
-for module in CSupport CKernel SMMUSpec SMMUModel SMMUHost VSMMU; do
+for module in CSupport CKernel SMMUAtomics SMMUSpec SMMUModel SMMUHost VSMMU; do
   set -- "$@" "$modules/$module.o"
 done
 if ! swiftc -sanitize=thread -o "$out/stress" "$@" "$out"/stress_*.o 2> "$out/link.log"; then

@@ -50,6 +50,8 @@ public protocol Machine: AnyObject {
   /// The command budget ended before the commands did.
   func commandsLeft()
   func report(_ what: Report)
+  /// Whether this thread is in one of these calls: nothing is translated then that is not known.
+  var isEntered: Bool { get }
   /// Looks at a condition that other threads make true, before it sleeps.
   var spins: Int { get }
   /// Sleeps until the bell rings or the time is up, unless `isDone`.
@@ -59,6 +61,7 @@ public protocol Machine: AnyObject {
 extension Machine {
   public var keepsCopies: Bool { true }
   public var resumesCommands: Bool { true }
+  public var isEntered: Bool { false }
 
   public var spins: Int {
     #if EXPLORE

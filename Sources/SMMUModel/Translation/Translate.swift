@@ -73,7 +73,7 @@ extension SMMU {
   }
 
   /// All steps. `missesTLB`: it was looked for there already. nil if the stream's configuration is
-  /// not cached and may not be fetched.
+  /// not cached and may not be fetched, or if this is a callback, which may hold a lock.
   ///
   /// What was found while registers changed may be of both states, and is found anew: once, as who
   /// changes them again waits for this access first.
@@ -81,6 +81,7 @@ extension SMMU {
   private func run(
     _ access: Access, missesTLB: Bool = false, mayFetch: Bool = false
   ) -> Translation? {
+    guard mayFetch || !machine.isEntered else { return nil }
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
