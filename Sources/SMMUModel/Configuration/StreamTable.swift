@@ -50,7 +50,9 @@ extension SMMU {
   @inline(__always)
   func isPhysical(_ address: UInt64) -> Bool { address & ~UInt64.ones(features.outputBits) == 0 }
 
-  /// 64 bytes as eight 64-bit single-copy atomic loads (§3.21.3); false is an abort.
+  /// 64 bytes as eight 64-bit single-copy atomic loads (§3.21.3); false is an abort. In a system
+  /// whose PEs have FEAT_LSE2 they should be of 128 bits: what such a PE changes by one store of
+  /// 128 bits may be seen half changed here.
   func loadStructure(_ address: UInt64, _ use: (Int, UInt64) -> Void) -> Bool {
     guard isPhysical(address) else { return false }
     do throws(BusAbort) { try load(address, 8, use) } catch { return false }

@@ -20,7 +20,7 @@ struct StructureAccessTests {
     return (guest, base)
   }
 
-  @Test("reads are 64 bits wide, in order, and end with the structure (R-377, R-373)")
+  @Test("reads are 64 bits wide, in order, and end with the structure (R-377 without LSE2, R-373)")
   func width() {
     let (guest, base) = watched()
     guest.write(Streams(guest).entry(config: 4), at: base + 3 * 64)
