@@ -13,6 +13,7 @@ import Glibc
       --seed N            of the random runs (1)
       --weaken FILE:LINE  takes the ordering of one access away: some scene should fail
       --replay SCHEDULE   one run of the first scene, step by step
+      --until-failure     ends with the first scene that fails
       --list              the scenes
     """
 
@@ -23,6 +24,7 @@ import Glibc
   private var words: [String] = []
   private var replay: Choices?
   private var lists = false
+  private var endsWithFailure = false
 
   static func main() {
     guard let program = Program(CommandLine.arguments.dropFirst()) else {
@@ -41,6 +43,10 @@ import Glibc
       }
       if argument == "--list" {
         lists = true
+        continue
+      }
+      if argument == "--until-failure" {
+        endsWithFailure = true
         continue
       }
       guard let value = arguments.popFirst() else { return nil }
@@ -83,7 +89,7 @@ import Glibc
     var passed = 0
     var failed = 0
     var total = 0
-    for scene in scenes {
+    for scene in scenes where failed == 0 || !endsWithFailure {
       let outcome = Search(
         scene: scene, bounds: bounds, limit: limit, randomRuns: randomRuns, seed: seed
       ).run()

@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Plants the defects of Tests/Exploration/defects, one at a time, in a copy of the sources: some
+# scene must find each. explore-defects.sh [NAME...]: all without one. EXPLORER: a built explorer's
+# folder (build/explore), whose modules are taken where a defect is not in them.
+set -u
+explorer=$PWD/${EXPLORER:-build/explore}
+defects=$PWD/Tests/Exploration/defects
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+
+# planted NAME: the explorer with that defect in it, in $work.
+planted() {
+  rm -rf "$work/tree"
+  mkdir -p "$work/tree/build"
+  cp -r Sources Include "$work/tree"
+  mkdir -p "$work/tree/Tests"
+  cp -r Tests/tools Tests/Exploration "$work/tree/Tests"
+  cp -rp "$explorer" "$work/tree/build/explore"
+  modules=$(sed -n 's|^+++ b/Sources/\([A-Za-z]*\)/.*|\1|p' "$defects/$1.patch" | sort -u)
+  (
+    cd "$work/tree" || exit
+    patch -s -p1 --no-backup-if-mismatch < "$defects/$1.patch" || exit
+    # shellcheck disable=SC2086 # words
+    nice Tests/tools/explore-program.sh build/explore $modules
+  )
+}
+
+# What needs least is looked for first: few switches, then more, then weak memory.
+found() {
+  for bounds in "--preemptions 1 --limit 150 --random 0" \
+    "--preemptions 1 --old-loads 1 --limit 150 --random 0" \
+    "--preemptions 2 --limit 1500 --random 200" \
+    "--preemptions 1 --old-loads 2 --limit 3000 --random 200"; do
+    # shellcheck disable=SC2086 # words
+    nice "$work/tree/build/explore/explore" --until-failure $bounds > "$work/log" 2>&1 || return 0
+  done
+  return 1
+}
+
+if [ $# = 0 ]; then
+  for file in "$defects"/*.patch; do set -- "$@" "$(basename "$file" .patch)"; done
+fi
+for name in "$@"; do
+  if ! planted "$name" > "$work/build.log" 2>&1; then
+    tail -n 20 "$work/build.log"
+    echo "FAIL $name: does not compile"
+    failed=$((failed + 1))
+  elif found && grep -q '^FAIL' "$work/log"; then
+    total=$(sed -n 's/^> \([0-9]*\) runs.*/\1/p' "$work/log")
+    echo "ok   $name: $(sed -n 's/^FAIL //p' "$work/log"); $total runs in all"
+    passed=$((passed + 1))
+  else
+    echo "FAIL $name: no scene has found it"
+    failed=$((failed + 1))
+  fi
+done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
