@@ -14,6 +14,7 @@ import Glibc
       --weaken FILE:LINE  takes the ordering of one access away: some scene should fail
       --replay SCHEDULE   one run of the first scene, step by step
       --until-failure     ends with the first scene that fails
+      --twin N            N random guests from the seed on instead of the scenes
       --list              the scenes
     """
 
@@ -21,6 +22,7 @@ import Glibc
   private var limit = 20_000
   private var randomRuns = 200
   private var seed: UInt64 = 1
+  private var twins = 0
   private var words: [String] = []
   private var replay: Choices?
   private var lists = false
@@ -67,6 +69,7 @@ import Glibc
     case "--old-loads": bounds.oldLoads = number
     case "--limit": limit = number
     case "--random": randomRuns = number
+    case "--twin": twins = number
     case "--seed": seed = UInt64(number)
     default: return false
     }
@@ -74,7 +77,8 @@ import Glibc
   }
 
   private func run() -> Bool {
-    let scenes = Scene.all.filter { scene in
+    let all = twins == 0 ? Scene.all : (0..<twins).map { .twin(seed + UInt64($0)) }
+    let scenes = all.filter { scene in
       words.isEmpty || words.contains { scene.name.contains($0) }
     }
     if lists {

@@ -9,7 +9,7 @@ shift
 [ $# != 0 ] || set -- SMMUAtomics SMMUSpec SMMUModel SMMUHost VSMMU Exploration
 modules=$(echo "$*" | sed 's/Exploration//')
 [ -z "$modules" ] || MODULES=$modules Tests/tools/modules.sh "$out" -DEXPLORE \
-  -enforce-exclusivity=unchecked -enable-testing -disable-cmo
+  -enforce-exclusivity=unchecked -enable-testing -disable-cmo -no-emit-module-separately-wmo
 case $* in *Exploration*)
   clang=$(Tests/tools/toolchain.sh)/clang
   for file in Tests/Exploration/*.c; do
