@@ -61,8 +61,8 @@ extension Change {
       },
       verdict: { $0.eventCount == 0 ? nil : "an event of the state before" },
       old: [fault], new: [.abort(event: 0)]),
-    // A driver that was interrupted takes all events that it finds: for those that it does not find
-    // it is interrupted again (§7.4).
+    // A driver that was interrupted takes events until it finds none (§7.4): for those that it does
+    // not find it is interrupted again.
     Change(
       name: "EVENTQ_CONS",
       prepare: { world in
@@ -71,7 +71,7 @@ extension Change {
       },
       apply: { world in
         world.pulses = [:]
-        world.write(0x100ac, 4, world.read(0x100a8))
+        while world.eventCount != 0 { world.write(0x100ac, 4, world.read(0x100a8)) }
       },
       verdict: { world in
         world.eventCount == 0 || world.pulses[0] != nil ? nil : "an event without an interrupt"
