@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Plants the defects of Tests/Exploration/defects, one at a time, in a copy of the sources: some
 # scene must find each. explore-defects.sh [NAME...]: all without one. EXPLORER: a built explorer's
-# folder (build/explore), whose modules are taken where a defect is not in them.
+# folder (build/explore), whose modules are taken where a defect is not in them. QUICK: only in
+# the scenes that a patch names.
 set -u
 explorer=$PWD/${EXPLORER:-build/explore}
 defects=$PWD/Tests/Exploration/defects
@@ -28,14 +29,26 @@ planted() {
   )
 }
 
-# What needs least is looked for first: few switches, then more, then weak memory.
+# look WORD...: OPTIONS are the bounds of a search.
+look() {
+  # shellcheck disable=SC2086 # words
+  nice "$work/tree/build/explore/explore" --until-failure $OPTIONS "$@" > "$work/log" 2>&1
+}
+
+# found NAME: what needs least is looked for first, in the scenes that the patch names, then in all.
 found() {
-  for bounds in "--preemptions 1 --limit 150 --random 0" \
-    "--preemptions 1 --old-loads 1 --limit 150 --random 0" \
-    "--preemptions 2 --limit 1500 --random 200" \
-    "--preemptions 1 --old-loads 2 --limit 3000 --random 200"; do
+  words=$(sed -n 's/^Scenes: //p' "$defects/$1.patch")
+  for OPTIONS in "--preemptions 1 --limit 400 --random 50" \
+    "--preemptions 1 --old-loads 2 --limit 800 --random 50" \
+    "--preemptions 2 --limit 2000 --random 100"; do
     # shellcheck disable=SC2086 # words
-    nice "$work/tree/build/explore/explore" --until-failure $bounds > "$work/log" 2>&1 || return 0
+    look $words || return 0
+  done
+  [ -z "${QUICK-}" ] || return 1
+  for OPTIONS in "--preemptions 1 --limit 150 --random 0" \
+    "--preemptions 1 --old-loads 1 --limit 150 --random 0" \
+    "--preemptions 2 --limit 400 --random 50"; do
+    look || return 0
   done
   return 1
 }
@@ -48,7 +61,7 @@ for name in "$@"; do
     tail -n 20 "$work/build.log"
     echo "FAIL $name: does not compile"
     failed=$((failed + 1))
-  elif found && grep -q '^FAIL' "$work/log"; then
+  elif found "$name" && grep -q '^FAIL' "$work/log"; then
     total=$(sed -n 's/^> \([0-9]*\) runs.*/\1/p' "$work/log")
     echo "ok   $name: $(sed -n 's/^FAIL //p' "$work/log"); $total runs in all"
     passed=$((passed + 1))
