@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 import CVSMMU
 
+@testable import SMMUModel
+@testable import VSMMU
+
 /// Changes of other kinds: what appears, interrupts, sequences, and none at all.
 extension Change {
   private static let fault = World.Answer.abort(event: 0x10)
@@ -24,6 +27,30 @@ extension Change {
         world[0x5000] = World.ram + 0x6000 | 3
         world.command((0x12 | 7 << 48, 0x5000))
       }, old: [fault]),
+    // Whoever begins during the first wait is waited for in the second one.
+    Change(
+      name: "twice", prepare: mapBoth,
+      apply: { world in
+        world.command((0x11 | 99 << 48, 0))
+        world[0x6028] = World.new(5) | World.leaf
+        world.command((0x12 | 7 << 48, 0x5001))
+      }, completed: forbidOldDMA, verdict: lateDMA),
+    // A row that is filled late, with an epoch that comes again after 2^32 invalidations.
+    Change(
+      name: "renewal-late",
+      prepare: { world in
+        mapBoth(world)
+        _ = world.translate(0x5000)
+        with(world.device) { $0.smmu.micro.table.set(.max - 3) }
+      },
+      apply: { world in
+        world[0x6028] = World.new(5) | World.leaf
+        world.command((0x12 | 7 << 48, 0x5001))
+      },
+      verdict: { world in
+        with(world.device) { $0.smmu.micro.table.set(.max - 3) }
+        return nil
+      }, situations: ["hit-bare"]),
     configuration("CFGI_STE_RANGE", (0x04 | 1 << 32, 0)),
     configuration("CFGI_CD_ALL", (0x06 | 1 << 32, 0)),
     broadcast("DVM-ASID", VSMMU_DVM_ASID),

@@ -5,7 +5,7 @@
 # folder (build/explore), whose modules are taken where a defect is not in them. QUICK: only in
 # the scenes that a patch names.
 set -u
-explorer=$PWD/${EXPLORER:-build/explore}
+explorer=$(cd "${EXPLORER:-build/explore}" && pwd) || exit
 defects=$PWD/Tests/Exploration/defects
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -25,7 +25,7 @@ planted() {
     cd "$work/tree" || exit
     patch -s -p1 --no-backup-if-mismatch < "$defects/$1.patch" || exit
     # shellcheck disable=SC2086 # words
-    nice Tests/tools/explore-program.sh build/explore $modules
+    OPTIMIZE=-Onone nice Tests/tools/explore-program.sh build/explore $modules
   )
 }
 

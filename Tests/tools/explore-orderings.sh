@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Takes the ordering of each access to an atomic word away, one at a time, and tells which scene
 # fails without it: explore-orderings.sh [PATTERN]. EXPLORER: a built explorer's folder. Compare
-# with the table of Sources/README.md. LIMIT: runs of a scene (300).
+# with the table of Sources/README.md. LIMIT: runs of a scene (300). SCENES: words, as the explorer
+# takes them.
 set -u
 explorer=${EXPLORER:-build/explore}/explore
 limit=${LIMIT:-300}
@@ -21,13 +22,16 @@ sites() {
     done | sort -u
 }
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 needed=0
 others=0
-# shellcheck disable=SC2162 # no backslashes
-sites | grep -e "${1:-.}" > "${TMPDIR:-/tmp}/sites.$$"
-while read site ordering; do
+sites | grep -e "${1:-.}" > "$work/sites"
+while read -r site ordering; do
+  # shellcheck disable=SC2086 # words
   said=$(nice "$explorer" --until-failure --weaken "$site" --old-loads 2 --preemptions 1 \
-    --limit "$limit" --random 30 | sed -n 's/^FAIL \([^,]*\), run \([0-9]*\): \(.*\)/\1 (\2): \3/p')
+    --limit "$limit" --random 30 ${SCENES-} < /dev/null |
+    sed -n 's/^FAIL \([^,]*\), run \([0-9]*\): \(.*\)/\1 (\2): \3/p')
   if [ -n "$said" ]; then
     needed=$((needed + 1))
     echo "needed $site $ordering: $said"
@@ -35,6 +39,5 @@ while read site ordering; do
     others=$((others + 1))
     echo "-      $site $ordering"
   fi
-done < "${TMPDIR:-/tmp}/sites.$$"
-rm -f "${TMPDIR:-/tmp}/sites.$$"
+done < "$work/sites"
 echo "$needed that a scene needs, $others that none does"

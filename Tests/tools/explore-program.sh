@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 # The program that explores interleavings, with the library in it: explore-program.sh OUT [MODULE...]
 # With modules: those alone are compiled anew, all else is in OUT. No module has code of another one
-# in it, so this is the same program.
+# in it, so this is the same program. OPTIMIZE: -Onone compiles sooner.
 set -eu
 out=$1
 shift
 [ $# != 0 ] || set -- SMMUAtomics SMMUSpec SMMUModel SMMUHost VSMMU Exploration
 modules=$(echo "$*" | sed 's/Exploration//')
 [ -z "$modules" ] || MODULES=$modules Tests/tools/modules.sh "$out" -DEXPLORE \
-  -enforce-exclusivity=unchecked -enable-testing -disable-cmo -no-emit-module-separately-wmo
+  -enforce-exclusivity=unchecked -enable-testing -disable-cmo -no-emit-module-separately-wmo \
+  ${OPTIMIZE-}
 case $* in *Exploration*)
   clang=$(Tests/tools/toolchain.sh)/clang
   for file in Tests/Exploration/*.c; do
