@@ -40,7 +40,6 @@ extension Change {
       name: "renewal-late",
       prepare: { world in
         mapBoth(world)
-        _ = world.translate(0x5000)
         with(world.device) { $0.smmu.micro.table.set(.max - 3) }
       },
       apply: { world in

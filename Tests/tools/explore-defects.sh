@@ -40,7 +40,7 @@ found() {
   words=$(sed -n 's/^Scenes: //p' "$defects/$1.patch")
   for OPTIONS in "--preemptions 1 --limit 400 --random 50" \
     "--preemptions 1 --old-loads 2 --limit 800 --random 50" \
-    "--preemptions 2 --limit 2000 --random 100"; do
+    "--preemptions 2 --limit 1000 --random 100"; do
     # shellcheck disable=SC2086 # words
     look $words || return 0
   done
