@@ -2,8 +2,8 @@
 import SMMUAtomics
 
 /// Which store a load may return. C11's model, run step by step as views (Kang et al., "A promising
-/// semantics for relaxed-memory concurrency", without promises; sequentially consistent accesses and
-/// fences as C++20 orders them):
+/// semantics for relaxed-memory concurrency", without promises; sequentially consistent accesses
+/// and fences as C++20 orders them):
 ///
 /// - each place keeps its stores in order, each with the view that a reader gets from it;
 /// - a load returns any store that is not older than what its thread has seen there;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Glibc
 
-/// explore [OPTION...] [WORD...]: searches the scenes whose names have one of the words in them, all
-/// without one.
+/// explore [OPTION...] [WORD...]: searches the scenes whose names have one of the words in them,
+/// all without one.
 @main struct Program {
   static let usage = """
     explore [OPTION...] [WORD...]

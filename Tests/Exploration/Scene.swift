@@ -117,8 +117,8 @@ extension Scene {
     "TLBI_NH_VA/cold-bare", "TLBI_NH_VA/hit-bare", "TLBI_NH_VA/micro", "TLBI_NH_ASID/hit",
     "table/neighbour", "unmap/neighbour-bare", "piece/cold", "piece/keeps-cold", "CFGI_STE/cold",
     "SMMUEN-off/hit", "restore-table/cold", "stream_remove/cold", "renewal-micro/neighbour-bare",
-    "renewal-TLB/cold-bare", "EVENTQ_CONS/cold-bare", "IRQ_CTRL-off/cold-bare", "ram_remove/dma-hit",
-    "CMD_SYNC/open",
+    "renewal-TLB/cold-bare", "EVENTQ_CONS/cold-bare", "IRQ_CTRL-off/cold-bare",
+    "ram_remove/dma-hit", "CMD_SYNC/open",
   ]
 
   static var all: [Scene] {

@@ -2,7 +2,8 @@
 
 /// What may be cached of a small guest, as plain sets, and so what an access may be answered: the
 /// twin of `StaleSimulationTests` for accesses beside changes. Stream 1 has one of two contexts, a
-/// context one of two tables of level 2, such a table one of two of level 3, whose leaves are pages.
+/// context one of two tables of level 2, such a table one of two of level 3, and their leaves are
+/// pages.
 ///
 /// A word of memory has all values that may have been fetched since the command that names it last;
 /// the youngest is what is there.
