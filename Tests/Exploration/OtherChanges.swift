@@ -32,6 +32,7 @@ extension Change {
       name: "twice", prepare: mapBoth,
       apply: { world in
         world.command((0x11 | 99 << 48, 0))
+        Scheduler.current?.relax()
         world[0x6028] = World.new(5) | World.leaf
         world.command((0x12 | 7 << 48, 0x5001))
       }, completed: forbidOldDMA, verdict: lateDMA),
