@@ -28,7 +28,7 @@ LIBRARY := $(BUILD)/libvsmmuv3.so.0
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: all library examples run test qemu qemu-test qemu-bench bench bench-gate stress explore fuzz asan tsan coverage lint install clean help packages
+.PHONY: all library examples run test qemu qemu-test qemu-bench bench bench-gate stress explore explore-defects explore-orderings fuzz asan tsan coverage lint install clean help packages
 
 all: library examples ## The library without a Swift runtime, and the C examples, into build/
 
@@ -83,8 +83,16 @@ bench-gate: library ## Instructions of the hot paths, against Tests/Data/bench/t
 stress: library ## DMA threads against a guest that maps, unmaps and invalidates: STRESS_SECONDS (120)
 	@Tests/tools/stress.sh $(LIBRARY)
 
-explore: ## Interleavings of accesses and changes, searched: EXPLORE_LIMIT runs of a scene (3000)
+explore: ## Interleavings of accesses and changes, searched: EXPLORE_LIMIT runs of a scene (1500)
 	@Tests/tools/test.sh explore
+
+explore-defects: ## Plants each of Tests/Exploration/defects: some interleaving must show it
+	@Tests/tools/explore-program.sh $(BUILD)/explore
+	@EXPLORER=$(BUILD)/explore Tests/tools/explore-defects.sh
+
+explore-orderings: ## Takes each memory ordering away, and tells which scene fails without it
+	@Tests/tools/explore-program.sh $(BUILD)/explore
+	@EXPLORER=$(BUILD)/explore Tests/tools/explore-orderings.sh
 
 fuzz: ## Fuzzes for FUZZ_SECONDS (60)
 	@Tests/tools/test.sh fuzz

@@ -13,6 +13,8 @@ import Glibc
       --seed N            of the random runs (1)
       --weaken FILE:LINE  takes the ordering of one access away: some scene should fail
       --replay SCHEDULE   one run of the first scene, step by step
+      --until-failure     ends with the first scene that fails
+      --twin N            N random guests from the seed on instead of the scenes
       --list              the scenes
     """
 
@@ -20,9 +22,11 @@ import Glibc
   private var limit = 20_000
   private var randomRuns = 200
   private var seed: UInt64 = 1
+  private var twins = 0
   private var words: [String] = []
   private var replay: Choices?
   private var lists = false
+  private var endsWithFailure = false
 
   static func main() {
     guard let program = Program(CommandLine.arguments.dropFirst()) else {
@@ -43,6 +47,10 @@ import Glibc
         lists = true
         continue
       }
+      if argument == "--until-failure" {
+        endsWithFailure = true
+        continue
+      }
       guard let value = arguments.popFirst() else { return nil }
       switch argument {
       case "--weaken": Weakening.current = Weakening(site: value)
@@ -61,6 +69,7 @@ import Glibc
     case "--old-loads": bounds.oldLoads = number
     case "--limit": limit = number
     case "--random": randomRuns = number
+    case "--twin": twins = number
     case "--seed": seed = UInt64(number)
     default: return false
     }
@@ -68,7 +77,8 @@ import Glibc
   }
 
   private func run() -> Bool {
-    let scenes = Scene.all.filter { scene in
+    let all = twins == 0 ? Scene.all : (0..<twins).map { .twin(seed + UInt64($0)) }
+    let scenes = all.filter { scene in
       words.isEmpty || words.contains { scene.name.contains($0) }
     }
     if lists {
@@ -83,7 +93,7 @@ import Glibc
     var passed = 0
     var failed = 0
     var total = 0
-    for scene in scenes {
+    for scene in scenes where failed == 0 || !endsWithFailure {
       let outcome = Search(
         scene: scene, bounds: bounds, limit: limit, randomRuns: randomRuns, seed: seed
       ).run()

@@ -22,7 +22,7 @@ struct Change {
   var isNoticed = true
   /// Runs of a search for each number of switches, where there would be too many.
   var limit: Int?
-  /// Words of the situations that it is for; empty for all.
+  /// The situations that it is for; empty for all but special ones.
   var situations: [String] = []
 }
 
@@ -31,6 +31,8 @@ struct Situation {
   let name: String
   var warm: (World, Change) -> Void = { _, _ in }
   var keeps = false
+  /// For changes that name it alone.
+  var isSpecial = false
   let body: (World, Change) -> Void
 }
 
@@ -110,17 +112,32 @@ extension World {
 }
 
 extension Scene {
+  /// With two threads that access.
+  private static let withTwo: Set = [
+    "TLBI_NH_VA/cold-bare", "TLBI_NH_VA/hit-bare", "TLBI_NH_VA/micro", "TLBI_NH_ASID/hit",
+    "table/neighbour", "unmap/neighbour-bare", "piece/cold", "piece/keeps-cold", "CFGI_STE/cold",
+    "SMMUEN-off/hit", "restore-table/cold", "stream_remove/cold", "renewal-micro/neighbour-bare",
+    "renewal-TLB/cold-bare", "EVENTQ_CONS/cold-bare", "IRQ_CTRL-off/cold-bare",
+    "ram_remove/dma-hit", "CMD_SYNC/open",
+  ]
+
   static var all: [Scene] {
     var all: [Scene] = []
-    for change in Change.commands + Change.states {
-      for situation in Situation.all + Situation.dma {
+    for change in Change.commands + Change.states + Change.others {
+      for situation in Situation.all + Situation.dma + Situation.special {
         if situation.keeps && !change.isNoticed { continue }
-        guard change.situations.isEmpty || change.situations.contains(situation.name) else {
-          continue
-        }
-        all.append(Scene(change: change, situation: situation))
+        let isMeant =
+          change.situations.isEmpty
+          ? !situation.isSpecial : change.situations.contains(situation.name)
+        guard isMeant else { continue }
+        let accessors = situation.name == "rivals" ? 2 : 1
+        all.append(Scene(change: change, situation: situation, accessors: accessors))
       }
     }
-    return all
+    return all + all.filter { withTwo.contains($0.name) }.map { scene in
+      var scene = scene
+      scene.accessors = 2
+      return scene
+    }
   }
 }

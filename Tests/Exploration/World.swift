@@ -27,6 +27,9 @@ final class World {
   var copies: [Copy] = []
   /// Of the newest notice.
   var newest: UInt64 = 0
+  /// By line.
+  var pulses: [UInt32: Int] = [:]
+  var twin: TwinRun?
   /// To be restored.
   var state: [UInt8] = []
   private var producer: UInt64 = 0
@@ -54,6 +57,7 @@ final class World {
     ops.size = UInt32(MemoryLayout<vsmmu_ops>.size)
     ops.mem_read = { World.of($0).read($1, $2!, $3) }
     ops.mem_write = { World.of($0).write($1, $2!, $3) }
+    ops.irq = { World.of($0).pulse($1) }
     if keeps { ops.invalidate = { World.of($0).forget($1!.pointee) } }
     let opaque = Unmanaged.passUnretained(self).toOpaque()
     var why = [CChar](repeating: 0, count: 200)
@@ -106,6 +110,11 @@ final class World {
     Scheduler.current?.pause()
     written[address >> 12, default: 0] += Int(length)
     return 0
+  }
+
+  private func pulse(_ line: UInt32) {
+    Scheduler.current?.pause()
+    pulses[line, default: 0] += 1
   }
 
   // MARK: Registers and commands
@@ -201,7 +210,7 @@ final class World {
 
   // MARK: DMA
 
-  enum Answer: Equatable {
+  enum Answer: Hashable {
     case address(UInt64)
     case abort(event: UInt32)
     case absent
