@@ -83,7 +83,7 @@ bench-gate: library ## Instructions of the hot paths, against Tests/Data/bench/t
 stress: library ## DMA threads against a guest that maps, unmaps and invalidates: STRESS_SECONDS (120)
 	@Tests/tools/stress.sh $(LIBRARY)
 
-explore: ## Interleavings of accesses and changes, searched: EXPLORE_LIMIT runs of a scene (1500)
+explore: ## Interleavings of accesses and changes, searched: EXPLORE_LIMIT runs of a scene (800)
 	@Tests/tools/test.sh explore
 
 explore-defects: ## Plants each of Tests/Exploration/defects: some interleaving must show it

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 # Interleavings of accesses with each kind of change, then the same on a machine that orders memory
 # accesses as weakly as C11 allows; random guests on it; and one of the planted defects, chosen by
-# the seed, which must be found. EXPLORE_LIMIT: runs of a scene (1500). What fails prints the
+# the seed, which must be found. EXPLORE_LIMIT: runs of a scene (800). What fails prints the
 # schedule that replays it: build/explore/explore SCENE --replay SCHEDULE, and of a random guest
 # build/explore/explore --twin 1 --seed SEED --replay SCHEDULE
 . Tests/tools/check.sh
 
-limit=${EXPLORE_LIMIT:-1500}
+limit=${EXPLORE_LIMIT:-800}
 seed=${EXPLORE_SEED:-$(date +%s)}
 
 planted() {
