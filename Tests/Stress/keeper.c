@@ -69,7 +69,7 @@ void keeper_drop(struct world *world, const vsmmu_invalidation *what)
 			if (!kept->is_valid || !is_meant(&world->slots[i], kept, what))
 				continue;
 			kept->is_valid = false;
-			keeper->drops++;
+			__atomic_add_fetch(&keeper->drops, 1, __ATOMIC_RELAXED);
 		}
 	pthread_mutex_unlock(&keeper->lock);
 }
@@ -85,7 +85,7 @@ bool keeper_find(struct world *world, const struct slot *slot, uint64_t address,
 	is_found = kept->is_valid &&
 		   kept->permissions & (write ? VSMMU_PERMIT_WRITE : VSMMU_PERMIT_READ);
 	*physical = kept->physical + (address & 4095);
-	keeper->uses += is_found;
+	__atomic_add_fetch(&keeper->uses, is_found, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&keeper->lock);
 	return is_found;
 }
@@ -103,6 +103,6 @@ void keeper_keep(struct world *world, const struct slot *slot, uint64_t address,
 			.permissions = result->permissions,
 		};
 	else
-		keeper->late++;
+		__atomic_add_fetch(&keeper->late, 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&keeper->lock);
 }

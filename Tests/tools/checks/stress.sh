@@ -13,11 +13,11 @@ run() {
 
 # A hang is a failure, which `counted` tells by the missing last line.
 ok "stress program" Tests/tools/stress-program.sh "$BUILD/stress/stress"
-counted "stress" run "$BUILD/stress/stress" 4 $seed
+counted "stress, large caches" run "$BUILD/stress/stress" 4 $seed
 counted "stress, small caches" run "$BUILD/stress/stress" 4 $((seed + 1))
 ok "stress program, ThreadSanitizer" Tests/tools/stress-thread.sh "$BUILD/stress/thread"
 export TSAN_OPTIONS="halt_on_error=0 exitcode=66"
 counted "stress, ThreadSanitizer" run "$BUILD/stress/thread/stress" 5 $seed
 counted "stress, ThreadSanitizer, small caches" run "$BUILD/stress/thread/stress" 5 $((seed + 1))
-sed -n 's/^> /> stress: /p' "$BUILD"/test/stress*.log
+sed -n "s/^> /> stress: /p" "$BUILD"/test/stress,*.log
 finish
