@@ -447,7 +447,7 @@ static void a_real_time_device_waits(void)
 		/* It has met the lock: at the least, each address was looked for in the tables. */
 		EQUAL(api.vsmmu_get_counters(guest.vsmmu, &counters), 0);
 		CHECK(counters.tlb_misses >= 64);
-		CHECK(counters.invalidations > TRANSLATIONS);
+		CHECK(counters.invalidations > 0);
 	}
 	guest_close(&guest);
 }
