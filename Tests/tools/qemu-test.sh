@@ -192,17 +192,21 @@ are_idle() {
   done
 }
 
-# hangs: waits until QEMU has ended, or both CPUs of the first kernel have been idle for a minute,
-# asked every second, and nothing was said, after that kernel's call that boots the next.
+# hangs: waits until QEMU has ended, or nothing was said after the first kernel's call that boots the
+# next: for a minute in which both CPUs were idle, asked every second, or for four minutes. Sets $how.
 hangs() {
-  local still=0 size=0 now
+  local still=0 silent=0 size=0 now
   said 'VM: next kernel' || return 1
   while kill -0 "$pid" 2> /dev/null; do
     sleep 0.5
     now=$(stat -c %s "$console")
-    if [ "$now" = $size ] && are_idle 2; then still=$((still + 1)); else still=0; fi
+    if [ "$now" = $size ]; then silent=$((silent + 1)); else silent=0; fi
+    if are_idle 2 && [ $silent != 0 ]; then still=$((still + 1)); else still=0; fi
     size=$now
+    how="both CPUs idle"
     [ $still -lt 60 ] || return 0
+    how="nothing said for four minutes"
+    [ $silent -lt 240 ] || return 0
   done
   return 1
 }
@@ -212,7 +216,7 @@ hangs() {
 # that is told and tried again, twice. Any other end is judged as it is.
 next() {
   name=$1
-  local step=$2 append=$3 ends two attempt
+  local step=$2 append=$3 ends two attempt how
   shift 3
   two=(-m 1G -smp 2 -device "$device" -object iothread,id=thread
     $(disk nvme) -device nvme,drive=nvme,serial=1
@@ -223,7 +227,7 @@ next() {
       -drive "if=none,id=next,format=raw,readonly=on,file=$work/next" \
       -device "virtio-blk-pci,drive=next,$virtio"
     [ "$step" = next ] && hangs || break
-    echo "> qemu $name: attempt $attempt hangs: both CPUs idle in the first kernel"
+    echo "> qemu $name: attempt $attempt hangs in the first kernel: $how"
     cp "$console" "$logs/$name.hang$attempt"
     if [ $attempt = 3 ]; then ask quit; else stop; fi
   done
