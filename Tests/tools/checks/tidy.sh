@@ -41,6 +41,12 @@ twins() {
   find Sources Tests -name '*.swift' | awk -F/ '{ print $1 "/" $2 "/.../" $NF }' | sort | uniq -d
 }
 empty "file names are unique in a target" twins
+# What a compiler has left beside the sources.
+built() {
+  find . -maxdepth 1 -name '*.swift?*' -o -maxdepth 1 -name '*.[oa]'
+  find Sources Include Tests examples -name '*.swift?*' -o -name '*.[oa]' -o -name '*.so'
+}
+empty "nothing that was built beside the sources" built
 trailing() { sources | xargs grep -nE '[[:blank:]]+$'; }
 empty "no blanks at the end of a line" trailing
 finish
