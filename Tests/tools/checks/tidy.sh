@@ -43,8 +43,9 @@ twins() {
 empty "file names are unique in a target" twins
 # What a compiler has left beside the sources.
 built() {
-  find . -maxdepth 1 -name '*.swift?*' -o -maxdepth 1 -name '*.[oa]'
-  find Sources Include Tests examples -name '*.swift?*' -o -name '*.[oa]' -o -name '*.so'
+  find . -path ./.git -prune -o -path './.build*' -prune -o -path './build*' -prune -o -type f \
+    \( -name '*.swiftmodule' -o -name '*.swiftdoc' -o -name '*.swiftsourceinfo' -o -name '*.[oa]' \
+    -o -name '*.so' \) -print
 }
 empty "nothing that was built beside the sources" built
 trailing() { sources | xargs grep -nE '[[:blank:]]+$'; }
