@@ -75,8 +75,8 @@ extension SMMU {
   /// All steps. `missesTLB`: it was looked for there already. nil if the stream's configuration is
   /// not cached and may not be fetched, or if this is a callback, which may hold a lock.
   ///
-  /// What was found while registers changed may be of both states, and is found anew: once, as who
-  /// changes them again waits for this access first.
+  /// What was found while registers changed may be of both states, and is found anew, in the tables
+  /// where the TLB did not have it: once, as who changes them again waits for this access first.
   @inline(never)
   private func run(
     _ access: Access, missesTLB: Bool = false, mayFetch: Bool = false
@@ -85,7 +85,6 @@ extension SMMU {
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
-    var missesTLB = missesTLB
     while true {
       let start = TranslationStart(self)
       var configuration = StreamConfiguration()
@@ -101,7 +100,6 @@ extension SMMU {
           return conclude(error, access, configuration, start.state)
         }
       }
-      missesTLB = false
     }
   }
 
