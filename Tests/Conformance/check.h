@@ -33,6 +33,7 @@ void memory_section(void);
 void translate_section(void);
 void dma_section(void);
 void state_section(void);
+void saved_section(void);
 void counter_section(void);
 void firmware_section(void);
 void thread_section(void);

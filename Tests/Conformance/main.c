@@ -25,6 +25,7 @@ int main(int argc, char **argv)
 	translate_section();
 	dma_section();
 	state_section();
+	saved_section();
 	counter_section();
 	firmware_section();
 	host_section();

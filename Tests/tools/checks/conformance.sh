@@ -20,6 +20,16 @@ allocation() {
     Tests/Allocation/main.c Tests/Conformance/guest.c Tests/Conformance/api.c -ldl -lpthread
 }
 
+# Saves states anew, for what their texts tell.
+saved() {
+  rm -rf "$BUILD/test/state"
+  mkdir -p "$BUILD/test/state"
+  cc -std=gnu11 -O1 -g -Wall -Wextra -Werror -IInclude -o "$BUILD/test/saved-state" \
+    Tests/SavedState/main.c Tests/Conformance/guest.c Tests/Conformance/api.c -ldl -lpthread &&
+    "$BUILD/test/saved-state" "$BUILD/libvsmmuv3.so.0" "$BUILD/test/state"
+}
+told() { sed '/^#/d' "$1"/*.txt; }
+
 # flavour NAME: its library, built by SwiftPM for a real Swift runtime.
 flavour() {
   VSMMU_RUNTIME=$1 swiftpm build -c release --product vsmmuv3 --scratch-path ".build-$1"
@@ -40,6 +50,10 @@ counted "embedded, linked" conforms "$BUILD/test/conformance-shared" shared
 counted "embedded, archive" conforms "$BUILD/test/conformance-static" static
 ok "program that counts allocations" allocation
 counted "a guest allocates nothing" conforms "$BUILD/test/allocation" "$BUILD/libvsmmuv3.so.0"
+ok "program that saves states" saved
+told Tests/Data/state > "$BUILD/test/state.then"
+told "$BUILD/test/state" > "$BUILD/test/state.now"
+same "states are what they were" "$BUILD/test/state.then" "$BUILD/test/state.now"
 for runtime in dynamic static; do
   ok "build with the $runtime runtime" flavour $runtime
   counted "$runtime runtime, by dlopen" conforms "$BUILD/test/conformance" \
