@@ -365,7 +365,7 @@ int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
  */
 
 /* All guest-visible state as one versioned, self-describing stream (little-endian; the layout is in
- * Sources/SMMUModel/State/Snapshot.swift). Caches are not part of it: a restored device starts with
+ * Sources/SMMUModel/Front/Snapshot.swift). Caches are not part of it: a restored device starts with
  * cold ones. Nor are RAM, streams, assigned devices and counters: add to the other device what it
  * shall have. Returns the number of bytes, whether or not they fit into `capacity`; `data` may be
  * NULL with capacity 0. */
