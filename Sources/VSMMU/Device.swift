@@ -9,14 +9,24 @@ import SMMUSpec
 /// What a `vsmmu_t *` points to: the device, and beside it what answers most accesses.
 struct DeviceHandle {
   let micro: MicroTLB
+  /// The device's, which lives as long.
+  private let translator: Unmanaged<Translator>
   fileprivate let device: Unmanaged<Device>
 
   /// Takes the device over.
   static func make(_ device: Device) -> OpaquePointer {
     let handle = UnsafeMutablePointer<DeviceHandle>.allocate(capacity: 1)
     let kept = Unmanaged.passRetained(device)
-    handle.initialize(to: DeviceHandle(micro: device.smmu.micro, device: kept))
+    handle.initialize(
+      to: DeviceHandle(
+        micro: device.smmu.micro, translator: Unmanaged.passUnretained(device.smmu.translator),
+        device: kept))
     return OpaquePointer(handle)
+  }
+
+  @inline(__always)
+  func translateKnown(_ access: Access) -> Translation {
+    translator._withUnsafeGuaranteedRef { $0.translateKnown(access) }
   }
 
   /// Lets go of device and handle.

@@ -18,9 +18,9 @@ extension SMMU {
   public func broadcast(_ scope: TLBInvalidation) {
     guard takesPartInBroadcast, let what = matched(scope) else { return }
     counters.addAlone(.invalidations)
-    renewCaches()
-    forgetTranslations(what, sharedOnly: true)
-    notify(.translations(what))
+    translator.renewCaches()
+    translator.forgetTranslations(what, sharedOnly: true)
+    translator.notify(.translations(what))
     accesses.drain(machine)
     isUnsettled = false
   }
@@ -58,7 +58,7 @@ extension SMMU {
   private func isOwn(asid: ASID) -> Bool { features.asid16 || asid <= 0xff }
 
   /// For checks: the VMIDs with whose translations the TLB may still answer, some more than once.
-  public func eachCachedVMID(_ body: (VMID) -> Void) { tlb.eachVMID(body) }
+  public func eachCachedVMID(_ body: (VMID) -> Void) { translator.tlb.eachVMID(body) }
 }
 
 extension AddressRange {
@@ -67,7 +67,7 @@ extension AddressRange {
   fileprivate var canonical: AddressRange {
     guard first >> 56 == last >> 56 else { return .all }
     return AddressRange(
-      first: ContextDescriptor.canonical(first, ignoringTopByte: true),
-      last: ContextDescriptor.canonical(last, ignoringTopByte: true))
+      first: InputAddress(ignoringTopByte: first).raw,
+      last: InputAddress(ignoringTopByte: last).raw)
   }
 }

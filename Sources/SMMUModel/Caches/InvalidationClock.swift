@@ -43,16 +43,20 @@ struct InvalidationClock {
   func expire(_ stamp: Int) { words[stamp &+ 1].store(now, ordering: .releasing) }
 
   /// First half of a renewal: nothing that belongs to `everything` is alive, nothing may be kept.
-  func close(_ everything: Int) {
-    words[everything &+ 1].store(.max, ordering: .sequentiallyConsistent)
+  func close() {
+    words[Self.everything &+ 1].store(.max, ordering: .sequentiallyConsistent)
     words[0].store(Self.closed, ordering: .sequentiallyConsistent)
   }
 
   /// Second half, when the cache is empty and no look-up of before is left.
   func reopen() {
     for i in 1...stamps { words[i].store(0, ordering: .relaxed) }
+    words[Self.everything + 1].store(1, ordering: .relaxed)
     words[0].store(1, ordering: .sequentiallyConsistent)
   }
+
+  /// The stamp of all that there is. It is at least 1: time 0 is never alive.
+  static var everything: Int { 0 }
 
   /// No time at which anything may be kept.
   static var closed: UInt32 { 0 }

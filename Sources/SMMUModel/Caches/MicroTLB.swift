@@ -7,7 +7,7 @@ import SMMUSpec
 ///
 /// A row: {sequence, epoch} · page · identity · output - input · end · {size, allowed}.
 public struct MicroTLB {
-  typealias Table = EpochTable<512, 8>
+  typealias Table = EpochTable<1024, 8>
   let table = Table()
 
   /// StreamID [31:0], SubstreamID [63:32]; and the row: neighbour pages are in neighbour rows, and
@@ -44,14 +44,13 @@ public struct MicroTLB {
     // What reads, writes and instruction fetches of this privilege may do is what it sees.
     let visible = UInt32(truncatingIfNeeded: kind) &>> (access.flags.rawValue & 12) & 7
     return Translation(
-      kind: .ok, address: access.address &+ difference, length: end &- access.address,
-      pageBits: UInt8(truncatingIfNeeded: kind &>> 48),
-      permissions: UInt8(truncatingIfNeeded: visible), event: nil, attributes: .incoming,
-      generation: generation)
+      address: access.address &+ difference, length: end &- access.address,
+      pageBits: kind &>> 48, permissions: UInt64(visible), generation: generation)
   }
 
   /// Keeps an answer that was looked up from `epoch` on. `permissions` are those of accesses
   /// without and with privilege as they come.
+  @inline(__always)
   func insert(
     _ access: Access, _ answer: Translation, _ permissions: Permissions, epoch: UInt32
   ) {
@@ -69,14 +68,9 @@ public struct MicroTLB {
 
 extension Permissions {
   /// Which combinations of the common flags of an access may pass, as a set of bits: write 1,
-  /// instruction 2, privileged 4, substream 8, speculative 32. An instruction that writes is data
-  /// (§13.1.2).
+  /// instruction 2, privileged 4, substream 8, speculative 32.
   @inline(__always)
   fileprivate func allowed(substream: Bool) -> UInt64 {
-    let unprivileged = UInt64(rawValue & 7)
-    let privileged = UInt64(rawValue &>> 3 & 7)
-    let either =
-      unprivileged | (unprivileged & 2) &<< 2 | (privileged | (privileged & 2) &<< 2) &<< 4
-    return (either | either &<< 32) &<< (substream ? 8 : 0)
+    (UInt64(rawValue) | UInt64(rawValue) &<< 32) &<< (substream ? 8 : 0)
   }
 }

@@ -6,14 +6,14 @@ import SMMUSpec
 /// TLBI. Look-ups take no lock; fills do, and invalidations of what is there.
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
-struct TranslationCache {
+final class TranslationCache {
   typealias Table = SequencedTable<4>
 
   private static var vmids: Int { 256 }
   private static var asids: Int { 1024 }
   /// Stamps: everything, by VMID (stage 1, stage 2, nested), then by VMID, ASID and ASET, which
   /// never share one.
-  static var everything: Int { 0 }
+  static var everything: Int { InvalidationClock.everything }
   static func stage1(_ vmid: VMID) -> Int { 1 &+ Int(vmid) & (vmids - 1) }
   static func stage2(_ vmid: VMID) -> Int { stage1(vmid) &+ vmids }
   static func nested(_ vmid: VMID) -> Int { stage1(vmid) &+ 2 &* vmids }
@@ -38,7 +38,7 @@ struct TranslationCache {
     lock = Lock()
   }
 
-  func deallocate() {
+  deinit {
     table.deallocate()
     clock.deallocate()
     sizes.deallocate()
@@ -51,20 +51,35 @@ struct TranslationCache {
   @inline(__always)
   var now: UInt32 { clock.now }
 
+  /// What is looked for is told by the owner. The smallest size first: it is the only one mostly.
   @inline(__always)
-  func lookUp(_ address: UInt64, _ tag: TranslationTag) -> CachedTranslation? {
-    var left = sizes[0].load(ordering: .relaxed)
+  func lookUp(_ address: UInt64, _ owner: TranslationOwner) -> CachedTranslation? {
+    let own = sizes[0].load(ordering: .relaxed)
+    if own != 0, let hit = probe(address, owner, own.trailingZeroBitCount) { return hit }
+    let others = own & (own &- 1)
+    guard _slowPath(others | sizes[1].load(ordering: .relaxed) != 0) else { return nil }
+    return lookUp(address, owner, ofOther: others)
+  }
+
+  /// Of the other sizes, then what belongs to all contexts.
+  @inline(never)
+  private func lookUp(
+    _ address: UInt64, _ owner: TranslationOwner, ofOther sizes: UInt64
+  ) -> CachedTranslation? {
+    if let hit = probe(address, owner, of: sizes) { return hit }
+    guard !owner.tag.isIntermediate else { return nil }
+    let all = self.sizes[1].load(ordering: .relaxed)
+    return all == 0 ? nil : probe(address, TranslationOwner(owner.tag.global), of: all)
+  }
+
+  private func probe(
+    _ address: UInt64, _ owner: TranslationOwner, of sizes: UInt64
+  ) -> CachedTranslation? {
+    var left = sizes
     while left != 0 {
       let size = left.trailingZeroBitCount
       left &= left &- 1
-      if let hit = probe(address, tag, size) { return hit }
-    }
-    guard !tag.isIntermediate else { return nil }
-    left = sizes[1].load(ordering: .relaxed)
-    while left != 0 {
-      let size = left.trailingZeroBitCount
-      left &= left &- 1
-      if let hit = probe(address, tag.global, size) { return hit }
+      if let hit = probe(address, owner, size) { return hit }
     }
     return nil
   }
@@ -75,47 +90,81 @@ struct TranslationCache {
     address & ~UInt64.low(size) | UInt64(truncatingIfNeeded: size)
   }
 
+  /// `number` is the page's: its address without the bits of its size.
   @inline(__always)
+  private static func hash(_ number: UInt64, seed: UInt64, _ size: Int) -> UInt64 {
+    (number ^ seed ^ UInt64(truncatingIfNeeded: size)) &* 0xff51_afd7_ed55_8ccd
+  }
+
+  /// The rows where a page is, by its tag's key.
   func set(_ page: UInt64, _ key: UInt64, _ size: Int) -> Range<Int> {
-    let mixed = (page &>> UInt64(truncatingIfNeeded: size)) ^ (key &* 0x9e37_79b9_7f4a_7c15)
-    return table.set((mixed ^ UInt64(truncatingIfNeeded: size)) &* 0xff51_afd7_ed55_8ccd)
+    let number = page &>> UInt64(truncatingIfNeeded: size)
+    return table.set(Self.hash(number, seed: TranslationOwner.seed(key), size))
   }
 
+  /// A page of an owner is in one row at most.
   @inline(__always)
-  private func probe(_ address: UInt64, _ tag: TranslationTag, _ size: Int) -> CachedTranslation? {
-    let page = Self.page(address, size)
-    for number in set(page, tag.key, size) where table.peek(number, 1) == page {
-      let begun = table.begin(number)
-      let (key, word, output) = (
-        table.peek(number, 1), table.peek(number, 2), table.peek(number, 3)
-      )
-      let found = TranslationTag(raw: word & UInt64.ones(Self.tagBits))
-      guard key == page, found.key == tag.key, isAlive(found, Table.time(begun)),
-        table.isWhole(number, begun)
-      else { continue }
-      return Self.decode(key, word, output)
+  private func probe(
+    _ address: UInt64, _ owner: TranslationOwner, _ size: Int
+  ) -> CachedTranslation? {
+    let bits = UInt64(truncatingIfNeeded: size)
+    let number = address &>> bits
+    let page = number &<< bits | bits
+    var row = table.firstRow(Self.hash(number, seed: owner.seed, size))
+    let end = row + Table.words
+    while row[1].load(ordering: .relaxed) != page
+      || !owner.isSame(row[2].load(ordering: .relaxed))
+    {
+      row += Table.row
+      if row == end { return nil }
     }
-    return nil
+    let begun = row[0].load(ordering: .acquiring)
+    let key = row[1].load(ordering: .relaxed)
+    let word = row[2].load(ordering: .relaxed)
+    let output = row[3].load(ordering: .relaxed)
+    guard key == page, isAlive(word, owner, Table.time(begun)), Table.isWhole(row, begun) else {
+      return nil
+    }
+    return Self.decode(size, word, output)
+  }
+
+  /// Whether an entry is the owner's and was not forgotten. What differs in nothing but ASET is the
+  /// owner's too (§3.17.1), but has stamps of its own.
+  @inline(__always)
+  private func isAlive(_ word: UInt64, _ owner: TranslationOwner, _ time: UInt32) -> Bool {
+    guard (word ^ owner.tag.raw) &<< (64 - Self.tagBits) == 0 else {
+      return isAliveOfOtherASET(word, owner, time)
+    }
+    return isAlive(owner, time)
   }
 
   @inline(__always)
+  private func isAlive(_ owner: TranslationOwner, _ time: UInt32) -> Bool {
+    time >= clock[Self.everything] && time >= clock[owner.stamp(0)]
+      && time >= clock[owner.stamp(1)] && time >= clock[owner.stamp(2)]
+  }
+
+  @inline(never)
+  private func isAliveOfOtherASET(
+    _ word: UInt64, _ owner: TranslationOwner, _ time: UInt32
+  ) -> Bool {
+    let tag = TranslationTag(raw: word & UInt64.low(TranslationTag.width))
+    return tag.key == owner.tag.key && isAlive(tag, time)
+  }
+
   func isAlive(_ tag: TranslationTag, _ time: UInt32) -> Bool {
-    guard time >= clock[Self.everything] else { return false }
-    if tag.isIntermediate { return time >= clock[Self.stage2(tag.vmid)] }
-    guard time >= clock[Self.stage1(tag.vmid)] else { return false }
-    if tag.isNested && time < clock[Self.nested(tag.vmid)] { return false }
-    return tag.isGlobal || time >= clock[Self.context(tag)]
+    isAlive(TranslationOwner(tag), time)
   }
 
   // MARK: Layout of a row
 
-  private static var tagBits: Int { 36 }
+  private static var tagBits: UInt64 { UInt64(TranslationTag.width) }
 
   @inline(__always)
-  private static func decode(_ page: UInt64, _ tag: UInt64, _ output: UInt64) -> CachedTranslation {
+  private static func decode(_ size: Int, _ tag: UInt64, _ output: UInt64) -> CachedTranslation {
     CachedTranslation(
       output: output & UInt64.ones(56) & ~UInt64.ones(12),
-      size: Int(truncatingIfNeeded: page & 0x3f),
+      size: size,
       permissions: Permissions(rawValue: UInt8(truncatingIfNeeded: tag &>> 40)),
       stage1Attributes: UInt8(truncatingIfNeeded: output),
       stage1Shareability: UInt8(truncatingIfNeeded: output[9, 8]),
@@ -127,36 +176,51 @@ struct TranslationCache {
 
   /// Keeps a translation whose walk began at `time`, unless anything was invalidated since. Under
   /// the lock.
-  @inline(__always)
+  @inline(never)
   func insert(
     _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32
   ) {
-    let page = Self.page(address, translation.size)
+    let size = UInt64(truncatingIfNeeded: translation.size)
+    let number = address &>> size
+    let page = number &<< size | size
     // Whoever keeps a copy of a piece must hear of its leaf, whether it is kept here or not.
     if translation.isPiece { note(translation.stage1Size, in: 2) }
     guard time != InvalidationClock.closed, clock.now == time else { return }
-    let row = table.replaceable(
-      set(page, tag.key, translation.size), page, since: clock[Self.everything]
-    ) { row in
-      entry(row).tag.key == tag.key
-    } isDead: { row in
-      !isAlive(entry(row).tag, table.time(row))
+    let key = tag.key
+    let first = table.firstRow(
+      Self.hash(number, seed: TranslationOwner.seed(key), translation.size))
+    let free = table.replaceable(first, page, since: clock[Self.everything]) { row in
+      Self.tag(row).key == key
     }
+    let row = free ?? victim(first)
     table.write(row, time: time, 3) { word in
       switch word {
       case 0: page
-      case 1: tag.raw | UInt64(translation.permissions.rawValue) << 40
+      case 1: tag.raw | UInt64(translation.permissions.rawValue) &<< 40
       default:
         translation.output & UInt64.ones(56) & ~UInt64.ones(12)
           | UInt64(translation.stage1Attributes)
-          | UInt64(translation.stage1Shareability & 3) << 8
-          | UInt64(translation.stage2Shareability & 3) << 10
-          | UInt64(translation.stage2Attributes & 0xf) << 56
+          | UInt64(translation.stage1Shareability & 3) &<< 8
+          | UInt64(translation.stage2Shareability & 3) &<< 10
+          | UInt64(translation.stage2Attributes & 0xf) &<< 56
       }
     }
     note(translation.size, in: tag.isGlobal ? 1 : 0)
   }
 
+  @inline(never)
+  private func victim(_ first: Table.Row) -> Table.Row {
+    table.victim(first) { row in
+      !isAlive(Self.tag(row), Table.time(row[0].load(ordering: .relaxed)))
+    }
+  }
+
+  @inline(__always)
+  private static func tag(_ row: Table.Row) -> TranslationTag {
+    TranslationTag(raw: row[2].load(ordering: .relaxed) & UInt64.low(TranslationTag.width))
+  }
+
+  @inline(__always)
   private func note(_ size: Int, in set: Int) {
     let known = sizes[set].load(ordering: .relaxed)
     let all = known | 1 &<< UInt64(truncatingIfNeeded: size)
@@ -164,7 +228,7 @@ struct TranslationCache {
   }
 
   func entry(_ row: Int) -> (page: UInt64, tag: TranslationTag) {
-    (table.peek(row, 1), TranslationTag(raw: table.peek(row, 2) & UInt64.ones(Self.tagBits)))
+    (table.peek(row, 1), TranslationTag(raw: table.peek(row, 2) & UInt64.low(TranslationTag.width)))
   }
 
   /// For tests: the next invalidation wraps the time.

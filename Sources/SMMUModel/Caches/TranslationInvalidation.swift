@@ -199,7 +199,7 @@ extension TranslationCache {
 
   func close() {
     lock.lock()
-    clock.close(Self.everything)
+    clock.close()
     table.clearAll(lock)
     // Not those of divided leaves: copies of their pieces may be kept outside.
     for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }

@@ -5,13 +5,13 @@ import SMMUSpec
 /// Cached configurations by StreamID and SubstreamID, exact under every CFGI. Look-ups take no
 /// lock. What could not be fetched or was not legal is never cached.
 ///
-/// A row: {sequence, time} · identity · the words of a `StreamConfiguration`.
-struct ConfigurationCache {
-  typealias Table = SequencedTable<24>
-  private static var usedWords: Int { 1 + StreamConfiguration.words }
+/// A row: {sequence, time} · identity · tag · plan · lower table, upper table, MAIR · stage 2 table,
+/// a table being its base, geometry and what lies outside · the rest of the tag's owner.
+final class ConfigurationCache {
+  typealias Table = SequencedTable<16>
   private static var streams: Int { 1024 }
   /// Stamps: everything, then by StreamID.
-  private static var everything: Int { 0 }
+  private static var everything: Int { InvalidationClock.everything }
   private static func stream(_ id: StreamID) -> Int {
     1 &+ Int(truncatingIfNeeded: id) & (streams - 1)
   }
@@ -30,7 +30,7 @@ struct ConfigurationCache {
     lock = Lock()
   }
 
-  func deallocate() {
+  deinit {
     table.deallocate()
     clock.deallocate()
     departing.deallocate()
@@ -58,9 +58,7 @@ struct ConfigurationCache {
   }
 
   @inline(__always)
-  private func set(_ identity: UInt64) -> Range<Int> {
-    table.set(identity &* 0x9e37_79b9_7f4a_7c15)
-  }
+  private static func hash(_ identity: UInt64) -> UInt64 { identity &* 0x9e37_79b9_7f4a_7c15 }
 
   @inline(__always)
   private func isAlive(_ identity: UInt64, _ time: UInt32) -> Bool {
@@ -68,54 +66,48 @@ struct ConfigurationCache {
       && time >= clock[Self.stream(StreamID(truncatingIfNeeded: identity))]
   }
 
-  /// The part that an access with a cached translation needs.
+  /// The row of an access's configuration, to be read from until `isWhole` says whether all that
+  /// was read is of one configuration.
   @inline(__always)
-  func plan(of access: Access) -> (plan: StreamPlan, tag: TranslationTag)? {
+  func find(_ access: Access) -> ConfigurationRow? {
     guard let identity = Self.identity(access) else { return nil }
-    for number in set(identity) where table.peek(number, 1) == identity {
-      let begun = table.begin(number)
-      let (found, tag, plan) = (table.peek(number, 1), table.peek(number, 2), table.peek(number, 3))
-      guard found == identity, isAlive(identity, Table.time(begun)), table.isWhole(number, begun)
-      else { continue }
-      return (StreamPlan(raw: plan), TranslationTag(raw: tag))
+    var row = table.firstRow(Self.hash(identity))
+    let end = row + Table.words
+    while row != end {
+      if row[1].load(ordering: .relaxed) == identity {
+        let begun = row[0].load(ordering: .acquiring)
+        if row[1].load(ordering: .relaxed) == identity && isAlive(identity, Table.time(begun)) {
+          return ConfigurationRow(words: row, begun: begun)
+        }
+      }
+      row += Table.row
     }
     return nil
   }
 
-  /// Copies all of it; false if it is not here. What is not whole may have been copied too.
-  func find(_ access: Access, _ configuration: inout StreamConfiguration) -> Bool {
-    guard let identity = Self.identity(access) else { return false }
-    for row in set(identity) where table.peek(row, 1) == identity {
-      let begun = table.begin(row)
-      let found = table.peek(row, 1)
-      configuration.withWords { words in
-        for i in 0..<StreamConfiguration.words { words[i] = table.peek(row, 2 &+ i) }
-      }
-      guard found == identity, isAlive(identity, Table.time(begun)), table.isWhole(row, begun)
-      else { continue }
-      return true
-    }
-    configuration = StreamConfiguration()
-    return false
+  /// Whether a row that was found is still that, and nothing was forgotten of it since.
+  @inline(__always)
+  func isAlive(_ row: ConfigurationRow) -> Bool {
+    isAlive(row.identity, Table.time(row.begun)) && row.isWhole
   }
 
   /// Keeps a configuration whose fetch began at `time`, unless anything was forgotten since.
   func insert(
     _ access: Access, _ configuration: StreamConfiguration, time: UInt32
   ) {
-    var configuration = configuration
     guard let identity = Self.identity(access) else { return }
     lock.lock()
     defer { lock.unlock() }
     guard time != InvalidationClock.closed, clock.now == time else { return }
-    let row = table.replaceable(set(identity), identity, since: clock[Self.everything]) { _ in
-      true
-    } isDead: {
-      !isAlive(table.peek($0, 1), table.time($0))
-    }
-    configuration.withWords { words in
-      table.write(row, time: time, Self.usedWords) { $0 == 0 ? identity : words[$0 &- 1] }
-    }
+    let first = table.firstRow(Self.hash(identity))
+    let free = table.replaceable(first, identity, since: clock[Self.everything]) { _ in true }
+    let row =
+      free
+      ?? table.victim(first) { row in
+        !isAlive(row[1].load(ordering: .relaxed), Table.time(row[0].load(ordering: .relaxed)))
+      }
+    let words = ConfigurationRow.words(identity, configuration)
+    table.write(row, time: time, ConfigurationRow.used) { words[$0] }
   }
 
   /// CMD_CFGI_STE, _STE_RANGE and _ALL (§4.3.1, §4.3.2): STEs with all that was fetched through
@@ -161,7 +153,7 @@ struct ConfigurationCache {
 
   func close() {
     lock.lock()
-    clock.close(Self.everything)
+    clock.close()
     table.clearAll(lock)
     lock.unlock()
   }
@@ -169,7 +161,7 @@ struct ConfigurationCache {
   func reopen() { clock.reopen() }
 
   private func remove(_ identity: UInt64) {
-    for row in set(identity) where table.peek(row, 1) == identity { table.clear(row) }
+    for row in table.set(Self.hash(identity)) where table.peek(row, 1) == identity { table.clear(row) }
   }
 
   /// For tests: the next invalidation wraps the time.

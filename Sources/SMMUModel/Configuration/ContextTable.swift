@@ -2,16 +2,16 @@
 import SMMUSpec
 
 /// Finding and fetching a Context Descriptor (§5.2 S1Fmt, §5.3).
-extension SMMU {
+extension ConfigurationReader {
   func fetchCD(
-    _ ste: StreamTableEntry, _ substream: SubstreamID, _ walker: inout Walker
+    _ ste: StreamTableEntry, _ substream: SubstreamID, _ walk: inout Walk
   ) throws(Fault) -> ContextDescriptor {
     let isNested = ste[StreamTableEntry.config] == 0b111
-    if isNested { walker.stage2 = Stage2(ste, TableGeometry(stage2: ste, features), features) }
+    if isNested { walk.stage2 = Stage2Regime(ste, features) }
     let bits =
       features.substreamIDBits == 0 ? 0 : Int(truncatingIfNeeded: ste[StreamTableEntry.s1cdMax])
-    let address = try contextAddress(ste, substream, bits, isNested, &walker)
-    let physical = try physical(address, isNested, &walker)
+    let address = try contextAddress(ste, substream, bits, isNested, &walk)
+    let physical = try physical(address, isNested, &walk)
     var cd = ContextDescriptor()
     let done = loadStructure(physical) { cd.words[$0] = $1 }
     guard done else { throw .fetch(.cdFetch, physical) }
@@ -21,7 +21,7 @@ extension SMMU {
   /// S1Fmt: linear, or two levels with leaf tables of 4 KiB or 64 KiB.
   private func contextAddress(
     _ ste: StreamTableEntry, _ substream: SubstreamID, _ bits: Int, _ isNested: Bool,
-    _ walker: inout Walker
+    _ walk: inout Walk
   ) throws(Fault) -> UInt64 {
     let index = UInt64(substream)
     let format = bits == 0 ? 0 : ste[StreamTableEntry.s1fmt]
@@ -31,16 +31,13 @@ extension SMMU {
     }
     let split = format == 1 ? 6 : 10
     let table = ste.contextTable.aligned(down: max(bits - split + 3, 6))
-    let address = try physical(table &+ (index >> UInt64(split)) &* 8, isNested, &walker)
-    guard isPhysical(address) else { throw .fetch(.cdFetch, address) }
-    let raw: UInt64
-    do throws(BusAbort) { raw = try load64(address) } catch { throw .fetch(.cdFetch, address) }
-    let descriptor = Level1ContextDescriptor(raw)
-    let second = raw & Level1ContextDescriptor.l2ptr.mask
+    let address = try physical(table &+ (index >> UInt64(split)) &* 8, isNested, &walk)
+    let descriptor = Level1ContextDescriptor(try descriptor(address, .cdFetch))
     // §5.3.1, §3.4.3: an invalid or unreachable leaf table has no such substream.
-    guard descriptor.flag(Level1ContextDescriptor.v), isPhysical(second) else {
-      throw Fault(event: .badSubstreamID)
+    if let violation = descriptor.violation(features) {
+      throw .illegal(.badSubstreamID, violation)
     }
+    let second = descriptor.raw & Level1ContextDescriptor.l2ptr.mask
     // 64 KiB leaves: L2Ptr[15:12] are RES0.
     return second.aligned(down: split + 6)
       &+ (index & UInt64.ones(split)) &* ContextDescriptor.bytes
@@ -48,9 +45,17 @@ extension SMMU {
 
   /// CDs are IPAs where the stream has both stages (§3.3.2).
   private func physical(
-    _ address: UInt64, _ isNested: Bool, _ walker: inout Walker
-  ) throws(Fault) -> UInt64 {
-    guard isNested else { return address }
-    return try structure(address, .contextDescriptor, &walker).address
+    _ address: UInt64, _ isNested: Bool, _ walk: inout Walk
+  ) throws(Fault) -> PhysicalAddress {
+    guard isNested else { return PhysicalAddress(address) }
+    return try walker.structure(IntermediateAddress(address), .contextDescriptor, &walk).address
+  }
+}
+
+extension Level1ContextDescriptor {
+  fileprivate func violation(_ features: Features) -> Violation? {
+    if !flag(Self.v) { return Violation(.level1ContextDescriptor, self, Self.v, "§5.3 V") }
+    guard !features.isPhysical(raw & Self.l2ptr.mask) else { return nil }
+    return Violation(.level1ContextDescriptor, self, Self.l2ptr, "§3.4.3")
   }
 }

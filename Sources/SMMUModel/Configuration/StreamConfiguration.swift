@@ -1,138 +1,148 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// The part of a configuration that every translation needs, in one word: policy [2:0],
-/// overrides [6:3], halves [11:8], what the tables look like [57:16], known [63].
-struct StreamPlan: Equatable, Sendable {
-  var raw: UInt64
-
-  @inline(__always)
-  init(raw: UInt64) { self.raw = raw }
-
-  init(
-    _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor, _ features: Features
-  ) {
-    raw = UInt64(policy.rawValue)
-    raw[63] = true
-    if features.attributePermissionsOverride {
-      raw[4, 3] = ste[StreamTableEntry.privcfg]
-      raw[6, 5] = ste[StreamTableEntry.instcfg]
-    }
-    if policy.usesStage1 {
-      raw[8] = cd.flag(ContextDescriptor.tbi0)
-      raw[9] = cd.flag(ContextDescriptor.tbi1)
-      raw[10] = cd.flag(ContextDescriptor.epd0)
-      raw[11] = cd.flag(ContextDescriptor.epd1)
-      raw[29, 16] = TableGeometry(cd, upper: false, features)?.raw ?? 0
-      raw[43, 30] = TableGeometry(cd, upper: true, features)?.raw ?? 0
-    }
-    if policy.usesStage2 { raw[57, 44] = TableGeometry(stage2: ste, features).raw }
-  }
-
-  @inline(__always)
-  func stage1(upper: Bool) -> TableGeometry {
-    TableGeometry(raw: upper ? raw[43, 30] : raw[29, 16])
-  }
-
-  @inline(__always)
-  var stage2: TableGeometry { TableGeometry(raw: raw[57, 44]) }
-
-  @inline(__always)
-  var policy: StreamPolicy {
-    // Written by `init` alone; an unknown value would abort.
-    StreamPolicy(rawValue: UInt8(truncatingIfNeeded: raw & 7)) ?? .abort
-  }
-
-  /// Not the plan of a stream of which nothing is known.
-  @inline(__always)
-  var isKnown: Bool { raw[63] }
-
-  /// What accesses see as they come, without and with privilege: PRIVCFG chooses the half, INSTCFG
-  /// makes fetches of reads or the reverse (§5.2). Writes are data whatever it says, and so is what
-  /// an atomic reads (§13.1.1): that alone does not show here.
-  @inline(__always)
-  func visible(_ permissions: Permissions) -> Permissions {
-    guard raw[4] || raw[6] else { return permissions }
-    return overridden(permissions)
-  }
-
-  @inline(never)
-  private func overridden(_ permissions: Permissions) -> Permissions {
-    var (without, with) = (
-      permissions.visible(privileged: false), permissions.visible(privileged: true)
-    )
-    if raw[4] {
-      if raw[3] { without = with } else { with = without }
-    }
-    if raw[6] {
-      without = Permissions.marked(without, asInstruction: raw[5])
-      with = Permissions.marked(with, asInstruction: raw[5])
-    }
-    return Permissions(rawValue: without | with &<< 3)
-  }
-
-  @inline(__always)
-  func effective(_ access: Access) -> EffectiveAccess {
-    EffectiveAccess(access, privcfg: raw[4, 3], instcfg: raw[6, 5])
-  }
-
-  /// The address under which the TLB knows it; nil in a disabled half, which always faults (T-116).
-  @inline(__always)
-  func key(_ address: UInt64) -> UInt64? {
-    let half = address[55] ? 1 : 0
-    if raw[10 &+ half] { return nil }
-    return ContextDescriptor.canonical(address, ignoringTopByte: raw[8 &+ half])
-  }
-}
-
-/// A stream's configuration for one SubstreamID, fetched and valid.
+/// A stream's configuration for one SubstreamID, fetched and valid: all that translation needs of an
+/// STE and a CD. Nothing behind it sees their words.
 struct StreamConfiguration {
+  /// What its translations are tagged with.
   var tag: TranslationTag
   var plan: StreamPlan
-  var ste: StreamTableEntry
-  /// Zero where the policy uses no stage 1.
-  var cd: ContextDescriptor
-
-  /// The 64-bit words of all of it.
-  static var words: Int { 18 }
+  var stage1: Stage1Regime?
+  var stage2: Stage2Regime?
 
   /// Nothing is known.
   @inline(__always)
-  init() {
-    tag = TranslationTag(raw: 0)
-    plan = StreamPlan(raw: 0)
-    ste = StreamTableEntry()
-    cd = ContextDescriptor()
+  static var unknown: StreamConfiguration {
+    StreamConfiguration(tag: TranslationTag(raw: 0), plan: .unknown, stage1: nil, stage2: nil)
   }
+}
+
+/// What one access goes by: its stream's configuration, with the half of stage 1 that it is in.
+struct Regime {
+  let owner: TranslationOwner
+  let plan: StreamPlan
+  /// Unused where the policy has no stage 1.
+  let stage1: Stage1Half
+  let stage2: Stage2Regime
 
   @inline(__always)
-  var policy: StreamPolicy { plan.policy }
-
-  /// The configuration as words, for a cache to copy.
-  @inline(__always)
-  mutating func withWords<R>(_ body: (UnsafeMutablePointer<UInt64>) -> R) -> R {
-    withUnsafeMutablePointer(to: &self) { pointer in
-      pointer.withMemoryRebound(to: UInt64.self, capacity: Self.words, body)
-    }
+  init(owner: TranslationOwner, plan: StreamPlan, stage1: Stage1Half, stage2: Stage2Regime) {
+    (self.owner, self.plan, self.stage1, self.stage2) = (owner, plan, stage1, stage2)
   }
 
+  init(_ configuration: StreamConfiguration, upper: Bool) {
+    owner = TranslationOwner(configuration.tag)
+    plan = configuration.plan
+    stage1 = configuration.stage1.map { Stage1Half($0, upper: upper) } ?? .none
+    stage2 = configuration.stage2 ?? .none
+  }
+}
+
+extension StreamConfiguration {
+  /// Of a valid STE and, where the policy has a stage 1, a valid CD.
   init(
-    _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor, _ features: Features
+    _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor?, _ features: Features
   ) {
-    self.ste = ste
-    self.cd = cd
-    plan = StreamPlan(policy, ste, cd, features)
+    stage1 = cd.map { Stage1Regime($0, policy == .nested ? .nested : .stage1, features) }
+    stage2 = policy.usesStage2 ? Stage2Regime(ste, features) : nil
+    plan = StreamPlan(policy, ste, cd, features, stage1?.flags ?? [], stage2?.flags ?? [])
     tag = Self.tag(policy, ste, cd, features)
   }
 
   /// §3.17: stage 1 alone is tagged with S2VMID too where stage 2 exists.
   private static func tag(
-    _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor, _ features: Features
+    _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor?, _ features: Features
   ) -> TranslationTag {
     let vmid = features.stage2 ? VMID(truncatingIfNeeded: ste[StreamTableEntry.s2vmid]) : 0
-    guard policy.usesStage1 else { return TranslationTag(intermediate: vmid) }
+    guard policy.usesStage1, let cd else { return TranslationTag(intermediate: vmid) }
     return TranslationTag(
       vmid: vmid, asid: ASID(truncatingIfNeeded: cd[ContextDescriptor.asid]),
       nonShared: cd.flag(ContextDescriptor.aset), nested: policy == .nested)
+  }
+}
+
+extension Stage1Regime {
+  init(_ cd: ContextDescriptor, _ kind: WalkKind, _ features: Features) {
+    lower = TranslationTable(cd, kind, upper: false, features)
+    upper = TranslationTable(cd, kind, upper: true, features)
+    mair = cd.words[3]
+    flags = []
+    if cd.flag(ContextDescriptor.affd) { flags.insert(.ignoresAccessFlag) }
+    if cd.flag(ContextDescriptor.wxn) { flags.insert(.writableIsNotExecutable) }
+    if cd.flag(ContextDescriptor.pan) { flags.insert(.hasPAN) }
+    if features.hierarchicalAttributeDisable {
+      if cd.flag(ContextDescriptor.had0) { flags.insert(.lowerIgnoresTables) }
+      if cd.flag(ContextDescriptor.had1) { flags.insert(.upperIgnoresTables) }
+    }
+    if cd.flag(ContextDescriptor.r) { flags.insert(.records) }
+    if cd.flag(ContextDescriptor.a) { flags.insert(.aborts) }
+  }
+}
+
+extension TranslationTable {
+  /// Of one half of a valid CD; none if it is disabled.
+  init(_ cd: ContextDescriptor, _ kind: WalkKind, upper: Bool, _ features: Features) {
+    let granule =
+      upper
+      ? Granule(tg1: cd[ContextDescriptor.tg1]) : Granule(tg0: cd[ContextDescriptor.tg0])
+    guard !cd.flag(upper ? ContextDescriptor.epd1 : ContextDescriptor.epd0), let granule else {
+      self = .none
+      return
+    }
+    let size = cd[upper ? ContextDescriptor.t1sz : ContextDescriptor.t0sz]
+    let inputBits = 64 - Int(truncatingIfNeeded: size)
+    let geometry = TableGeometry(
+      kind, granule: granule, inputBits: inputBits,
+      // Without concatenation (DDI 0487 J1.1 S1StartLevel).
+      startLevel: 3 - (inputBits - 1 - granule.shift) / granule.stride,
+      outputSize: min(cd[ContextDescriptor.ips], features.outputSize),
+      bigEndian: cd.flag(ContextDescriptor.endi))
+    self.init(geometry, base: cd.table(upper: upper))
+  }
+
+  /// Of the stage 2 of a valid STE.
+  init(stage2 ste: StreamTableEntry, _ features: Features) {
+    // A valid STE has a granule; the default is never used.
+    let granule = Granule(tg0: ste[StreamTableEntry.s2tg]) ?? .size4K
+    let geometry = TableGeometry(
+      .stage2, granule: granule, inputBits: 64 - Int(truncatingIfNeeded: ste[StreamTableEntry.s2t0sz]),
+      startLevel: ste.startLevel(granule),
+      outputSize: min(ste[StreamTableEntry.s2ps], features.outputSize),
+      bigEndian: ste.flag(StreamTableEntry.s2endi))
+    self.init(geometry, base: ste.stage2Table & UInt64.ones(52))
+  }
+}
+
+extension ContextDescriptor {
+  /// TTBx in place, 52 bits of it (§5.4 TTB0).
+  func table(upper: Bool) -> UInt64 {
+    (self[upper ? ContextDescriptor.ttb1 : ContextDescriptor.ttb0] &<< 4) & UInt64.ones(52)
+  }
+}
+
+extension StreamTableEntry {
+  /// S2SL0 counts from the bottom, and differently for 4K: there 3 is level 3 (§5.2 S2SL0).
+  func startLevel(_ granule: Granule) -> Int {
+    let sl0 = Int(truncatingIfNeeded: self[Self.s2sl0])
+    if granule == .size4K { return sl0 == 3 ? 3 : 2 - sl0 }
+    return 3 - sl0
+  }
+}
+
+extension Stage2Regime {
+  init(_ ste: StreamTableEntry, _ features: Features) {
+    table = TranslationTable(stage2: ste, features)
+    vmid = VMID(truncatingIfNeeded: ste[StreamTableEntry.s2vmid])
+    flags = []
+    if ste.flag(StreamTableEntry.s2affd) { flags.insert(.ignoresAccessFlag) }
+    // S2PTW acts on nested streams alone (§5.2).
+    if ste.flag(StreamTableEntry.s2ptw) && ste[StreamTableEntry.config] == 0b111 {
+      flags.insert(.refusesDeviceWalks)
+    }
+    if features.stage2ExecuteNeverExtended { flags.insert(.hasXNX) }
+    if features.forcedWriteBack && ste.flag(StreamTableEntry.s2fwb) {
+      flags.insert(.forcesAttributes)
+    }
+    if ste.flag(StreamTableEntry.s2r) { flags.insert(.records) }
   }
 }

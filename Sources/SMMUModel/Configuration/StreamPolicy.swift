@@ -9,6 +9,7 @@ enum StreamPolicy: UInt8, Sendable {
   case stage2 = 3
   case nested = 4
 
+  @inline(__always) var usesTables: Bool { rawValue >= Self.stage1.rawValue }
   @inline(__always) var usesStage1: Bool { self == .stage1 || self == .nested }
   @inline(__always) var usesStage2: Bool { self == .stage2 || self == .nested }
 

@@ -2,8 +2,8 @@
 import SMMUSpec
 
 /// Finding and fetching a Stream Table Entry (§3.3.1, §6.3.24, §6.3.25).
-extension SMMU {
-  func fetchSTE(_ stream: StreamID, _ state: ControlState) throws(Fault) -> StreamTableEntry {
+extension ConfigurationReader {
+  func fetchSTE(_ stream: StreamID) throws(Fault) -> StreamTableEntry {
     let base = state.streamTable & StreamTableBase.addr.mask
     let config = state.streamTableConfig
     // The base is aligned by the size as written; the range is capped to what exists.
@@ -16,8 +16,8 @@ extension SMMU {
       ? try secondLevel(stream, base, config, written)
       : base.aligned(down: written + 6) &+ UInt64(stream) &* StreamTableEntry.bytes
     var ste = StreamTableEntry()
-    let done = loadStructure(address) { ste.words[$0] = $1 }
-    guard done else { throw .fetch(.steFetch, address) }
+    let done = loadStructure(PhysicalAddress(address)) { ste.words[$0] = $1 }
+    guard done else { throw .fetch(.steFetch, PhysicalAddress(address)) }
     return ste
   }
 
@@ -29,33 +29,18 @@ extension SMMU {
     let split = encoded == 8 ? 8 : encoded == 10 ? 10 : 6
     let table = base.aligned(down: max(5, written - split + 2) + 1)
     let index = UInt64(stream) >> UInt64(split)
-    let address = table &+ index &* 8
+    let address = PhysicalAddress(table &+ index &* 8)
     let descriptor = Level1StreamTableDescriptor(try descriptor(address, .steFetch))
     let span = Int(truncatingIfNeeded: descriptor[Level1StreamTableDescriptor.span])
     let low = UInt64(stream) & UInt64.ones(split)
     // Span n covers 2^(n-1) STEs; 0 and what reaches past SPLIT cover none.
     guard span != 0, span <= split + 1, low <= UInt64.ones(span - 1) else {
-      throw Fault(event: .badStreamID)
+      throw .illegal(
+        .badStreamID,
+        Violation(
+          .level1StreamTableDescriptor, descriptor, Level1StreamTableDescriptor.span, "§5.1 Span"))
     }
     let second = descriptor.raw & Level1StreamTableDescriptor.l2ptr.mask
     return second.aligned(down: 6 + span - 1) &+ low &* StreamTableEntry.bytes
-  }
-
-  /// One 64-bit descriptor of a 2-level table. Beyond the output size nothing can be read.
-  private func descriptor(_ address: UInt64, _ event: EventKind) throws(Fault) -> UInt64 {
-    guard isPhysical(address) else { throw .fetch(event, address) }
-    do throws(BusAbort) { return try load64(address) } catch { throw .fetch(event, address) }
-  }
-
-  @inline(__always)
-  func isPhysical(_ address: UInt64) -> Bool { address & ~UInt64.ones(features.outputBits) == 0 }
-
-  /// 64 bytes as eight 64-bit single-copy atomic loads (§3.21.3); false is an abort. In a system
-  /// whose PEs have FEAT_LSE2 they should be of 128 bits: what such a PE changes by one store of
-  /// 128 bits may be seen half changed here.
-  func loadStructure(_ address: UInt64, _ use: (Int, UInt64) -> Void) -> Bool {
-    guard isPhysical(address) else { return false }
-    do throws(BusAbort) { try load(address, 8, use) } catch { return false }
-    return true
   }
 }

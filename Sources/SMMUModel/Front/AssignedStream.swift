@@ -17,7 +17,9 @@ extension SMMU {
       return registers.flag(.gbpa, GBPA.abort) ? .abort : .bypass
     }
     do throws(Fault) {
-      let ste = try fetchSTE(stream, control.state)
+      let reader = ConfigurationReader(
+        walker: translator.walker, features: features, state: control.state)
+      let ste = try reader.fetchSTE(stream)
       guard ste.isValid(features) else { return .abort }
       switch StreamPolicy(ste) {
       case .bypass: return .bypass

@@ -159,9 +159,9 @@ extension SMMU {
 
   /// What is translated, bypassed or aborted has changed, but no cache of configuration or tables.
   private func forgetRecent() {
-    renewCaches()
-    micro.table.advance()
-    notify(.translations(.everything))
+    translator.renewCaches()
+    translator.micro.table.advance()
+    translator.notify(.translations(.everything))
   }
 
   /// GERRORN (§6.3.20). Deactivating CMDQ_ERR restarts the command queue by itself (§7.1).

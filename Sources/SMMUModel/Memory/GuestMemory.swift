@@ -2,9 +2,6 @@
 import SMMUAtomics
 import SMMUSpec
 
-/// An external abort.
-struct BusAbort: Error {}
-
 /// Why a region of RAM was refused.
 public enum MemoryError: Error, Equatable, Sendable {
   case unaligned, wraps, overlaps, full, absent

@@ -16,7 +16,7 @@ extension SMMU {
         return true
       }
       // Time advances by one a command.
-      if queue.count & 31 == 0 { renewCaches() }
+      if queue.count & 31 == 0 { translator.renewCaches() }
       var words = CommandWords()
       commandCost = 1
       do throws(CommandError) {
@@ -52,9 +52,9 @@ extension SMMU {
     let consumer = registers[.cmdqCons] & ring.mask
     guard let count = ring.count(producer: registers[.cmdqProd], consumer: consumer), count > 0
     else { return nil }
-    renewCaches()
+    translator.renewCaches()
     return WaitingCommands(
-      ring: ring, slots: memory.host(ring.base, ring.capacity &* ring.entryBytes),
+      ring: ring, slots: bus.memory.host(ring.base, ring.capacity &* ring.entryBytes),
       consumer: consumer, count: count)
   }
 
@@ -66,8 +66,8 @@ extension SMMU {
       return CommandWords(loadWord(slot), loadWord(slot + 8))
     }
     do throws(BusAbort) {
-      let address = queue.ring.address(queue.consumer)
-      return CommandWords(try load64(address), try load64(address &+ 8))
+      let address = PhysicalAddress(queue.ring.address(queue.consumer))
+      return CommandWords(try bus.load64(address), try bus.load64(address + 8))
     } catch {
       throw .abort
     }
@@ -82,9 +82,9 @@ extension SMMU {
     case .prefetch: break
     case .forgetStreams(let first, let last): try forgetStreams(first, last)
     case .forgetContext(let stream, let substream):
-      forgetConfiguration(stream, substream)
+      translator.forgetConfiguration(stream, substream)
       isUnsettled = true
-      notify(.configuration(first: stream, last: stream))
+      translator.notify(.configuration(first: stream, last: stream))
       try hand(words)
     case .forgetContexts(let stream):
       forgetStreamsHere(stream, stream)
@@ -129,9 +129,9 @@ extension SMMU {
   }
 
   private func forgetStreamsHere(_ first: StreamID, _ last: StreamID) {
-    commandCost += forgetConfigurations(first, last) / 16
+    commandCost += translator.forgetConfigurations(first, last) / 16
     isUnsettled = true
-    notify(.configuration(first: first, last: last))
+    translator.notify(.configuration(first: first, last: last))
   }
 
   /// Removes translations here and gives notice to those who keep copies.
@@ -140,9 +140,9 @@ extension SMMU {
     counters.addAlone(.invalidations)
     if case .nothing = what { return }
     // A command costs about as much as looking at 64 rows.
-    commandCost += forgetTranslations(what, leavesOnly: leavesOnly) / 64
+    commandCost += translator.forgetTranslations(what, leavesOnly: leavesOnly) / 64
     isUnsettled = true
-    if keepsCopies { notify(.translations(what)) }
+    if keepsCopies { translator.notify(.translations(what)) }
   }
 
   /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then
@@ -161,7 +161,7 @@ extension SMMU {
     consumed(&queue)
     // IDR0.SEV is 0: an event is as no signal.
     guard case .interrupt(let address, let data) = completion else { return }
-    if address != 0 && !signal(address & UInt64.ones(features.outputBits), data) {
+    if address != 0 && !bus.signal(PhysicalAddress(address & UInt64.ones(features.outputBits)), data) {
       raise(GlobalError.msiCmdqAbort)
     }
     if options.hasWiredInterrupts { machine.pulse(.sync) }

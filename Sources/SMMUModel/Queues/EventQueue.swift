@@ -3,19 +3,21 @@ import SMMUAtomics
 import SMMUSpec
 
 /// The event queue (§7.2, §7.4). Called by any thread whose access faulted.
-extension SMMU {
+extension SMMU: EventSink {
   private enum Outcome {
     /// Where, and the interrupt if the queue was empty.
-    case recorded(UInt64, DueInterrupt?)
+    case recorded(PhysicalAddress, DueInterrupt?)
     case dropped
     case aborted(DueInterrupt?)
     /// The queue that it belongs to is no more.
     case gone
   }
 
+  func post(_ record: EventRecord, in queue: UInt64) { post(record, of: queue) }
+
   /// Writes a record, or drops it as the architecture says. `queue` is the one that it belongs to
   /// (`ControlEra.queue`), nil for the one that there is.
-  func post(_ record: EventRecord, in queue: UInt64? = nil) {
+  func post(_ record: EventRecord, of queue: UInt64? = nil) {
     eventLock.lock()
     let isGone = queue.map { $0 != control.era.queue } ?? false
     let outcome = isGone ? Outcome.gone : place(record)
@@ -23,7 +25,7 @@ extension SMMU {
     switch outcome {
     case .recorded(let address, let interrupt):
       counters.add(.eventsRecorded)
-      noteWritten(address, EventRecord.bytes)
+      bus.noteWritten(address, EventRecord.bytes)
       tell(interrupt)
     case .dropped:
       counters.add(.eventsDropped)
@@ -64,9 +66,9 @@ extension SMMU {
     let producer = registers[.eventqProd]
     let consumer = registers[.eventqCons]
     guard !overflows(producer, consumer) else { return .dropped }
-    let address = ring.address(producer)
+    let address = PhysicalAddress(ring.address(producer))
     do throws(BusAbort) {
-      try store(address, record)
+      try bus.store(address, record)
     } catch {
       return .aborted(activate(GlobalError.eventqAbort))
     }

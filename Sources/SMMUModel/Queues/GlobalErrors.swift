@@ -41,7 +41,7 @@ extension SMMU {
   /// Sends an interrupt by MSI and by wire (§3.18.2), its cause being visible and no lock held.
   func tell(_ interrupt: DueInterrupt?) {
     guard let interrupt else { return }
-    if interrupt.address != 0 && !signal(interrupt.address, interrupt.data) {
+    if interrupt.address != 0 && !bus.signal(PhysicalAddress(interrupt.address), interrupt.data) {
       raise(interrupt.abort, in: interrupt.queue)
     }
     if options.hasWiredInterrupts { machine.pulse(interrupt.line) }

@@ -48,8 +48,10 @@ struct TranslationControl {
 
   /// Inside an access.
   @inline(__always)
-  var state: ControlState {
-    let era = era
+  var state: ControlState { state(era) }
+
+  /// The same for an era that was read in this access.
+  func state(_ era: ControlEra) -> ControlState {
     let buffer = words + Self.line &* (1 &+ Int(truncatingIfNeeded: era.raw & 1))
     return ControlState(
       isEnabled: era.isEnabled, gbpa: buffer[0].load(ordering: .relaxed),

@@ -63,36 +63,3 @@ struct EffectiveAccess {
     instruction = marked && !access.writes
   }
 }
-
-/// The answer to an access.
-public struct Translation: Equatable, Sendable {
-  public enum Kind: UInt8, Sendable {
-    case ok
-    /// The client sees a bus error.
-    case abort
-    /// The client reads zeros, loses its writes and sees success (§3.12.1).
-    case razwi
-  }
-  public var kind: Kind
-  /// Output address.
-  public var address: UInt64
-  /// Bytes from `address` on that the translation covers.
-  public var length: UInt64
-  /// log2 of the bytes of the naturally aligned mapping around `address`.
-  public var pageBits: UInt8
-  /// What this privilege may do here: read 1, write 2, execute 4.
-  public var permissions: UInt8
-  /// The event that describes the fault, recorded or not.
-  public var event: EventKind?
-  public var attributes: MemoryAttributes
-  /// Since when it may be stale: who keeps it drops it with a notice of this generation or a later
-  /// one. 0 is not to be kept.
-  public var generation: UInt64 = 0
-
-  /// An abort that is told to no one.
-  static var nothing: Translation {
-    Translation(
-      kind: .abort, address: 0, length: 0, pageBits: 0, permissions: 0, event: nil,
-      attributes: .incoming)
-  }
-}

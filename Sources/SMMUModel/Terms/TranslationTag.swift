@@ -7,6 +7,7 @@ struct TranslationTag: Equatable, Sendable {
   /// shift yields both.
   var raw: UInt64
 
+  static var width: Int { 36 }
   private static var nonSharedBit: Int { 16 }
   private static var asidMask: UInt64 { 0xffff &<< 17 }
   private static var intermediateBit: Int { 33 }
@@ -42,6 +43,12 @@ struct TranslationTag: Equatable, Sendable {
     var tag = raw & ~Self.asidMask
     tag[Self.globalBit] = true
     return TranslationTag(raw: tag)
+  }
+
+  /// What must be equal for a hit, as the bits of a word whose low ones are a tag.
+  @inline(__always)
+  static func mask(of tag: TranslationTag) -> UInt64 {
+    UInt64.low(width) & ~(tag.isGlobal ? 0 : 1 &<< UInt64(truncatingIfNeeded: nonSharedBit))
   }
 
   /// The bits that must be equal for a hit: ASET separates global entries alone (§3.17.1).

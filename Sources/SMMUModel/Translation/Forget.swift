@@ -4,7 +4,7 @@ import SMMUSpec
 
 /// The caches together: what is removed from one must not be found in another that was filled from
 /// it. Serialised by the caller.
-extension SMMU {
+extension Translator {
   /// Removes translations; returns how many rows were looked at (`TranslationCache.invalidate`).
   /// `leavesOnly` spares what is known of stage 1 tables.
   @inline(__always)
@@ -14,7 +14,7 @@ extension SMMU {
   ) -> Int {
     // What fills a cache goes before it: a walk that begins between the two must not bring back
     // into the TLB what an old table says, nor an access into the micro TLB what the TLB said.
-    if !leavesOnly { walks.table.advance() }
+    if !leavesOnly { walker.cache.table.advance() }
     let rows = tlb.expireIfEmpty() ? 0 : searchTLB(what, sharedOnly: sharedOnly)
     micro.table.advance()
     return rows
@@ -76,7 +76,7 @@ extension SMMU {
   /// stays dead: the stamps that say so go only when no look-up of before is left.
   @inline(__always)
   func renewCaches() {
-    if tlb.isExhausted || configurations.isExhausted || walks.table.isExhausted
+    if tlb.isExhausted || configurations.isExhausted || walker.cache.table.isExhausted
       || micro.table.isExhausted
     {
       renewAll()
@@ -88,13 +88,13 @@ extension SMMU {
     tlb.close()
     configurations.close()
     tlb.lock.lock()
-    walks.table.close()
+    walker.cache.table.close()
     tlb.lock.unlock()
     micro.table.close()
     accesses.drain(machine)
     tlb.reopen()
     configurations.reopen()
-    walks.table.reopen()
+    walker.cache.table.reopen()
     micro.table.reopen()
   }
 }

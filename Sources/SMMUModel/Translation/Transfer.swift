@@ -2,7 +2,7 @@
 import SMMUSpec
 
 /// A whole DMA of a client: translated, copied and guarded.
-extension SMMU {
+extension Translator {
   /// Copies between `data` and the memory behind `access`, in the direction that its flags say.
   /// Each piece is a transaction of its own (§3.12): an abort ends the copy, RAZ/WI the piece
   /// alone, as the client sees success (§3.12.1, §5.5).
@@ -60,12 +60,12 @@ extension SMMU {
   private func copyOut(
     _ address: UInt64, _ data: UnsafeMutableRawPointer, _ length: UInt64
   ) -> Bool {
-    if let host = memory.host(address, length) {
+    if let host = bus.memory.host(address, length) {
       data.copyMemory(from: host, byteCount: Int(length))
       return true
     }
     return pieces(address, length) { piece, offset, count in
-      if let host = memory.host(piece, count) {
+      if let host = bus.memory.host(piece, count) {
         (data + offset).copyMemory(from: host, byteCount: Int(count))
         return true
       }
@@ -74,13 +74,13 @@ extension SMMU {
   }
 
   private func copyIn(_ address: UInt64, _ data: UnsafeRawPointer, _ length: UInt64) -> Bool {
-    if let host = memory.host(address, length) {
+    if let host = bus.memory.host(address, length) {
       host.copyMemory(from: data, byteCount: Int(length))
       machine.wrote(address, count: length)
       return true
     }
     return pieces(address, length) { piece, offset, count in
-      if let host = memory.host(piece, count) {
+      if let host = bus.memory.host(piece, count) {
         host.copyMemory(from: data + offset, byteCount: Int(count))
         machine.wrote(piece, count: count)
         return true

@@ -10,15 +10,15 @@ struct TranslationStart {
   let time: UInt32
   let configurationTime: UInt32
   let walkEpoch: UInt32
-  let state: ControlState
+  let era: ControlEra
 
   /// Inside an access.
   @inline(__always)
-  init(_ smmu: SMMU) {
-    generation = smmu.micro.table.generation
-    time = smmu.tlb.now
-    configurationTime = smmu.configurations.now
-    walkEpoch = smmu.walks.table.now
-    state = smmu.control.state
+  init(_ translator: Translator) {
+    generation = translator.micro.table.generation
+    time = translator.tlb.now
+    configurationTime = translator.configurations.now
+    walkEpoch = translator.walker.cache.table.now
+    era = translator.control.era
   }
 }

@@ -6,11 +6,17 @@ import SMMUModel
 import SMMUSpec
 
 extension Access {
+  /// Of one without attributes of its own.
   @inline(__always)
-  init(_ c: vsmmu_access) {
+  init(plain c: vsmmu_access) {
     self.init(
       stream: c.stream, substream: c.substream, flags: AccessFlags(rawValue: c.flags),
       address: c.address)
+  }
+
+  @inline(__always)
+  init(_ c: vsmmu_access) {
+    self.init(plain: c)
     if flags.contains(.attributes) {
       attributes = MemoryAttributes(
         mair: UInt8(truncatingIfNeeded: c.attributes),
@@ -22,11 +28,11 @@ extension Access {
 extension vsmmu_result {
   @inline(__always)
   init(_ translation: Translation) {
+    let (kind, event) = translation.numbers
     self.init(
-      size: UInt32(MemoryLayout<vsmmu_result>.size), kind: UInt32(translation.kind.rawValue),
+      size: UInt32(MemoryLayout<vsmmu_result>.size), kind: UInt32(kind),
       address: translation.address, length: translation.length,
-      permissions: UInt32(translation.permissions),
-      event: UInt32(translation.event?.rawValue ?? 0),
+      permissions: UInt32(translation.permissions), event: UInt32(event),
       attributes: UInt32(translation.attributes.mair)
         | UInt32(translation.attributes.shareability) << 8,
       page_bits: UInt32(translation.pageBits), generation: translation.generation)
@@ -88,26 +94,38 @@ public func vsmmu_translate(
   _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?,
   _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
-  guard let vsmmu, let access, let result, arePlain(access, result),
-    let recent = UnsafePointer<DeviceHandle>(vsmmu).pointee.micro.lookUp(Access(access.pointee))
-  else { return translate(vsmmu, access, result) }
+  guard let vsmmu, let access, let result, arePlain(access, result) else {
+    return translateUnknown(vsmmu, access, result)
+  }
+  let handle = UnsafePointer<DeviceHandle>(vsmmu)
+  guard let recent = handle.pointee.micro.lookUp(Access(plain: access.pointee)) else {
+    return translate(handle, access, result)
+  }
   result.pointee = vsmmu_result(recent)
   return 0
 }
 
+/// What the micro TLB does not know. For speed, as the rest of this module is not.
+@_optimize(speed)
 @inline(never)
 private func translate(
+  _ handle: UnsafePointer<DeviceHandle>, _ access: UnsafePointer<vsmmu_access>,
+  _ result: UnsafeMutablePointer<vsmmu_result>
+) -> Int32 {
+  let known = handle.pointee.translateKnown(Access(plain: access.pointee))
+  guard !known.isUnknown else { return translateUnknown(OpaquePointer(handle), access, result) }
+  result.pointee = vsmmu_result(known)
+  return 0
+}
+
+/// Odd structs, and streams that are not known yet.
+@inline(never)
+private func translateUnknown(
   _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?,
   _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
   guard let vsmmu else { return vsmmu_support_einval }
   return with(vsmmu) { device in
-    if let access, let result, arePlain(access, result),
-      let known = device.smmu.translateKnown(Access(access.pointee))
-    {
-      result.pointee = vsmmu_result(known)
-      return 0
-    }
     do throws(Refusal) {
       let access = try device.access(access)
       try device.requireRoom(result)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The SMMU's own accesses to memory: structures, queues, descriptors and MSIs.
 import SMMUAtomics
 import SMMUSpec
+
+/// An external abort.
+struct BusAbort: Error {}
 
 /// A single-copy atomic 64-bit access to guest memory that others may be writing.
 @inline(__always)
@@ -15,11 +17,25 @@ func loadWord(_ pointer: UnsafeMutableRawPointer) -> UInt64 {
   UInt64(littleEndian: atomicWord(pointer).pointee.load(ordering: .relaxed))
 }
 
-extension SMMU {
+/// The SMMU's own accesses to memory: structures, queues, descriptors and MSIs. RAM that is
+/// registered is reached directly, all else by way of the machine.
+final class Bus {
+  let memory: GuestMemory
+  let machine: any Machine
+  let counters: Counters
+
+  init(_ machine: any Machine, _ counters: Counters) {
+    memory = GuestMemory()
+    self.machine = machine
+    self.counters = counters
+  }
+
+  deinit { memory.deallocate() }
+
   /// One aligned little-endian 64-bit load (§3.21.3).
   @inline(__always)
-  func load64(_ address: UInt64) throws(BusAbort) -> UInt64 {
-    if let host = memory.host(address, 8) { return loadWord(host) }
+  func load64(_ address: PhysicalAddress) throws(BusAbort) -> UInt64 {
+    if let host = memory.host(address.raw, 8) { return loadWord(host) }
     var word: UInt64 = 0
     guard readOutside(address, &word, 8) else { throw BusAbort() }
     return UInt64(littleEndian: word)
@@ -28,33 +44,37 @@ extension SMMU {
   /// The same where most loads are from one region, for whoever loads more than once. Regions begin
   /// and end at pages, so an aligned word does not pass the end.
   @inline(__always)
-  func load64(_ address: UInt64, near region: inout GuestMemory.Region) throws(BusAbort) -> UInt64 {
-    let offset = address &- region.address
+  func load64(
+    _ address: PhysicalAddress, near region: inout GuestMemory.Region
+  ) throws(BusAbort) -> UInt64 {
+    let offset = address.raw &- region.address
     if offset < region.length { return loadWord(region.host + Int(truncatingIfNeeded: offset)) }
     return try load64(address, movingTo: &region)
   }
 
   @inline(never)
   private func load64(
-    _ address: UInt64, movingTo region: inout GuestMemory.Region
+    _ address: PhysicalAddress, movingTo region: inout GuestMemory.Region
   ) throws(BusAbort) -> UInt64 {
-    region = memory.region(around: address)
+    region = memory.region(around: address.raw)
     return try load64(address)
   }
 
   /// `count` aligned 64-bit loads in order of address.
   @inline(__always)
-  func load(_ address: UInt64, _ count: Int, _ use: (Int, UInt64) -> Void) throws(BusAbort) {
-    if let host = memory.host(address, UInt64(truncatingIfNeeded: count * 8)) {
+  func load(
+    _ address: PhysicalAddress, _ count: Int, _ use: (Int, UInt64) -> Void
+  ) throws(BusAbort) {
+    if let host = memory.host(address.raw, UInt64(truncatingIfNeeded: count * 8)) {
       for i in 0..<count { use(i, loadWord(host + i * 8)) }
       return
     }
-    for i in 0..<count { use(i, try load64(address &+ UInt64(truncatingIfNeeded: i * 8))) }
+    for i in 0..<count { use(i, try load64(address + UInt64(truncatingIfNeeded: i * 8))) }
   }
 
   /// An event record, wholly or not at all. The caller notes that RAM was written.
-  func store(_ address: UInt64, _ record: EventRecord) throws(BusAbort) {
-    if let host = memory.host(address, EventRecord.bytes) {
+  func store(_ address: PhysicalAddress, _ record: EventRecord) throws(BusAbort) {
+    if let host = memory.host(address.raw, EventRecord.bytes) {
       for i in 0..<4 {
         atomicWord(host + i * 8).pointee.store(record.words[i].littleEndian, ordering: .relaxed)
       }
@@ -63,7 +83,7 @@ extension SMMU {
     var words = record.words
     for i in 0..<4 { words[i] = words[i].littleEndian }
     let done = withUnsafeBytes(of: &words) { bytes in
-      machine.write(address, from: bytes.baseAddress!, count: bytes.count)
+      machine.write(address.raw, from: bytes.baseAddress!, count: bytes.count)
     }
     guard done else {
       counters.add(.externalAborts)
@@ -72,28 +92,28 @@ extension SMMU {
   }
 
   /// Tells of a write to registered RAM.
-  func noteWritten(_ address: UInt64, _ count: UInt64) {
-    if memory.host(address, count) != nil { machine.wrote(address, count: count) }
+  func noteWritten(_ address: PhysicalAddress, _ count: UInt64) {
+    if memory.host(address.raw, count) != nil { machine.wrote(address.raw, count: count) }
   }
 
   /// One aligned little-endian 32-bit store: an MSI, which a driver may poll for in its memory.
-  func signal(_ address: UInt64, _ data: UInt32) -> Bool {
-    if let host = memory.host(address, 4) {
+  func signal(_ address: PhysicalAddress, _ data: UInt32) -> Bool {
+    if let host = memory.host(address.raw, 4) {
       host.assumingMemoryBound(to: Atomic<UInt32>.self).pointee
         .store(data.littleEndian, ordering: .releasing)
-      machine.wrote(address, count: 4)
+      machine.wrote(address.raw, count: 4)
       return true
     }
-    if machine.signal(address, data) { return true }
+    if machine.signal(address.raw, data) { return true }
     counters.add(.externalAborts)
-    machine.report(.messageAbort(address: address))
+    machine.report(.messageAbort(address: address.raw))
     return false
   }
 
   @inline(never)
-  private func readOutside(_ address: UInt64, _ word: inout UInt64, _ count: Int) -> Bool {
+  private func readOutside(_ address: PhysicalAddress, _ word: inout UInt64, _ count: Int) -> Bool {
     let done = withUnsafeMutableBytes(of: &word) { bytes in
-      machine.read(address, into: bytes.baseAddress!, count: count)
+      machine.read(address.raw, into: bytes.baseAddress!, count: count)
     }
     if !done { counters.add(.externalAborts) }
     return done

@@ -7,6 +7,12 @@ struct LastTable {
   let base: UInt64
   /// Bits [62:59] of the table descriptors above, ored.
   let tables: UInt64
+
+  @inline(__always)
+  static var none: LastTable { LastTable(base: 0, tables: 0) }
+  /// The bits of `tables`.
+  @inline(__always)
+  static var flags: UInt64 { 0xf &<< 59 }
 }
 
 /// Where the last tables of late walks are, by first table and the region that a last one covers:
@@ -18,31 +24,32 @@ struct WalkCache {
   typealias Table = EpochTable<512, 4>
   let table = Table()
 
-  /// Which walk: the region that the last table covers, and where the walk begins. First tables of
-  /// nested stage 1 are IPAs of a VMID.
+  /// Which walk: the region that the last table covers with the table's name, and where the walk
+  /// begins. First tables of nested stage 1 are IPAs of a VMID. A table that is first of two walks
+  /// which differ in their geometry means two things.
   struct Key {
     let region: UInt64
     let first: UInt64
 
+    /// A last table's region is 2 MiB at least, and the base is aligned to 16 bytes at least.
     @inline(__always)
-    init(_ input: UInt64, _ table: TranslationTable, _ tag: TranslationTag) {
+    init(_ input: UInt64, _ table: TranslationTable, _ vmid: VMID) {
       let geometry = table.geometry
-      let kind: UInt64 = (tag.isIntermediate ? 1 : 0) | (tag.isNested ? 2 : 0)
-      // A last table's region is 2 MiB at least. A table that is first of two walks which differ in
-      // their geometry means two things.
-      region =
-        input & ~UInt64.low(geometry.lowBit(2))
-        | kind &<< UInt64(truncatingIfNeeded: TableGeometry.width) | geometry.raw
-      // The base has 52 bits and is aligned to 16 bytes at least.
-      first = table.base &>> 4 | UInt64(tag.vmid) &<< 48
+      region = input & ~UInt64.low(2 &* geometry.shift &- 3) | geometry.name
+      first = table.base &>> 4 | UInt64(vmid) &<< 48
     }
+
+    private init(region: UInt64, first: UInt64) { (self.region, self.first) = (region, first) }
+
+    @inline(__always)
+    static var none: Key { Key(region: 0, first: 0) }
   }
 
   /// A key has two rows, which are neighbours.
   @inline(__always)
   private func place(_ key: Key) -> Int {
-    let mixed = (key.region ^ key.first &* 0x9e37_79b9_7f4a_7c15) &* 0xff51_afd7_ed55_8ccd
-    return Int(truncatingIfNeeded: mixed &>> 40)
+    let mixed = (key.region ^ key.first &<< 16 ^ key.first) &* 0xff51_afd7_ed55_8ccd
+    return Int(truncatingIfNeeded: mixed &>> 48)
   }
 
   @inline(__always)
@@ -59,7 +66,7 @@ struct WalkCache {
     let found = row[3].load(ordering: .relaxed)
     guard table.isWhole(row, word) else { return nil }
     return LastTable(
-      base: found & UInt64.ones(56) & ~UInt64.ones(12), tables: found & (0xf &<< 59))
+      base: found & UInt64.ones(56) & ~UInt64.ones(12), tables: found & LastTable.flags)
   }
 
   /// Into the first of the rows, unless that one is of use and the second is not. Under the lock of

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// Where a walk ended.
+struct Leaf {
+  let descriptor: TranslationDescriptor
+  /// The output of this input address.
+  let address: UInt64
+  /// log2 of the bytes that the leaf covers.
+  let size: Int
+  /// Bits [62:59] of the table descriptors above, ored.
+  let tables: UInt64
+}
+
+/// The physical address of a descriptor, and log2 of the bytes around it that lie in one piece.
+struct LocatedDescriptor {
+  let address: PhysicalAddress
+  let size: Int
+}
+
+extension TableWalker {
+  /// The page walk (DDI 0487 D8.2, D8.3), from the top or from a last table that an earlier walk
+  /// has found. `locate` says where a descriptor is in memory. `find` is told of the last table, if
+  /// it was come to: its descriptor and what the tables above it say.
+  ///
+  /// Faults come in the order of §7.3.22: at each level the load, then an invalid descriptor, then
+  /// its output size.
+  @inline(__always)
+  func descend(
+    _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, _ walk: inout Walk,
+    from last: LastTable?,
+    _ locate: (UInt64, inout Walk) throws(Fault) -> LocatedDescriptor,
+    _ find: (LastTable, inout Walk) -> Void
+  ) throws(Fault) -> Leaf {
+    guard table.geometry.isUsual else {
+      return try descendUnusually(table, input, purpose, &walk, from: last, locate, find)
+    }
+    let offset = input & UInt64.low(table.geometry.inputBits)
+    // Valid, a table or page, and within the output size: one test.
+    let checked = table.outside | 3
+    var low = last == nil ? table.geometry.firstBit : 12
+    var base = last?.base ?? table.base
+    var tables = last?.tables ?? 0
+    // The first table may have more entries than others, or fewer, but the input has no bit above.
+    var index = offset &>> UInt64(truncatingIfNeeded: low)
+    if last != nil { index &= 511 }
+    while true {
+      let place = try locate(base &+ index &* 8, &walk)
+      let word = try load(place.address, purpose, &walk)
+      if _slowPath((word ^ 3) & checked != 0) {
+        let descriptor = TranslationDescriptor(word)
+        try check(descriptor, place.address, table, purpose, low: low, shift: 12)
+        return Leaf(descriptor, offset, low: low, shift: 12, tables: tables)
+      }
+      if low == 12 {
+        if last == nil && table.geometry.firstBit > 12 && place.size >= 12 {
+          find(LastTable(place.address, tables, shift: 12), &walk)
+        }
+        return Leaf(TranslationDescriptor(word), offset, low: 12, shift: 12, tables: tables)
+      }
+      tables |= word
+      base = word & (UInt64.ones(48) & ~UInt64.low(12))
+      low &-= 9
+      index = offset &>> UInt64(truncatingIfNeeded: low) & 511
+    }
+  }
+
+  /// The same for any granule and order of bytes.
+  @inline(__always)
+  private func descendUnusually(
+    _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, _ walk: inout Walk,
+    from last: LastTable?,
+    _ locate: (UInt64, inout Walk) throws(Fault) -> LocatedDescriptor,
+    _ find: (LastTable, inout Walk) -> Void
+  ) throws(Fault) -> Leaf {
+    let shift = table.geometry.shift
+    let entries = UInt64.low(shift &- 3)
+    let offset = input & UInt64.low(table.geometry.inputBits)
+    var low = last == nil ? table.geometry.firstBit : shift
+    var base = last?.base ?? table.base
+    var tables = last?.tables ?? 0
+    var index = offset &>> UInt64(truncatingIfNeeded: low)
+    if last != nil { index &= entries }
+    while true {
+      let place = try locate(base &+ index &* 8, &walk)
+      let word = try load(place.address, purpose, &walk)
+      let descriptor = TranslationDescriptor(table.geometry.isBigEndian ? word.byteSwapped : word)
+      try check(descriptor, place.address, table, purpose, low: low, shift: shift)
+      if low == shift || !descriptor.raw[1] {
+        if low == shift && last == nil && table.geometry.firstBit > shift && place.size >= shift {
+          find(LastTable(place.address, tables, shift: shift), &walk)
+        }
+        return Leaf(descriptor, offset, low: low, shift: shift, tables: tables)
+      }
+      tables |= descriptor.raw
+      base = descriptor.raw & (UInt64.ones(48) & ~UInt64.low(shift))
+      low &-= shift &- 3
+      index = offset &>> UInt64(truncatingIfNeeded: low) & entries
+    }
+  }
+
+  @inline(__always)
+  private func load(
+    _ address: PhysicalAddress, _ purpose: WalkPurpose, _ walk: inout Walk
+  ) throws(Fault) -> UInt64 {
+    do throws(BusAbort) {
+      return try bus.load64(address, near: &walk.region)
+    } catch {
+      throw purpose.abort(address)
+    }
+  }
+
+  /// Whether a descriptor is valid at its level, and its output within the output size.
+  private func check(
+    _ descriptor: TranslationDescriptor, _ address: PhysicalAddress, _ table: TranslationTable,
+    _ purpose: WalkPurpose, low: Int, shift: Int
+  ) throws(Fault) {
+    let isValid = descriptor.isValid(low: low, shift: shift)
+    if isValid && descriptor.raw & table.outside == 0 { return }
+    let level = 3 - (low - shift) / (shift - 3)
+    throw purpose.fault(
+      isValid ? .addressSize : .translation,
+      at: FoundDescriptor(level: level, address: address, value: descriptor.raw))
+  }
+}
+
+extension Leaf {
+  @inline(__always)
+  fileprivate init(
+    _ descriptor: TranslationDescriptor, _ offset: UInt64, low: Int, shift: Int, tables: UInt64
+  ) {
+    let within = UInt64.low(low)
+    let next = UInt64.ones(48) & ~UInt64.low(shift)
+    self.init(
+      descriptor: descriptor, address: descriptor.raw & next & ~within | offset & within,
+      size: low, tables: tables & LastTable.flags)
+  }
+}
+
+extension LastTable {
+  /// The table of level 3 that a descriptor is in, below others.
+  @inline(__always)
+  fileprivate init(_ descriptor: PhysicalAddress, _ tables: UInt64, shift: Int) {
+    self.init(base: descriptor.raw & ~UInt64.low(shift), tables: tables & LastTable.flags)
+  }
+}
+
+extension TranslationDescriptor {
+  /// Whether it is a table or a leaf at the level whose lowest bit is `low`, of tables of 2^`shift`
+  /// bytes. Which levels may hold blocks depends on the granule (D8.2.8 to D8.2.10), and bits [1:0]
+  /// == 0b01 at level 3 are reserved.
+  @inline(__always)
+  fileprivate func isValid(low: Int, shift: Int) -> Bool {
+    guard raw[0] else { return false }
+    if raw[1] { return true }
+    return low == 2 &* shift &- 3 || (shift == 12 && low == 30)
+  }
+}

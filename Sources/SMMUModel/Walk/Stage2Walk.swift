@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+extension TableWalker {
+  /// Translates the IPA of an access up to the Access flag; permissions are the caller's to judge
+  /// (§7.3.22).
+  @inline(never)
+  func output(_ ipa: IntermediateAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
+    let table = walk.stage2.table
+    let key = WalkCache.Key(ipa.raw, table, walk.stage2.vmid)
+    let last = cachesTables ? cache.lookUp(key) : nil
+    return try translate(ipa, .input, &walk, from: last) { last, walk in
+      walk.found.note(stage2: last, key)
+    }
+  }
+
+  /// The physical address of a structure or stage 1 descriptor, which is read as data by the SMMU
+  /// itself (§13.1.2): S2AP alone counts, and S2PTW may refuse Device memory (§5.2 S2PTW).
+  ///
+  /// Such tables lie close to each other, or are found once: the walk cache has what is below them.
+  @inline(never)
+  func structure(
+    _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk
+  ) throws(Fault) -> LocatedDescriptor {
+    let region = ipa.raw & ~UInt64.low(2 &* walk.stage2.table.geometry.shift &- 3)
+    let last = walk.recentRegion == region ? walk.recent : nil
+    let leaf = try translate(ipa, accessClass, &walk, from: last) { last, walk in
+      walk.recent = last
+      walk.recentRegion = region
+    }
+    guard leaf.descriptor.stage2Read,
+      !walk.stage2.flags.contains(.refusesDeviceWalks) || !isDevice(leaf, walk)
+    else {
+      throw WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa).fault(.permission)
+    }
+    return LocatedDescriptor(address: PhysicalAddress(leaf.address), size: leaf.size)
+  }
+
+  @inline(__always)
+  private func translate(
+    _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk,
+    from last: LastTable?, _ find: (LastTable, inout Walk) -> Void
+  ) throws(Fault) -> Leaf {
+    let table = walk.stage2.table
+    let purpose = WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa)
+    if ipa.raw & ~UInt64.low(table.geometry.inputBits) != 0 { throw purpose.fault(.translation) }
+    let leaf = try descend(table, ipa.raw, purpose, &walk, from: last) { address, _ in
+      LocatedDescriptor(address: PhysicalAddress(address), size: 64)
+    } _: { last, walk in
+      find(last, &walk)
+    }
+    if !leaf.descriptor.accessFlag && !walk.stage2.flags.contains(.ignoresAccessFlag) {
+      throw purpose.fault(.access)
+    }
+    return leaf
+  }
+
+  @inline(never)
+  private func isDevice(_ leaf: Leaf, _ walk: Walk) -> Bool {
+    MemoryAttributes.isDevice(
+      stage2: UInt8(truncatingIfNeeded: leaf.descriptor.stage2MemAttr),
+      forced: walk.stage2.flags.contains(.forcesAttributes))
+  }
+}
