@@ -71,6 +71,8 @@ function judgeFolders(    key, part) {
 function judgeArrows(    key, part, row) {
   for (key in arrow) {
     split(key, part, SUBSEP)
+    # A folder without a floor is told of already.
+    if (!((part[1], part[2]) in rank) || !((part[1], part[3]) in rank)) continue
     if (rank[part[1], part[2]] > rank[part[1], part[3]]) continue
     row = part[1] " " part[2] " -> " part[3]
     if (!(key in allowed))
