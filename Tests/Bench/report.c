@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table, in the README's Markdown. */
+/* The table, in the Markdown of docs/bench.md. */
 #include "bench.h"
 
 #include <stdio.h>

@@ -231,7 +231,7 @@ next() {
     cp "$console" "$logs/$name.hang$attempt"
     stop
     if [ $attempt = 3 ]; then
-      echo "skipped: $name in QEMU: it has hung three times in the first kernel, see README.md"
+      echo "skipped: $name in QEMU: it has hung three times in the first kernel, see docs/qemu.md"
       return
     fi
   done

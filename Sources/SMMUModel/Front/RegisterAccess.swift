@@ -8,7 +8,7 @@ extension SMMU {
   public func readRegister(at offset: UInt64, width: Int) -> UInt64 {
     switch width {
     case 4 where offset % 4 == 0: return UInt64(read32(offset))
-    // Two 32-bit registers answer to a 64-bit access as to two of 32 bits.
+    // Two 32-bit registers answer to a 64-bit access as to two of 32 bits (§6.2).
     case 8 where offset % 8 == 0: return UInt64(read32(offset)) | UInt64(read32(offset + 4)) << 32
     default: return 0
     }
@@ -33,8 +33,8 @@ extension SMMU {
     }
   }
 
-  /// Page 1 is folded onto Page 0, so that the indices of the event queue answer on both (R-004,
-  /// R-005), unless strictness is asked for.
+  /// Page 1 is folded onto Page 0, so that the indices of the event queue answer on both
+  /// (§6.2, §6.2.1), unless strictness is asked for.
   private func row(at offset: UInt64) -> (row: UnsafePointer<RegisterFile.Row>, high: Bool)? {
     guard offset < RegisterMap.frameSize,
       let found = registers.row(at: offset % RegisterMap.pageSize)
@@ -53,7 +53,7 @@ extension SMMU {
     return UInt32(truncatingIfNeeded: high ? value >> 32 : value)
   }
 
-  /// Queue indices show no bits above the wrap bit; all else reads as it is kept.
+  /// Queue indices show no bits above the wrap bit (§6.3.27); all else reads as it is kept.
   private func visible(_ register: Register) -> UInt64 {
     let value = registers[register]
     return switch register {
@@ -171,7 +171,7 @@ extension SMMU {
     registers[.gerrorn] = new
     eventLock.unlock()
     guard wasStopped && !isActive(GlobalError.cmdq) else { return }
-    // ERR is UNKNOWN now; zero keeps drivers right that look at nothing else.
+    // ERR is UNKNOWN now; zero keeps drivers right that look at nothing else (§6.3.28).
     registers[.cmdqCons] &= ~QueueIndex.error.mask
     consumeCommands(options.commandBudget)
   }

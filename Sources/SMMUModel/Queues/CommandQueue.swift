@@ -45,7 +45,7 @@ extension SMMU {
   }
 
   /// None while the queue is off, empty, stopped by an error, or holds indices that contradict each
-  /// other.
+  /// other (§3.5.1).
   private var waitingCommands: WaitingCommands? {
     guard registers.flag(.cr0ack, CR0.cmdqen), !isActive(GlobalError.cmdq) else { return nil }
     let ring = commandRing

@@ -32,7 +32,7 @@ public struct Ring: Equatable, Sendable {
     return distance <= capacity ? distance : nil
   }
 
-  /// True as well where the indices contradict each other: nothing may be produced then.
+  /// True as well where the indices contradict each other: nothing may be produced then (§3.5.1).
   @inline(__always)
   public func isFull(producer: UInt64, consumer: UInt64) -> Bool {
     (producer &- consumer) & mask >= capacity

@@ -115,7 +115,7 @@ for link in shared static archive; do
   done
 done
 
-# project NAME FILE: the lines of README.md.
+# project NAME FILE: the lines of docs/install.md.
 project() {
   rm -rf "${work:?}/$1"
   mkdir -p "$work/$1"

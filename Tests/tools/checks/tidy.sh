@@ -48,6 +48,26 @@ built() {
     -o -name '*.so' \) -print
 }
 empty "nothing that was built beside the sources" built
+# Our numbers of rules stand in tests, and the table tells each of them; the sources have clauses.
+numbers() {
+  grep -rhoE --include='*.swift' --include='*.[ch]' '\b[RT]-[0-9]{3}\b' Tests | sort -u
+}
+rows() { grep -v '^#' Tests/Data/rules.tsv | cut -f 1 | sort; }
+both() {
+  numbers > "$BUILD/test/rules.named"
+  rows | diff - "$BUILD/test/rules.named" |
+    sed -n 's/^< \(.*\)/\1 is named by no test/p; s/^> \(.*\)/\1 has no row in Tests\/Data\/rules.tsv/p'
+}
+mkdir -p "$BUILD/test"
+empty "each rule that a test names has a row, and each row a test" both
+whole() { awk -F '\t' '!/^#/ && (NF != 3 || $2 !~ /^(§|DDI 0487 D)/ || $3 !~ /\.$/)' Tests/Data/rules.tsv; }
+empty "each row is a number, a clause and a sentence" whole
+# Three folders are being rewritten.
+numbered() {
+  grep -rnE '\b[RT]-[0-9]{3}\b' Sources Include examples --exclude-dir=Configuration \
+    --exclude-dir=Caches --exclude-dir=Translation
+}
+empty "no number of a rule in Sources, Include and examples" numbered
 trailing() { sources | xargs grep -nE '[[:blank:]]+$'; }
 empty "no blanks at the end of a line" trailing
 finish
