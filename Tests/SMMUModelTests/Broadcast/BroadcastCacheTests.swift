@@ -20,7 +20,6 @@ struct BroadcastCacheTests {
   @Test("For each of 65536 ASIDs, a broadcast takes the shared entry and leaves the other (T-370)")
   func everyASID() {
     let cache = TranslationCache(entries: 64)
-    defer { cache.deallocate() }
     for asid in stride(from: 0, through: 0xffff, by: 1) as StrideThrough<Int> {
       let asid = ASID(asid)
       let vmid = VMID(truncatingIfNeeded: Int(asid) &* 40503)
@@ -73,7 +72,6 @@ struct BroadcastCacheTests {
   func random() {
     var random = SeededRandom("BroadcastCacheTests.random", default: 31)
     let cache = TranslationCache(entries: 1 << 12)
-    defer { cache.deallocate() }
     var entries: [Entry] = []
     func range() -> AddressRange {
       let first = UInt64(random.below(64)) << 12

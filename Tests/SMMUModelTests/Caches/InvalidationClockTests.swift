@@ -36,13 +36,14 @@ struct InvalidationClockTests {
     defer { clock.deallocate() }
     clock.set(.max)
     clock.expire(1)
-    clock.close(0)
+    clock.close()
     // Entries are alive while they are no older than their stamps.
     #expect(clock[0] == .max)
     #expect(clock.now == InvalidationClock.closed)
     clock.reopen()
     #expect(clock.now != InvalidationClock.closed)
-    for stamp in 0..<3 { #expect(clock[stamp] < clock.now) }
+    for stamp in 0..<3 { #expect(clock[stamp] <= clock.now) }
+    #expect(clock[InvalidationClock.everything] > 0, "a row that changes has time 0")
     #expect(!clock.isExhausted)
   }
 }

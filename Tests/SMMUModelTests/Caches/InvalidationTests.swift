@@ -567,8 +567,8 @@ import TestSupport
   @Test("An invalidation wraps the cache's time without losing exactness (T-330)")
   func wrap() {
     let scene = Scene(.stage1)
-    scene.guest.smmu.tlb.setTime(.max - 2)
-    scene.guest.smmu.configurations.setTime(.max - 2)
+    scene.guest.smmu.translator.tlb.setTime(.max - 2)
+    scene.guest.smmu.translator.configurations.setTime(.max - 2)
     for round in 1...6 as ClosedRange<UInt64> {
       #expect(scene.isFine())
       scene.lower.map(Scene.input, round << 32, TableBuilder.stage1Leaf)

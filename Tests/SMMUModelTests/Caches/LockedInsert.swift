@@ -14,3 +14,10 @@ extension TranslationCache {
     lock.unlock()
   }
 }
+
+extension TranslationCache {
+  /// By a tag whose owner is made for it.
+  func lookUp(_ address: UInt64, _ tag: TranslationTag) -> CachedTranslation? {
+    lookUp(address, TranslationOwner(tag))
+  }
+}

@@ -42,8 +42,8 @@ import TestSupport
   @Test("A CD change and TLBI during the CD fetch leave no entry of the old tables (T-353, R-379)")
   func duringContextFetch() {
     changeDuringContextFetch { smmu in
-      smmu.forgetConfigurations(0, .max)
-      smmu.forgetTranslations(.everything)
+      smmu.translator.forgetConfigurations(0, .max)
+      smmu.translator.forgetTranslations(.everything)
     }
   }
 
@@ -58,7 +58,7 @@ import TestSupport
     var reads = 0
     machine.onRead = { address in
       reads += 1
-      if reads == 1 { smmu.forgetTranslations(.everything) }
+      if reads == 1 { smmu.translator.forgetTranslations(.everything) }
     }
     #expect(scene.access().0.address == Scene.output)
     machine[slot] = 0x77_0000_0000 | TableBuilder.stage1Leaf | 3
@@ -69,7 +69,7 @@ import TestSupport
   @Test("A CFGI_CD or TLBI by address during a look-up keeps its result out too (R-379, R-314)")
   func duringLookUpByName() {
     changeDuringContextFetch { smmu in
-      smmu.forgetConfiguration(1, 0)
+      smmu.translator.forgetConfiguration(1, 0)
       let page = AddressRange(first: Scene.input, last: Scene.input | 0xfff)
       smmu.invalidate(.address(0, 5, page))
     }
@@ -88,7 +88,7 @@ import TestSupport
       guard address == at + 56, !isDone else { return }
       isDone = true
       machine[at] = 1
-      scene.guest.smmu.forgetConfigurations(0, .max)
+      scene.guest.smmu.translator.forgetConfigurations(0, .max)
     }
     #expect(scene.access().0.kind == .ok)
     #expect(isDone)

@@ -10,7 +10,7 @@ import TestSupport
   @Test("What was invalidated stays so when the TLB's time wraps (T-353)")
   func translations() {
     let scene = Scene(.stage1)
-    scene.guest.smmu.tlb.setTime(.max - 2)
+    scene.guest.smmu.translator.tlb.setTime(.max - 2)
     #expect(scene.isFine())
     // Dead by its ASID's stamp alone.
     scene.lower.set(Scene.input, 0)
@@ -20,7 +20,7 @@ import TestSupport
       scene.guest.command((0x11 | 99 << 48, 0), Guest.sync)
       #expect(scene.event() == .translation)
     }
-    #expect(scene.guest.smmu.tlb.now < 10, "wrapped")
+    #expect(scene.guest.smmu.translator.tlb.now < 10, "wrapped")
     scene.lower.map(Scene.input, Scene.output, TableBuilder.stage1Leaf)
     #expect(scene.isFine())
     scene.lower.set(Scene.input, 0)
@@ -30,7 +30,7 @@ import TestSupport
   @Test("What was forgotten stays so when the configuration cache's time wraps (R-298)")
   func configurations() {
     let scene = Scene(.bypass)
-    scene.guest.smmu.configurations.setTime(.max - 2)
+    scene.guest.smmu.translator.configurations.setTime(.max - 2)
     #expect(scene.isFine())
     scene.guest.write(StreamTableEntry(), at: Guest.streamTable + 64)
     scene.guest.command((0x03 | 1 << 32, 1), Guest.sync)
@@ -39,14 +39,13 @@ import TestSupport
       scene.guest.command((0x03 | 9 << 32, 1), Guest.sync)
       #expect(scene.event() == .badSTE)
     }
-    #expect(scene.guest.smmu.configurations.now < 10, "wrapped")
+    #expect(scene.guest.smmu.translator.configurations.now < 10, "wrapped")
   }
 
   @Test("Nothing is kept while a cache is being renewed")
   func closed() {
     let machine = GuestMachine()
     let cache = TranslationCache(entries: 16)
-    defer { cache.deallocate() }
     let tag = TranslationTag(vmid: 1, asid: 1, nonShared: false, nested: false)
     let page = CachedTranslation(
       output: 0x5000, size: 12, permissions: [.unprivilegedRead], stage1Attributes: 0,

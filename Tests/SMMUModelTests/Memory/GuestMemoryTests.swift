@@ -177,23 +177,23 @@ struct GuestMemoryTests {
     let outside = guest.machine.outside.lowerBound
     for i in 0..<8 { guest.machine.outsideBytes[i] = UInt8(i + 1) }
     for i in 0..<8 { (guest.machine.host + i).storeBytes(of: UInt8(i + 1), as: UInt8.self) }
-    #expect(try guest.smmu.load64(outside) == 0x0807_0605_0403_0201)
-    #expect(try guest.smmu.load64(GuestMachine.ramBase) == 0x0807_0605_0403_0201)
+    #expect(try guest.smmu.bus.load64(PhysicalAddress(outside)) == 0x0807_0605_0403_0201)
+    #expect(try guest.smmu.bus.load64(PhysicalAddress(GuestMachine.ramBase)) == 0x0807_0605_0403_0201)
     var record = EventRecord()
     record.words[0] = 0x1122_3344_5566_7788
-    try guest.smmu.store(outside, record)
+    try guest.smmu.bus.store(PhysicalAddress(outside), record)
     #expect(guest.machine.outsideBytes[0] == 0x88 && guest.machine.outsideBytes[7] == 0x11)
-    try guest.smmu.store(GuestMachine.ramBase, record)
+    try guest.smmu.bus.store(PhysicalAddress(GuestMachine.ramBase), record)
     #expect(guest.machine.host.load(as: UInt8.self) == 0x88)
-    #expect(guest.smmu.signal(GuestMachine.ramBase + 4, 0xaabb_ccdd))
+    #expect(guest.smmu.bus.signal(PhysicalAddress(GuestMachine.ramBase + 4), 0xaabb_ccdd))
     #expect(guest.machine[GuestMachine.ramBase] == 0xaabb_ccdd_5566_7788)
   }
 
   @Test("what no one answers is an external abort, and counted")
   func aborts() {
     let guest = Guest()
-    #expect(throws: BusAbort.self) { try guest.smmu.load64(0x7000_0000) }
-    #expect(throws: BusAbort.self) { try guest.smmu.store(0x7000_0000, EventRecord()) }
+    #expect(throws: BusAbort.self) { try guest.smmu.bus.load64(PhysicalAddress(0x7000_0000)) }
+    #expect(throws: BusAbort.self) { try guest.smmu.bus.store(PhysicalAddress(0x7000_0000), EventRecord()) }
     #expect(guest.smmu.counters[.externalAborts] == 2)
   }
 
@@ -205,7 +205,7 @@ struct GuestMemoryTests {
     let outside = guest.machine.outside.lowerBound
     var record = EventRecord()
     for i in 0..<4 { record.words[i] = UInt64(i) + 1 }
-    try guest.smmu.store(outside, record)
+    try guest.smmu.bus.store(PhysicalAddress(outside), record)
     #expect(writes == [.write(outside)])
     #expect((0..<4).map { guest.machine[outside + $0 * 8] } == [1, 2, 3, 4])
   }
