@@ -54,7 +54,7 @@ extension SMMU {
   }
 
   private func validate(_ stream: SavedStream) throws(SnapshotError) {
-    if let records = stream.records { return try validateRegisters(records, of: nil) }
+    if let records = stream.records { return try saved.validate(records, of: nil) }
     var place = SavedStream.headerBytes
     var found = PartSet()
     while let section = stream.section(at: &place) {
@@ -74,7 +74,7 @@ extension SMMU {
 
   private func apply(_ stream: SavedStream) {
     for part in StatePart.allCases { reset(part) }
-    if let records = stream.records { restoreRegisters(records) }
+    if let records = stream.records { saved.restore(records) }
     var place = SavedStream.headerBytes
     while stream.records == nil, let section = stream.section(at: &place) {
       if let part = StatePart(section.name) { restore(part, from: section) }
@@ -82,6 +82,31 @@ extension SMMU {
     // Updates complete within their writes, so the acknowledgements follow (§6.3.10, §6.3.18).
     registers[.irqCtrlAck] = registers[.irqCtrl]
     registers[.cr0ack] = registers[.cr0]
+  }
+}
+
+/// What each part does; those of today consist of registers.
+extension SMMU {
+  private var saved: SavedRegisters { SavedRegisters(registers: registers, features: features) }
+
+  private func has(_ part: StatePart) -> Bool { !saved.rows(of: part).isEmpty }
+
+  private func save(_ part: StatePart, to out: inout StateWriter) { saved.save(part, to: &out) }
+
+  private func validate(
+    _ section: SavedSection, of part: StatePart
+  ) throws(SnapshotError) {
+    guard section.version != 0, section.bytes.count % RegisterRecord.size == 0 else {
+      throw .malformedSection(section.name)
+    }
+    try saved.validate(RegisterRecords(section.bytes), of: part)
+  }
+
+  private func reset(_ part: StatePart) { saved.reset(part) }
+
+  /// From a section that `validate` accepts; the part is in its reset state.
+  private func restore(_ part: StatePart, from section: SavedSection) {
+    saved.restore(RegisterRecords(section.bytes))
   }
 }
 

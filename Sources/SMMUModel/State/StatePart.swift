@@ -28,28 +28,6 @@ enum StatePart: UInt8, CaseIterable {
   var version: UInt32 { 1 }
 }
 
-extension SMMU {
-  func has(_ part: StatePart) -> Bool { !savedRows(part).isEmpty }
-
-  func save(_ part: StatePart, to out: inout StateWriter) { saveRegisters(of: part, to: &out) }
-
-  /// Changes nothing.
-  func validate(_ section: SavedSection, of part: StatePart) throws(SnapshotError) {
-    guard section.version != 0, section.bytes.count % RegisterRecord.size == 0 else {
-      throw .malformedSection(section.name)
-    }
-    try validateRegisters(RegisterRecords(section.bytes), of: part)
-  }
-
-  /// What no stream says anything of.
-  func reset(_ part: StatePart) { resetRegisters(of: part) }
-
-  /// Makes the part, in its reset state, what a section says that `validate` accepts.
-  func restore(_ part: StatePart, from section: SavedSection) {
-    restoreRegisters(RegisterRecords(section.bytes))
-  }
-}
-
 extension Register {
   /// Whose state it is.
   var part: StatePart {

@@ -29,19 +29,23 @@ struct RegisterRecords {
   }
 }
 
-/// How registers save, validate and restore themselves. ID registers are saved to be compared.
-extension SMMU {
+/// How the registers of an SMMU save, validate and restore themselves. ID registers are saved to be
+/// compared.
+struct SavedRegisters {
+  let registers: RegisterFile
+  let features: Features
+
   /// The rows that are the state of a part: those that exist here and follow from no other.
-  func savedRows(_ part: StatePart) -> [RegisterRow] {
-    savedRows.filter { $0.register.part == part }
+  func rows(of part: StatePart) -> [RegisterRow] {
+    rows.filter { $0.register.part == part }
   }
 
-  private var savedRows: [RegisterRow] {
+  private var rows: [RegisterRow] {
     RegisterMap.rows.filter { $0.implemented(features) != 0 && !$0.isDerived }
   }
 
-  func saveRegisters(of part: StatePart, to out: inout StateWriter) {
-    for row in savedRows(part) {
+  func save(_ part: StatePart, to out: inout StateWriter) {
+    for row in rows(of: part) {
       out.put(row.offset)
       out.put(UInt32(row.width))
       out.put(registers[row.register])
@@ -50,10 +54,8 @@ extension SMMU {
 
   /// `part` nil: all of them have their registers here. A register that nobody knows is refused
   /// unless its value is the reset value, zero.
-  func validateRegisters(
-    _ records: RegisterRecords, of part: StatePart?
-  ) throws(SnapshotError) {
-    let rows = savedRows
+  func validate(_ records: RegisterRecords, of part: StatePart?) throws(SnapshotError) {
+    let rows = rows
     var seen = SmallSet()
     for i in 0..<records.count {
       let record = records[i]
@@ -68,8 +70,7 @@ extension SMMU {
       try validate(record, of: rows[index])
     }
     // A stream without ID registers could be anyone's.
-    for (i, row) in rows.enumerated()
-    where part == nil || part == .identification {
+    for (i, row) in rows.enumerated() where part == nil || part == .identification {
       guard RegisterMap.constant(row.register, features) == nil || seen.contains(i) else {
         throw .unknown(offset: row.offset)
       }
@@ -87,14 +88,14 @@ extension SMMU {
   }
 
   /// What a stream does not have keeps its reset value.
-  func resetRegisters(of part: StatePart) {
-    for row in savedRows(part) where RegisterMap.constant(row.register, features) == nil {
+  func reset(_ part: StatePart) {
+    for row in rows(of: part) where RegisterMap.constant(row.register, features) == nil {
       registers[row.register] = row.reset & row.implemented(features)
     }
   }
 
-  func restoreRegisters(_ records: RegisterRecords) {
-    let rows = savedRows
+  func restore(_ records: RegisterRecords) {
+    let rows = rows
     for i in 0..<records.count {
       let record = records[i]
       if let row = rows.first(where: { record.matches($0) }) {
