@@ -27,12 +27,16 @@ case "embedded":
   // Each function on its own, so that the linker drops what nothing calls: 40 % of the library.
   // Exclusivity is checked by the other flavours, which the tests run on: the Embedded runtime has
   // an empty function for it, called 600 times. Kept code generation would put a hash of each file
-  // into the library.
+  // into the library. Embedded Swift promises that nothing unwinds, for which LLVM leaves .eh_frame
+  // out; without the promise the code is the same, and a backtrace comes through it. The debug file
+  // names no file of the build's module cache.
   swift += [
     .enableExperimentalFeature("Embedded"),
     .unsafeFlags([
       "-wmo", "-Xfrontend", "-function-sections", "-enforce-exclusivity=unchecked",
       "-Xfrontend", "-disable-incremental-llvm-codegen",
+      "-Xllvm", "-force-remove-attribute=nounwind", "-Xllvm", "-disable-nounwind-inference",
+      "-Xfrontend", "-no-clang-module-breadcrumbs",
     ]),
   ]
   small = [.unsafeFlags(["-Osize"])]

@@ -9,7 +9,7 @@ logs=$BUILD/test
 mkdir -p "$logs"
 
 # The quick ones first. A check of two minutes tells that it is alive.
-all="build tidy patience header exports abi install conformance memory flavours bench stress arm64
+all="build tidy patience header exports abi install backtrace conformance memory flavours bench stress arm64
   contract endtoend simulation examples readme swift explore ledger asan tsan valgrind fuzz qemu"
 
 passed=0

@@ -90,6 +90,10 @@ counted "arm64, linked" emulated cortex-a57 120 "$work/conformance-shared" share
 counted "arm64, archive" emulated cortex-a57 120 "$work/conformance-static" static version create \
   translate dma state threads
 
+ok "backtrace program" program backtrace -fno-omit-frame-pointer -fasynchronous-unwind-tables \
+  -rdynamic Tests/Backtrace/main.c -Lbuild-arm64 -lvsmmuv3 -Wl,-rpath,"$PWD/build-arm64" -ldl
+counted "arm64, backtraces" emulated cortex-a57 60 "$work/backtrace"
+
 # What is installed is enough to build against from here, as distributions cross-build.
 installed() {
   root=$work/root
