@@ -12,7 +12,9 @@ var swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
 // The host side makes system calls, and the C surface mostly checks and refuses: small is better
 // than fast there. The path that must be fast is inlined from SMMUModel.
 var small: [SwiftSetting] = []
-var support: [CSetting] = []
+// Valgrind 3.19, which is Debian 12's, gives up at clang's DWARF 5. Swift's is 4.
+let c: [CSetting] = [.unsafeFlags(["-gdwarf-4"])]
+var support = c
 var link: [LinkerSetting] = [
   .unsafeFlags(
     [
@@ -42,7 +44,7 @@ case "embedded":
   small = [.unsafeFlags(["-Osize"])]
   // Swift's allocations draw on a reserve where malloc refuses: Sources/CSupport/reserve.c, and
   // Tests/tools/library.sh for the archive.
-  support = [.define("VSMMU_WRAPS_HEAP")]
+  support += [.define("VSMMU_WRAPS_HEAP")]
   // The linker of the Swift toolchain: unlike gold it imports and exports no name that the code
   // which it drops alone would need, and it folds functions that are the same.
   link += [
@@ -73,7 +75,8 @@ let package = Package(
   targets: [
     // The public header as a module, with the compile-time checks of its layout.
     .target(
-      name: "CVSMMU", path: ".", sources: ["Sources/CVSMMU"], publicHeadersPath: "Include"),
+      name: "CVSMMU", path: ".", sources: ["Sources/CVSMMU"], publicHeadersPath: "Include",
+      cSettings: c),
     // What the library needs from libc, for the C surface alone.
     .target(name: "CSupport", cSettings: support),
     // What threads share: atomic words, locks, waits.
@@ -82,7 +85,7 @@ let package = Package(
     .target(
       name: "SMMUModel", dependencies: ["SMMUAtomics", "SMMUSpec"], swiftSettings: swift),
     // System calls and the kernel's structs, for the host side alone.
-    .target(name: "CKernel"),
+    .target(name: "CKernel", cSettings: c),
     .target(
       name: "SMMUHost",
       dependencies: ["CKernel", "CSupport", "SMMUAtomics", "SMMUModel", "SMMUSpec"],
