@@ -28,7 +28,7 @@ LIBRARY := $(BUILD)/libvsmmuv3.so.0
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: all library examples run test qemu qemu-test qemu-bench bench bench-gate stress explore explore-defects explore-orderings fuzz asan tsan coverage lint install clean help packages
+.PHONY: all deps deps-qemu library examples run check test qemu qemu-test qemu-bench bench bench-gate stress explore explore-defects explore-orderings fuzz asan tsan coverage lint install clean help packages
 
 all: library examples ## The library without a Swift runtime, and the C examples, into build/
 
@@ -53,15 +53,24 @@ $(BUILD)/host: $(HOST) $(HOST_HEADERS) $(HEADERS) | packages
 	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -IInclude $$(pkg-config --cflags $(GLIB)) -o $@ $(HOST) \
 		$$(pkg-config --libs $(GLIB)) -lfdt
 
+deps: ## Installs the Debian packages that are missing to run and test (as root, or by sudo)
+	@Tests/tools/packages.sh install run arm64 tests more-tests
+
+deps-qemu: ## The same for QEMU and its guests
+	@Tests/tools/packages.sh install qemu
+
 run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device like a guest
 	$(BUILD)/host --library $(LIBRARY) --replay Tests/Data/captures/*.gz
 	$(BUILD)/host --library $(LIBRARY) --demo
 	$(BUILD)/host --library $(LIBRARY) --assigned
 
-test: ## Proves all of it: about 16 minutes on two cores
+check: packages ## What a change most likely breaks, in two minutes
+	@Tests/tools/test.sh $(QUICK)
+
+test: packages ## Proves all of it: about 16 minutes on two cores
 	@Tests/tools/test.sh
 
-qemu: library ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux on it
+qemu: library | $(filter deps-qemu,$(MAKECMDGOALS)) ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux on it
 	@Tests/tools/qemu.sh build
 	@Tests/tools/qemu.sh guest
 	@Tests/tools/qemu.sh boot
@@ -132,5 +141,6 @@ clean: ## Removes all that was built
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-packages:
-	@Tests/tools/packages.sh gcc libc6-dev binutils pkg-config libglib2.0-dev libfdt-dev
+# Says what is missing; installs nothing.
+packages: | $(filter deps,$(MAKECMDGOALS))
+	@Tests/tools/packages.sh need run

@@ -10,7 +10,7 @@ shift
 cross=aarch64-linux-gnu
 scratch=.build-${to##*build-}
 
-Tests/tools/packages.sh gcc-$cross libc6-dev-arm64-cross binutils-$cross
+Tests/tools/packages.sh need arm64
 # A machine without a system has no shared libraries, whose thread-local data is elsewhere.
 flags="-Xcc -isystem/usr/$cross/include -Xcc -fPIC"
 for flag in "$@"; do flags="$flags -Xcc $flag"; done
