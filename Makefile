@@ -65,9 +65,9 @@ run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device
 	$(BUILD)/host --library $(LIBRARY) --assigned
 
 check: packages ## What a change most likely breaks, in two minutes
-	@Tests/tools/test.sh $(QUICK)
+	@Tests/tools/test.sh --quick
 
-test: packages ## Proves all of it: about 16 minutes on two cores
+test: packages ## Proves all of it, TEST_JOBS (2) checks at a time
 	@Tests/tools/test.sh
 
 qemu: library | $(filter deps-qemu,$(MAKECMDGOALS)) ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux on it
@@ -107,7 +107,7 @@ fuzz: ## Fuzzes for FUZZ_SECONDS (60)
 	@Tests/tools/test.sh fuzz
 
 asan: ## The tests under AddressSanitizer
-	@Tests/tools/test.sh asan
+	@Tests/tools/test.sh swift asan
 
 tsan: ## Threads of the C surface under ThreadSanitizer
 	@Tests/tools/test.sh tsan
