@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 # LSE=1: atomic instructions of ARMv8.1, which every server since has.
 ARM64 := build-arm64$(if $(LSE),-lse)
 ARM64_FLAGS ?= $(if $(LSE),-march=armv8.1-a)
-INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' Tests/tools/install.sh
+INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' Sources/tools/install.sh
 # needs FOLDER,GOAL: the goal, if it has not been made since a source changed. So `sudo make install`
 # compiles nothing after `make`.
 changed = $(shell find Package.swift Sources Include -newer $(1)/.built -print -quit 2>&1)
@@ -37,7 +37,7 @@ library: | packages ## build/libvsmmuv3.so.0 and build/libvsmmuv3.a
 	@# SwiftPM leaves objects of files that are gone in an archive that it finds.
 	@rm -f .build-embedded/release/libvsmmuv3-static.a
 	@VSMMU_RUNTIME=embedded swift build -c release --scratch-path .build-embedded $(UNCACHED)
-	@Tests/tools/library.sh .build-embedded/release $(BUILD)
+	@Sources/tools/library.sh .build-embedded/release $(BUILD)
 
 examples: $(BUILD)/hello $(BUILD)/host
 
@@ -54,10 +54,10 @@ $(BUILD)/host: $(HOST) $(HOST_HEADERS) $(HEADERS) | packages
 		$$(pkg-config --libs $(GLIB)) -lfdt
 
 deps: ## Installs the Debian packages that are missing to run and test (as root, or by sudo)
-	@Tests/tools/packages.sh install run arm64 tests more-tests
+	@Sources/tools/packages.sh install run arm64 tests more-tests
 
 deps-qemu: ## The same for QEMU and its guests
-	@Tests/tools/packages.sh install qemu
+	@Sources/tools/packages.sh install qemu
 
 run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device like a guest
 	$(BUILD)/host --library $(LIBRARY) --replay Tests/Data/captures/*.gz
@@ -121,7 +121,7 @@ lint: ## What swift-format thinks of the sources
 .PHONY: arm64 install-arm64 uninstall abi
 
 arm64: ## The library for Linux on arm64, into build-arm64/; LSE=1: into build-arm64-lse/
-	@Tests/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)
+	@Sources/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)
 
 install: $(call needs,$(BUILD),library) ## Into DESTDIR/PREFIX (/usr/local); LIBDIR (PREFIX/lib)
 	@$(INSTALL) install $(BUILD)
@@ -143,4 +143,4 @@ help: ## This list
 
 # Says what is missing; installs nothing.
 packages: | $(filter deps,$(MAKECMDGOALS))
-	@Tests/tools/packages.sh need run
+	@Sources/tools/packages.sh need run

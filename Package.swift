@@ -43,7 +43,7 @@ case "embedded":
   ]
   small = [.unsafeFlags(["-Osize"])]
   // Swift's allocations draw on a reserve where malloc refuses: Sources/CSupport/reserve.c, and
-  // Tests/tools/library.sh for the archive.
+  // Sources/tools/library.sh for the archive.
   support += [.define("VSMMU_WRAPS_HEAP")]
   // The linker of the Swift toolchain: unlike gold it imports and exports no name that the code
   // which it drops alone would need, and it folds functions that are the same.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Compiles the benchmark: bench-program.sh PROGRAM
 set -eu
-Tests/tools/packages.sh need run
+Sources/tools/packages.sh need run
 mkdir -p "$(dirname "$1")"
 # What does not compile shall not run as it was.
 rm -f "$1"

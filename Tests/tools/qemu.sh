@@ -98,7 +98,7 @@ meson_env() {
 }
 
 build() {
-  Tests/tools/packages.sh need qemu
+  Sources/tools/packages.sh need qemu
   fetch_source
   local to=$tree/source/hw/vsmmuv3
   local file
@@ -113,7 +113,7 @@ build() {
 }
 
 guest() {
-  Tests/tools/packages.sh need qemu
+  Sources/tools/packages.sh need qemu
   [ -e "$guest/QEMU_EFI.fd" ] && [ -e "$guest/busybox" ] || {
     say "fetching busybox and UEFI firmware"
     rm -rf "$cache/other"

@@ -9,7 +9,7 @@ cross=aarch64-linux-gnu
 work=$PWD/$BUILD/test/arm64
 rm -rf "$work"
 mkdir -p "$work"
-ok "packages for arm64" Tests/tools/packages.sh need arm64 tests
+ok "packages for arm64" Sources/tools/packages.sh need arm64 tests
 
 build() {
   make --no-print-directory "$@" > "$work/make.log" 2>&1 || { tail -n 20 "$work/make.log"; false; }

@@ -4,5 +4,5 @@
 . Tests/tools/check.sh
 
 ok "make" make --no-print-directory all
-ok "packages of the tests" Tests/tools/packages.sh need tests arm64
+ok "packages of the tests" Sources/tools/packages.sh need tests arm64
 finish

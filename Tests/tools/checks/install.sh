@@ -4,14 +4,14 @@
 # takes all of it away.
 . Tests/tools/check.sh
 
-llvm=$(Tests/tools/toolchain.sh)
+llvm=$(Sources/tools/toolchain.sh)
 work=$PWD/$BUILD/test/install
 root=$work/root
 hello=$PWD/examples/hello.c
 patience=$PWD/Tests/tools/patience.sh
 rm -rf "$work"
 mkdir -p "$work"
-ok "packages of the consumers" Tests/tools/packages.sh need run tests
+ok "packages of the consumers" Sources/tools/packages.sh need run tests
 
 # files FOLDER: what is in it, sorted.
 files() { (cd "$1" && find . ! -type d | LC_ALL=C sort); }

@@ -44,7 +44,7 @@ so=$from/libvsmmuv3.so
 if [ -n "$cross" ]; then
   # SwiftPM links for another machine as if it had no system.
   so=$work/linked
-  "${cross}gcc" -shared -B"$(Tests/tools/toolchain.sh)" -fuse-ld=lld -o "$so" "$work/all.o" \
+  "${cross}gcc" -shared -B"$(Sources/tools/toolchain.sh)" -fuse-ld=lld -o "$so" "$work/all.o" \
     -Wl,--version-script=$map,--no-undefined-version,-soname,libvsmmuv3.so.0 \
     -Wl,--build-id,--gc-sections,--icf=all,-O2,--as-needed -Wl,-z,nodelete,-z,defs,-z,relro
 fi

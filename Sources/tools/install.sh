@@ -79,7 +79,7 @@ case $verb in
     debug_install libvsmmuv3.so.0
     ln -sf libvsmmuv3.so.0 "$libraries/libvsmmuv3.so"
     description > "$libraries/pkgconfig/vsmmuv3.pc"
-    awk -v version="$version" -f Tests/tools/man.awk Include/vsmmuv3.h > "$pages/vsmmuv3.3"
+    awk -v version="$version" -f Sources/tools/man.awk Include/vsmmuv3.h > "$pages/vsmmuv3.3"
     chmod 644 "$libraries/pkgconfig/vsmmuv3.pc" "$pages/vsmmuv3.3"
     ;;
   uninstall)
