@@ -22,7 +22,7 @@ quick="build tidy layers header quick"
 # Those that a check comes after: they build what it reads, or make the library too.
 after() {
   case $1 in
-    build | tidy | layers | patience | header | ledger | swift) ;;
+    build | tidy | layers | patience | header | ledger | swift | quick) ;;
     bench | valgrind | flavours) echo build conformance ;;
     examples) echo build install ;;
     readme) echo build examples ;;
