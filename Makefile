@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 # LSE=1: atomic instructions of ARMv8.1, which every server since has.
 ARM64 := build-arm64$(if $(LSE),-lse)
 ARM64_FLAGS ?= $(if $(LSE),-march=armv8.1-a)
-INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' Tests/tools/install.sh
+INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' Sources/tools/install.sh
 # needs FOLDER,GOAL: the goal, if it has not been made since a source changed. So `sudo make install`
 # compiles nothing after `make`.
 changed = $(shell find Package.swift Sources Include -newer $(1)/.built -print -quit 2>&1)
@@ -28,7 +28,7 @@ LIBRARY := $(BUILD)/libvsmmuv3.so.0
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: all library examples run test qemu qemu-test qemu-bench bench bench-gate stress explore explore-defects explore-orderings fuzz asan tsan coverage lint install clean help packages
+.PHONY: all deps deps-qemu library examples run check test qemu qemu-test qemu-bench bench bench-gate stress explore explore-defects explore-orderings fuzz asan tsan coverage lint install clean help packages
 
 all: library examples ## The library without a Swift runtime, and the C examples, into build/
 
@@ -37,7 +37,7 @@ library: | packages ## build/libvsmmuv3.so.0 and build/libvsmmuv3.a
 	@# SwiftPM leaves objects of files that are gone in an archive that it finds.
 	@rm -f .build-embedded/release/libvsmmuv3-static.a
 	@VSMMU_RUNTIME=embedded swift build -c release --scratch-path .build-embedded $(UNCACHED)
-	@Tests/tools/library.sh .build-embedded/release $(BUILD)
+	@Sources/tools/library.sh .build-embedded/release $(BUILD)
 
 examples: $(BUILD)/hello $(BUILD)/host
 
@@ -53,15 +53,24 @@ $(BUILD)/host: $(HOST) $(HOST_HEADERS) $(HEADERS) | packages
 	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -IInclude $$(pkg-config --cflags $(GLIB)) -o $@ $(HOST) \
 		$$(pkg-config --libs $(GLIB)) -lfdt
 
+deps: ## Installs the Debian packages that are missing to run and test (as root, or by sudo)
+	@Sources/tools/packages.sh install run arm64 tests more-tests
+
+deps-qemu: ## The same for QEMU and its guests
+	@Sources/tools/packages.sh install qemu
+
 run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device like a guest
 	$(BUILD)/host --library $(LIBRARY) --replay Tests/Data/captures/*.gz
 	$(BUILD)/host --library $(LIBRARY) --demo
 	$(BUILD)/host --library $(LIBRARY) --assigned
 
-test: ## Proves all of it: about 16 minutes on two cores
+check: packages ## What a change most likely breaks, in two minutes
+	@Tests/tools/test.sh --quick
+
+test: packages ## Proves all of it, TEST_JOBS (2) checks at a time
 	@Tests/tools/test.sh
 
-qemu: library ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux on it
+qemu: library | $(filter deps-qemu,$(MAKECMDGOALS)) ## Fetches and builds QEMU 10.0 with the SMMU in it, boots Linux on it
 	@Tests/tools/qemu.sh build
 	@Tests/tools/qemu.sh guest
 	@Tests/tools/qemu.sh boot
@@ -98,7 +107,7 @@ fuzz: ## Fuzzes for FUZZ_SECONDS (60)
 	@Tests/tools/test.sh fuzz
 
 asan: ## The tests under AddressSanitizer
-	@Tests/tools/test.sh asan
+	@Tests/tools/test.sh swift asan
 
 tsan: ## Threads of the C surface under ThreadSanitizer
 	@Tests/tools/test.sh tsan
@@ -112,7 +121,7 @@ lint: ## What swift-format thinks of the sources
 .PHONY: arm64 install-arm64 uninstall abi
 
 arm64: ## The library for Linux on arm64, into build-arm64/; LSE=1: into build-arm64-lse/
-	@Tests/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)
+	@Sources/tools/arm64.sh $(ARM64) $(ARM64_FLAGS)
 
 install: $(call needs,$(BUILD),library) ## Into DESTDIR/PREFIX (/usr/local); LIBDIR (PREFIX/lib)
 	@$(INSTALL) install $(BUILD)
@@ -132,5 +141,6 @@ clean: ## Removes all that was built
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-packages:
-	@Tests/tools/packages.sh gcc libc6-dev binutils pkg-config libglib2.0-dev libfdt-dev
+# Says what is missing; installs nothing.
+packages: | $(filter deps,$(MAKECMDGOALS))
+	@Sources/tools/packages.sh need run

@@ -12,7 +12,9 @@ var swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
 // The host side makes system calls, and the C surface mostly checks and refuses: small is better
 // than fast there. The path that must be fast is inlined from SMMUModel.
 var small: [SwiftSetting] = []
-var support: [CSetting] = []
+// Valgrind 3.19, which is Debian 12's, gives up at clang's DWARF 5. Swift's is 4.
+let c: [CSetting] = [.unsafeFlags(["-gdwarf-4"])]
+var support = c
 var link: [LinkerSetting] = [
   .unsafeFlags(
     [
@@ -27,18 +29,22 @@ case "embedded":
   // Each function on its own, so that the linker drops what nothing calls: 40 % of the library.
   // Exclusivity is checked by the other flavours, which the tests run on: the Embedded runtime has
   // an empty function for it, called 600 times. Kept code generation would put a hash of each file
-  // into the library.
+  // into the library. Embedded Swift promises that nothing unwinds, for which LLVM leaves .eh_frame
+  // out; without the promise the code is the same, and a backtrace comes through it. The debug file
+  // names no file of the build's module cache.
   swift += [
     .enableExperimentalFeature("Embedded"),
     .unsafeFlags([
       "-wmo", "-Xfrontend", "-function-sections", "-enforce-exclusivity=unchecked",
       "-Xfrontend", "-disable-incremental-llvm-codegen",
+      "-Xllvm", "-force-remove-attribute=nounwind", "-Xllvm", "-disable-nounwind-inference",
+      "-Xfrontend", "-no-clang-module-breadcrumbs",
     ]),
   ]
   small = [.unsafeFlags(["-Osize"])]
   // Swift's allocations draw on a reserve where malloc refuses: Sources/CSupport/reserve.c, and
-  // Tests/tools/library.sh for the archive.
-  support = [.define("VSMMU_WRAPS_HEAP")]
+  // Sources/tools/library.sh for the archive.
+  support += [.define("VSMMU_WRAPS_HEAP")]
   // The linker of the Swift toolchain: unlike gold it imports and exports no name that the code
   // which it drops alone would need, and it folds functions that are the same.
   link += [
@@ -69,7 +75,8 @@ let package = Package(
   targets: [
     // The public header as a module, with the compile-time checks of its layout.
     .target(
-      name: "CVSMMU", path: ".", sources: ["Sources/CVSMMU"], publicHeadersPath: "Include"),
+      name: "CVSMMU", path: ".", sources: ["Sources/CVSMMU"], publicHeadersPath: "Include",
+      cSettings: c),
     // What the library needs from libc, for the C surface alone.
     .target(name: "CSupport", cSettings: support),
     // What threads share: atomic words, locks, waits.
@@ -78,7 +85,7 @@ let package = Package(
     .target(
       name: "SMMUModel", dependencies: ["SMMUAtomics", "SMMUSpec"], swiftSettings: swift),
     // System calls and the kernel's structs, for the host side alone.
-    .target(name: "CKernel"),
+    .target(name: "CKernel", cSettings: c),
     .target(
       name: "SMMUHost",
       dependencies: ["CKernel", "CSupport", "SMMUAtomics", "SMMUModel", "SMMUSpec"],

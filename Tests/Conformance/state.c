@@ -139,12 +139,45 @@ static void seal(uint8_t *state, int64_t size)
 		state[20 + i] = (uint8_t)(~crc >> 8 * i);
 }
 
+static uint32_t get32(const uint8_t *state, int64_t place)
+{
+	uint32_t value;
+
+	memcpy(&value, state + place, sizeof(value));
+	return value;
+}
+
+static void put32(uint8_t *state, int64_t place, uint32_t value)
+{
+	memcpy(state + place, &value, sizeof(value));
+}
+
+/* Where the section begins, 0 if there is none. */
+static int64_t find_section(const uint8_t *state, int64_t size, const char *name)
+{
+	char padded[8] = "";
+
+	memcpy(padded, name, strlen(name));
+	for (int64_t place = 24; place + 16 <= size; place += 16 + get32(state, place + 12))
+		if (memcmp(state + place, padded, sizeof(padded)) == 0)
+			return place;
+	return 0;
+}
+
+/* Puts `length` bytes in at `place`; returns the new size. */
+static int64_t insert(uint8_t *state, int64_t size, int64_t place, const void *bytes, int64_t length)
+{
+	memmove(state + place + length, state + place, (size_t)(size - place));
+	memcpy(state + place, bytes, (size_t)length);
+	return size + length;
+}
+
 /* Two records of one register: which is right, no one can tell. */
 static void restore_refuses_a_register_twice(void)
 {
 	static struct guest guest;
-	uint8_t state[4096];
-	int64_t size;
+	uint8_t state[4096], twice[4096];
+	int64_t size, longer, length;
 
 	if (!guest_open(&guest, NULL))
 		return;
@@ -152,16 +185,151 @@ static void restore_refuses_a_register_twice(void)
 	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
 	if (!CHECK(size > 40 && size + 16 <= (int64_t)sizeof(state)))
 		return;
-	for (int64_t record = 24; record < size; record += 16) {
-		memcpy(state + size, state + record, 16);
-		state[16]++;
-		seal(state, size + 16);
-		REFUSED(&guest, -EINVAL, "twice",
-			api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size + 16));
-		state[16]--;
+	for (int64_t section = 24; section < size; section += 16 + length) {
+		length = get32(state, section + 12);
+		for (int64_t record = section + 16; record < section + 16 + length; record += 16) {
+			memcpy(twice, state, (size_t)size);
+			longer = insert(twice, size, section + 16 + length, state + record, 16);
+			put32(twice, section + 12, (uint32_t)length + 16);
+			seal(twice, longer);
+			REFUSED(&guest, -EINVAL, "twice",
+				api.vsmmu_restore(guest.vsmmu, twice, (uint64_t)longer));
+		}
 	}
 	seal(state, size);
 	EQUAL(api.vsmmu_restore(guest.vsmmu, state, (uint64_t)size), 0);
+	guest_close(&guest);
+}
+
+/* A section that is strange in one way is refused by its name, and nothing changes. */
+static void restore_refuses_strange_sections(void)
+{
+	static const char *const names[] = { "ID", "CONTROL", "CMDQ", "EVENTQ" };
+	static struct guest guest;
+	uint8_t state[4096], strange[4096];
+	int64_t size, place, length, longer;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
+	EQUAL(get32(state, 16), 4);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		place = find_section(state, size, names[i]);
+		if (!CHECK(place != 0))
+			return;
+		length = 16 + get32(state, place + 12);
+#define STRANGE(error, word, size) \
+	seal(strange, (size)); \
+	EQUAL(api.vsmmu_validate(guest.vsmmu, strange, (uint64_t)(size)), (error)); \
+	REFUSED(&guest, (error), (word), \
+		api.vsmmu_restore(guest.vsmmu, strange, (uint64_t)(size))); \
+	REFUSED(&guest, (error), names[i], \
+		api.vsmmu_restore(guest.vsmmu, strange, (uint64_t)(size)))
+
+		memcpy(strange, state, (size_t)size);
+		put32(strange, place + 8, 7);
+		STRANGE(-E2BIG, "version 7", size);
+		put32(strange, place + 8, 0);
+		STRANGE(-EINVAL, "not made as it should be", size);
+
+		/* There twice. */
+		memcpy(strange, state, (size_t)size);
+		longer = insert(strange, size, place + length, state + place, length);
+		put32(strange, 16, 5);
+		STRANGE(-EINVAL, "twice", longer);
+
+		/* Not there. */
+		memcpy(strange, state, (size_t)place);
+		memcpy(strange + place, state + place + length, (size_t)(size - place - length));
+		put32(strange, 16, 3);
+		STRANGE(-EINVAL, "no section", size - length);
+
+		/* At the end. */
+		if (i < 3) {
+			longer = insert(strange, size - length, size - length, state + place, length);
+			put32(strange, 16, 4);
+			STRANGE(-EINVAL, "too late", longer);
+		}
+
+		/* Half a record. */
+		memcpy(strange, state, (size_t)size);
+		longer = insert(strange, size, place + length, state, 8);
+		put32(strange, place + 12, (uint32_t)length - 8);
+		STRANGE(-EINVAL, "not made as it should be", longer);
+	}
+#undef STRANGE
+	EQUAL(api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size), 0);
+	guest_close(&guest);
+}
+
+/* A part of a later library's device: refused by name, whatever it is and wherever it stands. */
+static void restore_refuses_unknown_sections(void)
+{
+	static const struct { char name[8]; const char *told; } unknown[] = {
+		{ "STALLS", "STALLS" }, { "ECMDQ", "ECMDQ" }, { "EVENTQ2", "EVENTQ2" }, { "cmdq", "cmdq" },
+		{ { 'R', '\n', '\x7f', '%', 's', '\x1b', 'O', 'O' }, "R??%s?OO" }, { "", "section " },
+	};
+	static struct guest guest;
+	uint8_t state[4096], longer[4096], section[16 + 32] = { 0 };
+	int64_t size, place;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		for (place = 24; place <= size; place += 16 + get32(state, place + 12)) {
+			for (uint32_t length = 0; length <= 32; length += 16) {
+				int64_t whole;
+
+				memcpy(section, unknown[i].name, 8);
+				put32(section, 8, 1);
+				put32(section, 12, length);
+				memcpy(longer, state, (size_t)size);
+				whole = insert(longer, size, place, section, 16 + length);
+				put32(longer, 16, 5);
+				seal(longer, whole);
+				REFUSED(&guest, -EINVAL, unknown[i].told,
+					api.vsmmu_restore(guest.vsmmu, longer, (uint64_t)whole));
+			}
+			if (place == size)
+				break;
+		}
+	guest_close(&guest);
+}
+
+/* Lengths and counts that lead out of the stream. */
+static void restore_refuses_wild_lengths(void)
+{
+	static const uint32_t wild[] = { 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff, 4096, 17 };
+	static struct guest guest;
+	uint8_t state[4096], *strange;
+	int64_t size;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
+	for (size_t i = 0; i < sizeof(wild) / sizeof(wild[0]); i++) {
+		for (int64_t place = 24; place < size; place += 16 + get32(state, place + 12)) {
+			/* In memory of that very size, for what watches over reads. */
+			strange = malloc((size_t)size);
+			memcpy(strange, state, (size_t)size);
+			put32(strange, place + 12, get32(state, place + 12) + wild[i]);
+			seal(strange, size);
+			REFUSED(&guest, -EINVAL, "saved state",
+				api.vsmmu_restore(guest.vsmmu, strange, (uint64_t)size));
+			free(strange);
+		}
+		strange = malloc((size_t)size);
+		memcpy(strange, state, (size_t)size);
+		put32(strange, 16, 4 + wild[i]);
+		seal(strange, size);
+		REFUSED(&guest, -EINVAL, "saved state",
+			api.vsmmu_restore(guest.vsmmu, strange, (uint64_t)size));
+		free(strange);
+	}
 	guest_close(&guest);
 }
 
@@ -174,7 +342,9 @@ static void restore_knows_versions(void)
 	if (!guest_open(&guest, NULL))
 		return;
 	size = api.vsmmu_save(guest.vsmmu, state, sizeof(state));
-	/* Version 9 that version 1 can read; then one that only 9 can. */
+	EQUAL(get32(state, 8), 2);
+	EQUAL(get32(state, 12), 2);
+	/* Version 9 that version 2 can read; then one that only 9 can. */
 	state[8] = 9;
 	seal(state, size);
 	EQUAL(api.vsmmu_validate(guest.vsmmu, state, (uint64_t)size), 0);
@@ -224,6 +394,9 @@ void state_section(void)
 	RUN(restore_goes_on);
 	RUN(restore_finds_damage);
 	RUN(restore_refuses_a_register_twice);
+	RUN(restore_refuses_strange_sections);
+	RUN(restore_refuses_unknown_sections);
+	RUN(restore_refuses_wild_lengths);
 	RUN(restore_knows_versions);
 	RUN(restore_refuses_a_foreign_state);
 }

@@ -62,18 +62,62 @@ extension Host {
       state[place] ^= 1 << (input.byte() & 7)
     }
     if input.byte() & 1 != 0 { state.removeLast(input.below(state.count)) }
+    let isMoved = input.byte() & 3 == 3 && Self.moveSections(&state, &input)
     if input.byte() & 3 != 0 && state.count >= 24 { Self.hideDamage(&state) }
+    let before = save()
     let valid = vsmmu_validate(device, state, UInt64(state.count))
+    require(save() == before, "validate changed something")
     let restored = vsmmu_restore(device, state, UInt64(state.count))
     require(valid == restored, "validate and restore disagree")
-    require(damages != 0 || valid == 0 || state.count < save().count, "own state refused")
+    require(restored == 0 || save() == before, "a refused state changed something")
+    require(
+      damages != 0 || isMoved || valid == 0 || state.count < before.count, "own state refused")
     producer = read(0x98)
   }
 
-  /// The record count and CRC-32 of Snapshot.swift.
+  /// Where the sections begin, by what their headers say, as far as they are whole.
+  private static func sections(_ state: [UInt8]) -> [Range<Int>] {
+    var found: [Range<Int>] = [], place = 24
+    while state.count - place >= 16 {
+      let length = (0..<4).reduce(0) { $0 | Int(state[place + 12 + $1]) << (8 * $1) }
+      guard length <= state.count - place - 16 else { break }
+      found.append(place..<place + 16 + length)
+      place += 16 + length
+    }
+    return found
+  }
+
+  /// One section goes, comes twice, changes its place or becomes one of version 1's streams.
+  private static func moveSections(_ state: inout [UInt8], _ input: inout Input) -> Bool {
+    let all = sections(state)
+    guard !all.isEmpty else { return false }
+    let one = all[input.below(all.count)], other = all[input.below(all.count)]
+    let bytes = Array(state[one])
+    switch input.below(4) {
+    case 0: state.removeSubrange(one)
+    case 1: state.insert(contentsOf: bytes, at: other.lowerBound)
+    case 2:
+      state.removeSubrange(one)
+      state.insert(contentsOf: bytes, at: min(other.lowerBound, state.count))
+    default:
+      for section in all.reversed() {
+        state.removeSubrange(section.lowerBound..<section.lowerBound + 16)
+      }
+      (state[8], state[12]) = (1, 1)
+    }
+    return true
+  }
+
+  /// The count and CRC-32 of a saved state.
   private static func hideDamage(_ state: inout [UInt8]) {
-    state.removeLast((state.count - 24) % 16)
-    put(UInt32((state.count - 24) / 16), &state, at: 16)
+    if state[12] < 2 {
+      state.removeLast((state.count - 24) % 16)
+      put(UInt32((state.count - 24) / 16), &state, at: 16)
+    } else {
+      let all = sections(state)
+      state.removeLast(state.count - (all.last?.upperBound ?? 24))
+      put(UInt32(all.count), &state, at: 16)
+    }
     var crc: UInt32 = .max
     for byte in state[..<20] + state[24...] {
       crc ^= UInt32(byte)

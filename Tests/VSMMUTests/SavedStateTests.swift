@@ -3,7 +3,7 @@ import CVSMMU
 import SMMUSpec
 import Testing
 
-/// The saved form is documented (Snapshot.swift), so that others may read it.
+/// The saved form is documented (section 7 of the header), so that others may read it.
 @Suite("Saved states")
 struct SavedStateTests {
   private func number(_ bytes: [UInt8], _ offset: Int, _ width: Int) -> UInt64 {
@@ -16,18 +16,25 @@ struct SavedStateTests {
     #expect(device.write(0x80, 0x1234_5678_9ac0, 8) == 0)
     let state = device.save()
     #expect(Array(state[0..<8]) == Array("VSMMUv3\0".utf8))
-    #expect(number(state, 8, 4) == 1)
-    #expect(number(state, 12, 4) == 1)
-    let records = Int(number(state, 16, 4))
-    #expect(state.count == 24 + records * 16)
-    var seen: Set<UInt64> = []
-    for record in 0..<records {
-      let start = 24 + record * 16
-      let offset = number(state, start, 4), width = number(state, start + 4, 4)
-      #expect(seen.insert(offset).inserted)
-      #expect(width == 4 || width == 8)
-      #expect(device.read(offset, UInt32(width)) == number(state, start + 8, 8))
+    #expect(number(state, 8, 4) == 2)
+    #expect(number(state, 12, 4) == 2)
+    var seen: Set<UInt64> = [], names: [String] = [], start = 24
+    while start < state.count {
+      let name = state[start..<start + 8].prefix { $0 != 0 }
+      names.append(String(decoding: name, as: UTF8.self))
+      #expect(number(state, start + 8, 4) == 1)
+      let end = start + 16 + Int(number(state, start + 12, 4))
+      for record in stride(from: start + 16, to: end, by: 16) {
+        let offset = number(state, record, 4), width = number(state, record + 4, 4)
+        #expect(seen.insert(offset).inserted)
+        #expect(width == 4 || width == 8)
+        #expect(device.read(offset, UInt32(width)) == number(state, record + 8, 8))
+      }
+      start = end
     }
+    #expect(start == state.count)
+    #expect(names == ["ID", "CONTROL", "CMDQ", "EVENTQ"])
+    #expect(number(state, 16, 4) == 4)
     #expect(seen.isSuperset(of: [0, 4, 0x14, 0x20, 0x44, 0x80, 0x98, 0x9c, 0xa8, 0xac]))
   }
 
@@ -49,14 +56,18 @@ struct SavedStateTests {
     }
   }
 
-  /// A state with one more record, of a value below 256.
+  /// A state with one more record in its last section, of a value below 256.
   private func extended(
     _ state: [UInt8], _ offset: UInt16, width: UInt8, _ value: UInt8
   ) -> [UInt8] {
     var state = state
     state += [UInt8(offset & 0xff), UInt8(offset >> 8), 0, 0, width, 0, 0, 0]
     state += [value, 0, 0, 0, 0, 0, 0, 0]
-    state[16] += 1
+    var section = 24
+    while section + 16 + Int(number(state, section + 12, 4)) < state.count - 16 {
+      section += 16 + Int(number(state, section + 12, 4))
+    }
+    state[section + 12] += 16
     state.replaceSubrange(20..<24, with: checksum(state[..<20] + state[24...]))
     return state
   }

@@ -11,7 +11,7 @@ data=Tests/Data/abi
 build=${BUILD:-build}
 
 clang() {
-  "$(Tests/tools/toolchain.sh)/clang" -std=c11 -IInclude "$@" \
+  "$(Sources/tools/toolchain.sh)/clang" -std=c11 -IInclude "$@" \
     -x c Include/vsmmuv3_emulated.h
 }
 

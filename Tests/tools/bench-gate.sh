@@ -11,7 +11,7 @@ library=${2:-$build/libvsmmuv3.so.0}
 limits=Tests/Data/bench/thresholds.tsv
 out=$build/bench/callgrind-$flavour
 
-Tests/tools/packages.sh valgrind
+Sources/tools/packages.sh need tests
 Tests/tools/bench-program.sh "$build/bench/bench"
 mkdir -p "$out"
 rm -f "$out"/*

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Compiles the benchmark: bench-program.sh PROGRAM
 set -eu
-Tests/tools/packages.sh gcc libc6-dev pkg-config libglib2.0-dev
+Sources/tools/packages.sh need run
 mkdir -p "$(dirname "$1")"
 # What does not compile shall not run as it was.
 rm -f "$1"

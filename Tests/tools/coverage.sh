@@ -6,7 +6,7 @@ set -eu
 scratch=$1
 shift
 # Debian's llvm-cov does not know this version of the profile.
-"$(Tests/tools/toolchain.sh)/llvm-cov" export -format=lcov -instr-profile \
+"$(Sources/tools/toolchain.sh)/llvm-cov" export -format=lcov -instr-profile \
   "$scratch/debug/codecov/default.profdata" "$scratch/debug/vsmmuv3PackageTests.xctest" "$@" |
   awk -v root="$PWD/" '
     function share(hit, all) { return all ? sprintf("%5.1f %%", 100 * hit / all) : "    -  " }

@@ -12,7 +12,7 @@ modules=$(echo "$*" | sed 's/Exploration//')
   -enforce-exclusivity=unchecked -enable-testing -disable-cmo -no-emit-module-separately-wmo \
   ${OPTIMIZE-}
 case $* in *Exploration*)
-  clang=$(Tests/tools/toolchain.sh)/clang
+  clang=$(Sources/tools/toolchain.sh)/clang
   for file in Tests/Exploration/*.c; do
     "$clang" -std=gnu11 -O2 -g -c "$file" -o "$out/exploration_$(basename "$file" .c).o"
   done

@@ -17,7 +17,7 @@ sanitize=
 for flag in "$@"; do
   case $flag in -sanitize=*) sanitize="-f$(echo "${flag#-}" | sed 's/fuzzer/fuzzer-no-link/')" ;; esac
 done
-clang=$(Tests/tools/toolchain.sh)/clang
+clang=$(Sources/tools/toolchain.sh)/clang
 # The files of a C module as one object: of a module there is one.
 for file in Sources/CSupport/*.c; do
   # One flag or none.

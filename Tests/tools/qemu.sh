@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Makes what the guests need, under ${VSMMUV3_QEMU_DIR:-~/.cache/vsmmuv3-qemu}; what is there is
-# left alone. Nothing is installed but Debian packages that compiling needs.
+# left alone. Nothing is installed: `make deps-qemu` does that.
 #
 #   qemu.sh build   QEMU 10.0 of Debian trixie, from source, with examples/qemu in it
 #   qemu.sh guest   Debian's arm64 kernel, busybox and UEFI firmware
@@ -62,7 +62,6 @@ unpack() {
 
 fetch_source() {
   [ ! -d "$tree/source" ] || return 0
-  Tests/tools/packages.sh dpkg-dev
   rm -rf "$tree"
   mkdir -p "$tree"
   # Debian 12's meson is too old for QEMU; a newer one is plain Python.
@@ -99,8 +98,7 @@ meson_env() {
 }
 
 build() {
-  Tests/tools/packages.sh bzip2 gcc libc6-dev libfdt-dev libglib2.0-dev libslirp-dev make \
-    ninja-build pkg-config python3-venv
+  Sources/tools/packages.sh need qemu
   fetch_source
   local to=$tree/source/hw/vsmmuv3
   local file
@@ -115,8 +113,7 @@ build() {
 }
 
 guest() {
-  Tests/tools/packages.sh cpio device-tree-compiler gcc-aarch64-linux-gnu kmod \
-    libc6-dev-arm64-cross xz-utils
+  Sources/tools/packages.sh need qemu
   [ -e "$guest/QEMU_EFI.fd" ] && [ -e "$guest/busybox" ] || {
     say "fetching busybox and UEFI firmware"
     rm -rf "$cache/other"

@@ -5,7 +5,7 @@ set -eu
 kind=$1
 out=${BUILD:-build}/$kind
 Tests/tools/modules.sh "$out" "-sanitize=$kind"
-clang=$(Tests/tools/toolchain.sh)/clang
+clang=$(Sources/tools/toolchain.sh)/clang
 for file in Tests/Conformance/*.c; do
   "$clang" -std=gnu11 -O1 -g "-fsanitize=$kind" -DLINKED -IInclude -c "$file" \
     -o "$out/conformance_$(basename "$file" .c).o"

@@ -16,7 +16,7 @@ if [ -z "$modules" ]; then
   modules=$out
   Tests/tools/modules.sh "$modules" -sanitize=thread
 fi
-clang=$(Tests/tools/toolchain.sh)/clang
+clang=$(Sources/tools/toolchain.sh)/clang
 for file in Tests/Stress/*.c Tests/Conformance/guest.c Tests/Conformance/api.c; do
   "$clang" -std=gnu11 -O1 -g -fsanitize=thread -DLINKED -IInclude -c "$file" \
     -o "$out/stress_$(basename "$file" .c).o"

@@ -1,211 +1,122 @@
 // SPDX-License-Identifier: MIT
-import SMMUAtomics
 import SMMUSpec
 
-/// The saved form of an SMMU, little-endian:
-///
-///     u64 magic "VSMMUv3\0" · u32 version · u32 oldest version that can read it
-///     u32 record count · u32 CRC-32 of all before and after it
-///     records: u32 register offset (Page 1 folded onto Page 0) · u32 bytes (4 or 8) · u64 value
-///
-/// A record is a register, found again by its offset: a reader that does not know one refuses the
-/// stream unless its value is the reset value, zero. No register is there twice. ID registers are
-/// saved to be compared.
-public enum SnapshotError: Error, Equatable, Sendable {
-  case truncated, notASnapshot, damaged
-  case newer(version: UInt32)
-  /// A register that this device does not have, or a value that it cannot hold.
-  case unknown(offset: UInt32)
-  /// A register that the stream has twice.
-  case repeated(offset: UInt32)
-  /// An ID register that differs: in this field at first.
-  case differs(IdentificationRegister, Field, saved: UInt32, own: UInt32)
-}
-
+// The saved form of an SMMU, which section 7 of the header describes: one stream in which each part
+// (`StatePart`) has a section.
 extension SMMU {
-  private static var magic: UInt64 { 0x0033_7655_4d4d_5356 }
-  private static var version: UInt32 { 1 }
-  private static var headerBytes: Int { 24 }
-  private static var recordBytes: Int { 16 }
-
-  /// The rows that are part of the state: all that exist here.
-  private var savedRows: [RegisterRow] {
-    RegisterMap.rows.filter { $0.implemented(features) != 0 && !$0.isDerived }
-  }
-
   /// Writes the state if it fits; returns its size in bytes.
   public func save(into buffer: UnsafeMutableRawBufferPointer) -> Int {
-    let rows = savedRows
-    let size = Self.headerBytes + rows.count * Self.recordBytes
-    guard buffer.count >= size else { return size }
-    func put<T: FixedWidthInteger>(_ value: T, _ offset: Int) {
-      buffer.storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
+    var size = StateWriter()
+    write(to: &size)
+    guard buffer.count >= size.count else { return size.count }
+    let place = UnsafeMutableRawBufferPointer(rebasing: buffer[..<size.count])
+    var out = StateWriter(place)
+    write(to: &out)
+    let sum = SavedBytes(UnsafeRawBufferPointer(place))
+      .checksum(without: SavedStream.checksumOffset)
+    out.put(sum, at: SavedStream.checksumOffset)
+    return size.count
+  }
+
+  private func write(to out: inout StateWriter) {
+    out.put(SavedStream.magic)
+    out.put(SavedStream.version)
+    // Older readers know no sections.
+    out.put(SavedStream.version)
+    out.put(UInt32(0))
+    out.put(UInt32(0))
+    var count: UInt32 = 0
+    for part in StatePart.allCases where has(part) {
+      out.put(part.name.characters)
+      out.put(part.version)
+      let length = out.count
+      out.put(UInt32(0))
+      save(part, to: &out)
+      out.put(UInt32(out.count - length - 4), at: length)
+      count += 1
     }
-    for (i, row) in rows.enumerated() {
-      let offset = Self.headerBytes + i * Self.recordBytes
-      put(row.offset, offset)
-      put(UInt32(row.width), offset + 4)
-      put(registers[row.register], offset + 8)
-    }
-    put(Self.magic, 0)
-    put(Self.version, 8)
-    put(UInt32(1), 12)
-    put(UInt32(rows.count), 16)
-    put(Self.checksum(UnsafeRawBufferPointer(rebasing: buffer[..<size])), 20)
-    return size
+    out.put(count, at: SavedStream.countOffset)
   }
 
   /// Checks a stream without applying it.
   public func validate(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
-    try Self.validateFrame(data)
-    let rows = savedRows
-    var seen = SmallSet()
-    for i in 0..<Self.recordCount(data) {
-      let (offset, width, value) = Self.record(data, i)
-      guard let index = rows.firstIndex(where: { $0.offset == offset && $0.width == width }) else {
-        if value == 0 { continue }
-        throw .unknown(offset: offset)
-      }
-      let row = rows[index]
-      guard seen.insert(index) else { throw .repeated(offset: offset) }
-      if let own = RegisterMap.constant(row.register, features) {
-        guard value == UInt64(own) else {
-          throw Self.difference(row.register, UInt32(truncatingIfNeeded: value), own, offset)
-        }
-      } else if value & ~row.implemented(features) != 0 || row.isBusy(value) {
-        throw .unknown(offset: offset)
-      }
-    }
-    try requireIdentification(data)
+    try validate(SavedStream(data))
   }
 
   /// Applies a stream that `validate` accepts; the caches start cold. An access in progress
   /// meanwhile sees the old state or the new one, but never a bypass that is part of neither.
   public func restore(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
-    try validate(data)
-    replaceState { apply(data) }
+    let stream = try SavedStream(data)
+    try validate(stream)
+    replaceState { apply(stream) }
     hardware?.everythingChanged()
     consumeCommands(options.commandBudget)
   }
 
-  private func apply(_ data: UnsafeRawBufferPointer) {
-    let rows = savedRows
-    for row in rows where RegisterMap.constant(row.register, features) == nil {
-      registers[row.register] = row.reset & row.implemented(features)
-    }
-    for i in 0..<Self.recordCount(data) {
-      let (offset, width, value) = Self.record(data, i)
-      guard let row = rows.first(where: { $0.offset == offset && $0.width == width }) else {
-        continue
+  private func validate(_ stream: SavedStream) throws(SnapshotError) {
+    if let records = stream.records { return try saved.validate(records, of: nil) }
+    var place = SavedStream.headerBytes
+    var found = PartSet()
+    while let section = stream.section(at: &place) {
+      guard let part = StatePart(section.name) else { throw .unknownSection(section.name) }
+      guard !found.contains(part) else { throw .repeatedSection(section.name) }
+      guard found.areAllBefore(part) else { throw .misplacedSection(section.name) }
+      found.insert(part)
+      guard section.version <= part.version else {
+        throw .newerSection(section.name, version: section.version)
       }
-      registers[row.register] = value
+      try validate(section, of: part)
+    }
+    for part in StatePart.allCases where has(part) && !found.contains(part) {
+      throw .missingSection(part.name)
+    }
+  }
+
+  private func apply(_ stream: SavedStream) {
+    for part in StatePart.allCases { reset(part) }
+    if let records = stream.records { saved.restore(records) }
+    var place = SavedStream.headerBytes
+    while stream.records == nil, let section = stream.section(at: &place) {
+      if let part = StatePart(section.name) { restore(part, from: section) }
     }
     // Updates complete within their writes, so the acknowledgements follow (§6.3.10, §6.3.18).
     registers[.irqCtrlAck] = registers[.irqCtrl]
     registers[.cr0ack] = registers[.cr0]
   }
+}
 
-  private static func validateFrame(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
-    func get(_ offset: Int) -> UInt32 {
-      UInt32(littleEndian: data.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+/// What each part does; those of today consist of registers.
+extension SMMU {
+  private var saved: SavedRegisters { SavedRegisters(registers: registers, features: features) }
+
+  private func has(_ part: StatePart) -> Bool { !saved.rows(of: part).isEmpty }
+
+  private func save(_ part: StatePart, to out: inout StateWriter) { saved.save(part, to: &out) }
+
+  private func validate(
+    _ section: SavedSection, of part: StatePart
+  ) throws(SnapshotError) {
+    guard section.version != 0, section.bytes.count % RegisterRecord.size == 0 else {
+      throw .malformedSection(section.name)
     }
-    guard data.count >= headerBytes else { throw .truncated }
-    let magic = UInt64(littleEndian: data.loadUnaligned(as: UInt64.self))
-    guard magic == Self.magic else { throw .notASnapshot }
-    guard get(12) <= version else { throw .newer(version: get(8)) }
-    let count = Int(get(16))
-    guard count <= (data.count - headerBytes) / recordBytes else { throw .truncated }
-    guard data.count == headerBytes + count * recordBytes else { throw .damaged }
-    guard get(20) == checksum(data) else { throw .damaged }
+    try saved.validate(RegisterRecords(section.bytes), of: part)
   }
 
-  /// A stream without ID registers could be anyone's.
-  private func requireIdentification(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
-    for row in savedRows where RegisterMap.constant(row.register, features) != nil {
-      var isPresent = false
-      for i in 0..<Self.recordCount(data) where Self.record(data, i).offset == row.offset {
-        isPresent = true
-      }
-      guard isPresent else { throw .unknown(offset: row.offset) }
-    }
-  }
+  private func reset(_ part: StatePart) { saved.reset(part) }
 
-  private static func recordCount(_ data: UnsafeRawBufferPointer) -> Int {
-    (data.count - headerBytes) / recordBytes
-  }
-
-  private static func record(
-    _ data: UnsafeRawBufferPointer, _ index: Int
-  ) -> (offset: UInt32, width: Int, value: UInt64) {
-    let start = headerBytes + index * recordBytes
-    return (
-      UInt32(littleEndian: data.loadUnaligned(fromByteOffset: start, as: UInt32.self)),
-      Int(UInt32(littleEndian: data.loadUnaligned(fromByteOffset: start + 4, as: UInt32.self))),
-      UInt64(littleEndian: data.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self))
-    )
-  }
-
-  /// The first field in which an ID register differs.
-  private static func difference(
-    _ register: Register, _ saved: UInt32, _ own: UInt32, _ offset: UInt32
-  ) -> SnapshotError {
-    guard let id = register.identification else { return .unknown(offset: offset) }
-    for field in id.fields {
-      let theirs = UInt64(saved)[field.high, field.low], ours = UInt64(own)[field.high, field.low]
-      if theirs != ours {
-        return .differs(id, field, saved: UInt32(theirs), own: UInt32(ours))
-      }
-    }
-    return .unknown(offset: offset)
-  }
-
-  /// CRC-32 (IEEE 802.3) of a stream without its own place.
-  private static func checksum(_ stream: UnsafeRawBufferPointer) -> UInt32 {
-    var crc: UInt32 = .max
-    for i in stream.indices where i / 4 != 5 {
-      crc ^= UInt32(stream[i])
-      for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
-    }
-    return ~crc
+  /// From a section that `validate` accepts; the part is in its reset state.
+  private func restore(_ part: StatePart, from section: SavedSection) {
+    saved.restore(RegisterRecords(section.bytes))
   }
 }
 
-/// Numbers below 128: there are fewer rows.
-private struct SmallSet {
-  private var words: (UInt64, UInt64) = (0, 0)
+/// The parts whose sections a stream has had so far.
+private struct PartSet {
+  private var bits: UInt32 = 0
 
-  /// False if it was there.
-  mutating func insert(_ number: Int) -> Bool {
-    let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: number & 63)
-    let old = number < 64 ? words.0 : words.1
-    if number < 64 { words.0 |= bit } else { words.1 |= bit }
-    return old & bit == 0
-  }
-}
+  func contains(_ part: StatePart) -> Bool { bits >> UInt32(part.rawValue) & 1 != 0 }
 
-extension RegisterRow {
-  /// An Update in progress, which no saved state has.
-  fileprivate func isBusy(_ value: UInt64) -> Bool {
-    register == .gbpa && value[GBPA.update.low]
-  }
+  func areAllBefore(_ part: StatePart) -> Bool { bits >> UInt32(part.rawValue) == 0 }
 
-  /// Follows from another register at all times.
-  fileprivate var isDerived: Bool { register == .cr0ack || register == .irqCtrlAck }
-}
-
-extension Register {
-  fileprivate var identification: IdentificationRegister? {
-    switch self {
-    case .idr0: .idr0
-    case .idr1: .idr1
-    case .idr2: .idr2
-    case .idr3: .idr3
-    case .idr4: .idr4
-    case .idr5: .idr5
-    case .idr6: .idr6
-    case .iidr: .iidr
-    case .aidr: .aidr
-    default: nil
-    }
-  }
+  mutating func insert(_ part: StatePart) { bits |= 1 << UInt32(part.rawValue) }
 }

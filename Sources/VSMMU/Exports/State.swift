@@ -64,6 +64,22 @@ extension SnapshotError {
         text.append(UInt64(version))
         text.append(", which this library cannot read")
       }
+    case .unknownSection(let name):
+      .section(name, "the saved state has a section ", " that this library does not know")
+    case .newerSection(let name, let version):
+      .saying(vsmmu_support_e2big) { text in
+        text.append("the saved state's section ")
+        text.append(section: name)
+        text.append(" has version ")
+        text.append(UInt64(version))
+        text.append(", which this library cannot read")
+      }
+    case .repeatedSection(let name): .section(name, "the saved state has the section ", " twice")
+    case .misplacedSection(let name):
+      .section(name, "the saved state has the section ", " too late")
+    case .missingSection(let name): .section(name, "the saved state has no section ", "")
+    case .malformedSection(let name):
+      .section(name, "the saved state's section ", " is not made as it should be")
     case .unknown(let offset):
       .saying(vsmmu_support_einval) { text in
         text.append("the saved state does not fit this device in the register at ")
@@ -85,6 +101,26 @@ extension SnapshotError {
         text.append(UInt64(own))
       }
     }
+  }
+}
+
+extension Refusal {
+  fileprivate static func section(
+    _ name: SectionName, _ before: StaticString, _ behind: StaticString
+  ) -> Refusal {
+    .saying(vsmmu_support_einval) { text in
+      text.append(before)
+      text.append(section: name)
+      text.append(behind)
+    }
+  }
+}
+
+extension Sentence {
+  fileprivate mutating func append(section name: SectionName) {
+    var copy = self
+    name.forEach { copy.append(byte: $0) }
+    self = copy
   }
 }
 

@@ -7,16 +7,35 @@ import TestSupport
 
 /// A stream as its parts, to be changed and put together again.
 private struct Stream {
+  typealias Record = (offset: UInt32, bytes: UInt32, value: UInt64)
+
+  struct Section {
+    var name: String
+    var version: UInt32 = 1
+    var records: [Record] = []
+    /// Behind the records.
+    var tail: [UInt8] = []
+  }
+
   var magic: UInt64 = 0x0033_7655_4d4d_5356
-  var version: UInt32 = 1
-  var oldest: UInt32 = 1
-  var records: [(offset: UInt32, bytes: UInt32, value: UInt64)] = []
+  var version: UInt32 = 2
+  var oldest: UInt32 = 2
+  var sections: [Section] = []
 
   init(_ bytes: [UInt8]) {
-    for start in stride(from: 24, to: bytes.count, by: 16) {
-      records.append(
-        (UInt32(Self.get(bytes, start, 4)), UInt32(Self.get(bytes, start + 4, 4)),
-          Self.get(bytes, start + 8, 8)))
+    var start = 24
+    while start < bytes.count {
+      let name = bytes[start..<start + 8].prefix { $0 != 0 }
+      var section = Section(name: String(decoding: name, as: UTF8.self))
+      section.version = UInt32(Self.get(bytes, start + 8, 4))
+      let end = start + 16 + Int(Self.get(bytes, start + 12, 4))
+      for record in stride(from: start + 16, to: end, by: 16) {
+        section.records.append(
+          (UInt32(Self.get(bytes, record, 4)), UInt32(Self.get(bytes, record + 4, 4)),
+            Self.get(bytes, record + 8, 8)))
+      }
+      sections.append(section)
+      start = end
     }
   }
 
@@ -41,21 +60,54 @@ private struct Stream {
     return remainder ^ 0xffff_ffff
   }
 
-  var bytes: [UInt8] {
+  private static func put(_ records: [Record]) -> [UInt8] {
+    records.flatMap {
+      put(UInt64($0.offset), 4) + put(UInt64($0.bytes), 4) + put($0.value, 8)
+    }
+  }
+
+  private func sealed(_ count: Int, _ body: [UInt8]) -> [UInt8] {
     let header =
       Self.put(magic, 8) + Self.put(UInt64(version), 4) + Self.put(UInt64(oldest), 4)
-      + Self.put(UInt64(records.count), 4)
-    let body = records.flatMap {
-      Self.put(UInt64($0.offset), 4) + Self.put(UInt64($0.bytes), 4) + Self.put($0.value, 8)
-    }
+      + Self.put(UInt64(count), 4)
     return header + Self.put(Self.crc(header + body), 4) + body
   }
 
-  mutating func set(_ name: String, _ value: UInt64) {
-    let offset = Guest.row(name).offset
-    let index = records.firstIndex { $0.offset == offset }!
-    records[index].value = value
+  var bytes: [UInt8] {
+    let body = sections.flatMap { section in
+      let content = Self.put(section.records) + section.tail
+      return Array(section.name.utf8) + [UInt8](repeating: 0, count: 8 - section.name.utf8.count)
+        + Self.put(UInt64(section.version), 4) + Self.put(UInt64(content.count), 4) + content
+    }
+    return sealed(sections.count, body)
   }
+
+  /// The same as libraries before 2 wrote it: the records of all sections, in the order of offsets.
+  var old: [UInt8] {
+    var stream = self
+    (stream.version, stream.oldest) = (1, 1)
+    return stream.sealed(records.count, Self.put(records))
+  }
+
+  var records: [Record] { sections.flatMap(\.records) }
+
+  /// Calls `body` with the section that has the register.
+  mutating func change(_ name: String, _ body: (inout Section, Int) -> Void) {
+    let offset = Guest.row(name).offset
+    for i in sections.indices {
+      guard let index = sections[i].records.firstIndex(where: { $0.offset == offset }) else {
+        continue
+      }
+      return body(&sections[i], index)
+    }
+    Issue.record("no record of \(name)")
+  }
+
+  mutating func set(_ name: String, _ value: UInt64) {
+    change(name) { $0.records[$1].value = value }
+  }
+
+  mutating func remove(_ name: String) { change(name) { $0.records.remove(at: $1) } }
 }
 
 extension SMMU {
@@ -176,17 +228,29 @@ struct SnapshotTests {
   func format() {
     let guest = busy()
     let bytes = snapshot(of: guest.smmu)
-    #expect(Stream(bytes).bytes == bytes)
+    let stream = Stream(bytes)
+    #expect(stream.bytes == bytes)
     #expect(Array(bytes[0..<8]) == Array("VSMMUv3\0".utf8))
-    #expect(Array(bytes[8..<16]) == [1, 0, 0, 0, 1, 0, 0, 0])
-    let records = Stream(bytes).records
-    for record in records {
+    #expect(Array(bytes[8..<20]) == [2, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0])
+    #expect(stream.sections.map(\.name) == ["ID", "CONTROL", "CMDQ", "EVENTQ"])
+    #expect(stream.sections.allSatisfy { $0.version == 1 })
+    for record in stream.records {
       let row = RegisterMap.rows.first { $0.offset == record.offset }
       #expect(row.map { UInt32($0.width) } == record.bytes)
     }
-    #expect(records.contains { $0.offset == 0xa8 && $0.value == 8 | 1 << 31 })
+    #expect(stream.sections[3].records.contains { $0.offset == 0xa8 && $0.value == 8 | 1 << 31 })
+    #expect(stream.sections[2].records.map(\.offset) == [0x90, 0x98, 0x9c])
     // Acknowledgements follow from their registers.
-    #expect(!records.contains { $0.offset == 0x24 || $0.offset == 0x54 })
+    #expect(!stream.records.contains { $0.offset == 0x24 || $0.offset == 0x54 })
+  }
+
+  @Test("a stream of records, as libraries wrote before there were sections, is read")
+  func oldFormat() {
+    let guest = busy()
+    let bytes = snapshot(of: guest.smmu)
+    let other = Guest()
+    #expect(other.smmu.restoring(Stream(bytes).old) == nil)
+    #expect(snapshot(of: other.smmu) == bytes)
   }
 
   @Test("saving says how much room it needs, and writes nothing into less")
@@ -215,9 +279,10 @@ struct SnapshotTests {
     #expect(guest.machine.stale == [])
   }
 
-  @Test("damage to any one byte is refused and changes nothing")
-  func damage() {
-    let bytes = snapshot(of: busy().smmu)
+  @Test("damage to any one byte is refused and changes nothing", arguments: [false, true])
+  func damage(isOld: Bool) {
+    let stream = Stream(snapshot(of: busy().smmu))
+    let bytes = isOld ? stream.old : stream.bytes
     let guest = Guest.started()
     let before = snapshot(of: guest.smmu)
     for i in bytes.indices {
@@ -231,9 +296,12 @@ struct SnapshotTests {
     #expect(guest.machine.stale == [])
   }
 
-  @Test("a stream cut short anywhere is refused as such, one with more behind it too")
-  func truncation() {
-    let bytes = snapshot(of: Guest().smmu)
+  @Test(
+    "a stream cut short anywhere is refused as such, one with more behind it too",
+    arguments: [false, true])
+  func truncation(isOld: Bool) {
+    let stream = Stream(snapshot(of: Guest().smmu))
+    let bytes = isOld ? stream.old : stream.bytes
     let smmu = Guest().smmu
     for count in 0..<bytes.count {
       #expect(smmu.refusal(Array(bytes[..<count])) == .truncated, "\(count) bytes")
@@ -257,16 +325,135 @@ struct SnapshotTests {
     var stream = Stream(snapshot(of: smmu))
     stream.version = 7
     #expect(smmu.refusal(stream.bytes) == nil)
-    stream.oldest = 2
+    stream.oldest = 3
     #expect(smmu.refusal(stream.bytes) == .newer(version: 7))
+    stream = Stream(snapshot(of: smmu))
+    stream.oldest = 1
+    #expect(smmu.refusal(stream.bytes) == .damaged)
   }
 
-  @Test("a huge record count is no overflow", arguments: [0x1000_0000, 0xffff_ffff] as [UInt64])
-  func hugeCount(count: UInt64) {
-    var bytes = snapshot(of: Guest().smmu)
+  @Test(
+    "a huge count is no overflow", arguments: [0x1000_0000, 0xffff_ffff] as [UInt64],
+    [false, true])
+  func hugeCount(count: UInt64, isOld: Bool) {
+    let stream = Stream(snapshot(of: Guest().smmu))
+    var bytes = isOld ? stream.old : stream.bytes
     for i in 0..<4 { bytes[16 + i] = UInt8(count >> UInt64(8 * i) & 0xff) }
     #expect(Guest().smmu.refusal(bytes) == .truncated)
   }
+
+  @Test(
+    "a length that leads out of the stream is no overflow",
+    arguments: [0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff] as [UInt64])
+  func hugeLength(length: UInt64) {
+    var bytes = snapshot(of: Guest().smmu)
+    for i in 0..<4 { bytes[24 + 12 + i] = UInt8(length >> UInt64(8 * i) & 0xff) }
+    #expect(Guest().smmu.refusal(bytes) == .truncated)
+  }
+
+  // MARK: Sections
+
+  @Test("an unknown section is refused by its name, empty or not, wherever it is")
+  func unknownSection() {
+    let smmu = Guest().smmu
+    let whole = Stream(snapshot(of: smmu))
+    for place in 0...whole.sections.count {
+      for name in ["STALLS", "ID2", "PRIQUEUE", "id", ""] {
+        for records in [[], [(0x20, 4, 0)]] as [[Stream.Record]] {
+          var stream = whole
+          stream.sections.insert(.init(name: name, records: records), at: place)
+          #expect(smmu.restoring(stream.bytes) == .unknownSection(Self.name(name)), "\(name)")
+        }
+      }
+    }
+  }
+
+  private static func name(_ text: String) -> SectionName {
+    SectionName(characters: text.utf8.reversed().reduce(0) { $0 << 8 | UInt64($1) })
+  }
+
+  @Test("each section is there once, in its place, of a version that is known")
+  func sections() {
+    let smmu = Guest().smmu
+    let whole = Stream(snapshot(of: smmu))
+    for (i, section) in whole.sections.enumerated() {
+      let name = Self.name(section.name)
+      var stream = whole
+      stream.sections[i].version = 2
+      #expect(smmu.restoring(stream.bytes) == .newerSection(name, version: 2))
+      stream.sections[i].version = 0
+      #expect(smmu.restoring(stream.bytes) == .malformedSection(name))
+      for place in i + 1...whole.sections.count {
+        stream = whole
+        stream.sections.insert(section, at: place)
+        #expect(smmu.restoring(stream.bytes) == .repeatedSection(name))
+        stream.sections.remove(at: i)
+        let error = smmu.restoring(stream.bytes)
+        #expect(error == (place == i + 1 ? nil : .misplacedSection(name)))
+      }
+      stream = whole
+      stream.sections.remove(at: i)
+      #expect(smmu.restoring(stream.bytes) == .missingSection(name))
+    }
+  }
+
+  @Test("a section of a part that this device lacks is allowed to say nothing")
+  func sectionOfNothing() {
+    let smmu = Guest().smmu
+    var stream = Stream(snapshot(of: smmu))
+    stream.sections.append(.init(name: "PRIQ", records: [(0xc0, 8, 0), (0xc8, 4, 0)]))
+    #expect(smmu.refusal(stream.bytes) == nil)
+    stream.sections[4].records[1].value = 1
+    #expect(smmu.refusal(stream.bytes) == .unknown(offset: 0xc8))
+  }
+
+  @Test("a section consists of whole records")
+  func malformedSections() {
+    let smmu = Guest().smmu
+    let whole = Stream(snapshot(of: smmu))
+    for (i, section) in whole.sections.enumerated() {
+      for count in 1..<16 {
+        var stream = whole
+        stream.sections[i].tail = [UInt8](repeating: 0, count: count)
+        #expect(
+          smmu.restoring(stream.bytes) == .malformedSection(Self.name(section.name)))
+      }
+    }
+  }
+
+  @Test("a register in the section of another part is refused, its reset value too")
+  func misplacedRegister() {
+    let smmu = Guest().smmu
+    let whole = Stream(snapshot(of: smmu))
+    for (i, section) in whole.sections.enumerated() {
+      for record in section.records {
+        for j in whole.sections.indices where j != i {
+          var stream = whole
+          stream.remove("\(RegisterMap.rows.first { $0.offset == record.offset }!.name)")
+          stream.sections[j].records.append(record)
+          let error = smmu.restoring(stream.bytes)
+          // Where an ID register is missing that is found first.
+          #expect(error == .unknown(offset: record.offset))
+        }
+      }
+    }
+  }
+
+  @Test("the page request queue has a section where there is one")
+  func pageRequestQueue() {
+    var features = Features.full
+    features[.idr0, IDR0.ats] = 1
+    features[.idr0, IDR0.pri] = 1
+    let guest = Guest(features)
+    guest["PRIQ_CONS"] = 3
+    let bytes = snapshot(of: guest.smmu)
+    #expect(Stream(bytes).sections.map(\.name) == ["ID", "CONTROL", "CMDQ", "EVENTQ", "PRIQ"])
+    let other = Guest(features)
+    #expect(other.smmu.restoring(bytes) == nil)
+    #expect(other["PRIQ_CONS"] == 3)
+  }
+
+  // MARK: Registers
 
   @Test("ID registers that differ are named by field")
   func identification() {
@@ -304,11 +491,15 @@ struct SnapshotTests {
   func unknownRegister() {
     let smmu = Guest().smmu
     for (offset, bytes): (UInt32, UInt32) in [(0x300, 4), (0xc0, 8), (0x20, 8), (0x90, 4)] {
-      var stream = Stream(snapshot(of: smmu))
-      stream.records.append((offset, bytes, 0))
-      #expect(smmu.refusal(stream.bytes) == nil)
-      stream.records[stream.records.count - 1].value = 1
-      #expect(smmu.refusal(stream.bytes) == .unknown(offset: offset))
+      for i in 0..<4 {
+        var stream = Stream(snapshot(of: smmu))
+        stream.sections[i].records.append((offset, bytes, 0))
+        #expect(smmu.refusal(stream.bytes) == nil)
+        #expect(smmu.refusal(stream.old) == nil)
+        stream.sections[i].records[stream.sections[i].records.count - 1].value = 1
+        #expect(smmu.refusal(stream.bytes) == .unknown(offset: offset))
+        #expect(smmu.refusal(stream.old) == .unknown(offset: offset))
+      }
     }
   }
 
@@ -317,10 +508,13 @@ struct SnapshotTests {
     let smmu = Guest().smmu
     let whole = Stream(snapshot(of: smmu))
     #expect(whole.records.count < 128)
-    for record in whole.records {
-      var stream = whole
-      stream.records.append(record)
-      #expect(smmu.restoring(stream.bytes) == .repeated(offset: record.offset))
+    for (i, section) in whole.sections.enumerated() {
+      for record in section.records {
+        var stream = whole
+        stream.sections[i].records.append(record)
+        #expect(smmu.restoring(stream.bytes) == .repeated(offset: record.offset))
+        #expect(smmu.restoring(stream.old) == .repeated(offset: record.offset))
+      }
     }
   }
 
@@ -329,19 +523,21 @@ struct SnapshotTests {
     let smmu = Guest().smmu
     for name in ["IDR0", "IDR1", "IDR3", "IDR5", "AIDR"] {
       var stream = Stream(snapshot(of: smmu))
-      stream.records.removeAll { $0.offset == Guest.row(name).offset }
-      #expect(
-        smmu.refusal(stream.bytes) == .unknown(offset: Guest.row(name).offset), "\(name)")
+      stream.remove(name)
+      let error = SnapshotError.unknown(offset: Guest.row(name).offset)
+      #expect(smmu.refusal(stream.bytes) == error, "\(name)")
+      #expect(smmu.refusal(stream.old) == error, "\(name)")
     }
   }
 
-  @Test("a register that is missing has its reset value")
-  func missingRegister() {
+  @Test("a register that is missing has its reset value", arguments: [false, true])
+  func missingRegister(isOld: Bool) {
     let guest = busy()
     var stream = Stream(snapshot(of: guest.smmu))
-    stream.records.removeAll { $0.offset == 0x44 || $0.offset == 0xb8 }
+    stream.remove("GBPA")
+    stream.remove("EVENTQ_IRQ_CFG1")
     let other = busy()
-    #expect(other.smmu.restoring(stream.bytes) == nil)
+    #expect(other.smmu.restoring(isOld ? stream.old : stream.bytes) == nil)
     #expect(other["GBPA"] == 0x1000)
     #expect(other["EVENTQ_IRQ_CFG1"] == 0)
     #expect(other["EVENTQ_IRQ_CFG0"] == 0x0802_0040)

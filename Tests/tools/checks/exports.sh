@@ -26,7 +26,9 @@ same "libvsmmuv3.a shows what is declared" "$work/header" "$work/static"
 same "the conformance program calls what is declared" "$work/header" "$work/called"
 
 dynamic() { readelf -d "$BUILD/libvsmmuv3.so.0" | sed -n "s/.*($1).*\[\(.*\)\]/\1/p"; }
-echo "> libvsmmuv3.so.0: $(wc -c < "$BUILD/libvsmmuv3.so.0") bytes, needs $(dynamic NEEDED | xargs)"
+tables=$(size -A -d "$BUILD/libvsmmuv3.so.0" | awk '/^\.eh_frame/ { sum += $2 } END { print sum }')
+echo "> libvsmmuv3.so.0: $(wc -c < "$BUILD/libvsmmuv3.so.0") bytes, $tables of them unwind tables," \
+  "needs $(dynamic NEEDED | xargs)"
 ok "needs libc alone" [ "$(dynamic NEEDED | grep -v '^ld-linux')" = libc.so.6 ]
 ok "SONAME" [ "$(dynamic SONAME)" = libvsmmuv3.so.0 ]
 unversioned() { nm -D "$BUILD/libvsmmuv3.so.0" | grep ' T ' | grep -v '@@VSMMU_1.0$'; }

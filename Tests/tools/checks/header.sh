@@ -3,7 +3,7 @@
 # The headers stand alone, in every language and compiler that may include them.
 . Tests/tools/check.sh
 
-llvm=$(Tests/tools/toolchain.sh)
+llvm=$(Sources/tools/toolchain.sh)
 
 # compiles HEADER COMPILER STANDARD LANGUAGE
 compiles() {

@@ -4,15 +4,14 @@
 # takes all of it away.
 . Tests/tools/check.sh
 
-llvm=$(Tests/tools/toolchain.sh)
+llvm=$(Sources/tools/toolchain.sh)
 work=$PWD/$BUILD/test/install
 root=$work/root
 hello=$PWD/examples/hello.c
 patience=$PWD/Tests/tools/patience.sh
 rm -rf "$work"
 mkdir -p "$work"
-ok "packages of the consumers" Tests/tools/packages.sh pkg-config g++ meson ninja-build cmake \
-  groff-base man-db
+ok "packages of the consumers" Sources/tools/packages.sh need run tests
 
 # files FOLDER: what is in it, sorted.
 files() { (cd "$1" && find . ! -type d | LC_ALL=C sort); }
@@ -28,23 +27,39 @@ sort > "$work/wanted" << 'END'
 ./usr/include/vsmmuv3.h
 ./usr/include/vsmmuv3_emulated.h
 ./usr/include/vsmmuv3_fdt.h
+./usr/lib/debug/.build-id/ID.debug
+./usr/lib/x86_64-linux-gnu/.debug/libvsmmuv3.so.0.debug
 ./usr/lib/x86_64-linux-gnu/libvsmmuv3.a
 ./usr/lib/x86_64-linux-gnu/libvsmmuv3.so
 ./usr/lib/x86_64-linux-gnu/libvsmmuv3.so.0
 ./usr/lib/x86_64-linux-gnu/pkgconfig/vsmmuv3.pc
 ./usr/share/man/man3/vsmmuv3.3
 END
-files "$root" > "$work/is"
+files "$root" | sed 's|/[0-9a-f]*/[0-9a-f]*\.debug$|/ID.debug|' > "$work/is"
 same "what is installed" "$work/wanted" "$work/is"
 ok "others may read it" [ -z "$(find "$root" ! -perm -a+r)" ]
 ok "the .so is a link to the SONAME" \
   [ "$(readlink "$root/usr/lib/x86_64-linux-gnu/libvsmmuv3.so")" = libvsmmuv3.so.0 ]
+ok "the debug file is where its build-id says" [ -s "$root/usr/lib/debug/.build-id/$(readelf -n \
+  "$root/usr/lib/x86_64-linux-gnu/libvsmmuv3.so.0" |
+  sed -n 's|^ *Build ID: \(..\)|\1/|p').debug" ]
+ok "a debugger finds it beside the library" \
+  [ -s "$root/usr/lib/x86_64-linux-gnu/.debug/libvsmmuv3.so.0.debug" ]
+# A later version has another build-id.
+mkdir -p "$root/usr/lib/debug/.build-id/00"
+touch "$root/usr/lib/debug/.build-id/00/11.debug"
+ln -sf ../../debug/.build-id/00/11.debug \
+  "$root/usr/lib/x86_64-linux-gnu/.debug/libvsmmuv3.so.0.debug"
+# shellcheck disable=SC2086 # several words
+ok "make install over an older version" make_quiet install $debian
+ok "its debug file is gone" [ ! -e "$root/usr/lib/debug/.build-id/00" ]
 empty "nothing names the staging folder" grep -rlF "$root" "$root"
-# A neighbour's file stays.
+# A neighbour's file stays, and no folder of ours.
 touch "$root/usr/include/other.h"
 # shellcheck disable=SC2086 # several words
 ok "make uninstall" make_quiet uninstall $debian
 ok "uninstall leaves nothing but what is others'" [ "$(files "$root")" = ./usr/include/other.h ]
+ok "no folder of debug files" [ ! -e "$root/usr/lib/debug" ]
 
 # `sudo make install` may know no Swift. Without a library it would need it.
 mkdir -p "$work/bin"

@@ -11,14 +11,15 @@ sources() {
 
 # The first line, or the second after a line that a tool reads.
 without_licence() {
-  sources | while read -r file; do
-    licence=MIT
-    # It is compiled into QEMU.
-    case $file in examples/qemu/*) licence=GPL-2.0-or-later ;; esac
-    head -n 2 "$file" |
-      awk 'NR == 1 && /swift-tools-version|^#!/ { next } { print; exit }' |
-      grep -q "SPDX-License-Identifier: $licence" || echo "$file"
-  done
+  sources | xargs awk '
+    FNR == 1 { wanted = 1 }
+    FNR == 1 && /swift-tools-version|^#!/ { next }
+    wanted {
+      wanted = 0
+      # Those are compiled into QEMU.
+      licence = FILENAME ~ "^examples/qemu/" ? "GPL-2.0-or-later" : "MIT"
+      if (index($0, "SPDX-License-Identifier: " licence) == 0) print FILENAME
+    }'
 }
 empty "SPDX in the first line" without_licence
 

@@ -10,7 +10,7 @@ shift
 cross=aarch64-linux-gnu
 scratch=.build-${to##*build-}
 
-Tests/tools/packages.sh gcc-$cross libc6-dev-arm64-cross binutils-$cross
+Sources/tools/packages.sh need arm64
 # A machine without a system has no shared libraries, whose thread-local data is elsewhere.
 flags="-Xcc -isystem/usr/$cross/include -Xcc -fPIC"
 for flag in "$@"; do flags="$flags -Xcc $flag"; done
@@ -23,5 +23,5 @@ rm -f "$scratch/aarch64-none-none-elf/release/libvsmmuv3-static.a"
 # shellcheck disable=SC2086 # several flags
 VSMMU_RUNTIME=embedded swift build --disable-build-manifest-caching -c release \
   --triple aarch64-none-none-elf --product vsmmuv3-static --scratch-path "$scratch" $flags
-Tests/tools/library.sh "$scratch/aarch64-none-none-elf/release" "$to" "$cross-"
+Sources/tools/library.sh "$scratch/aarch64-none-none-elf/release" "$to" "$cross-"
 printf '%s\n' "$stamp" > "$to/flags"

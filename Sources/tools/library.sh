@@ -16,6 +16,19 @@ replace() {
   if cmp -s "$1" "$2"; then rm "$1"; else mv "$1" "$2"; fi
 }
 
+# separate SO NAME: the library without what only a debugger wants, which goes into NAME.debug beside
+# it. A debugger finds that by the build-id, or by the name and the checksum. lld joins .debug_names
+# wrongly.
+separate() {
+  "${cross}objcopy" --only-keep-debug --compress-debug-sections=zlib \
+    --remove-section=.debug_names "$1" "$work/$2.debug"
+  "${cross}strip" --strip-unneeded --remove-section=.comment -o "$work/$2" "$1"
+  "${cross}objcopy" --add-gnu-debuglink="$work/$2.debug" "$work/$2"
+  chmod 644 "$work/$2.debug"
+  replace "$work/$2" "$to/$2"
+  replace "$work/$2.debug" "$to/$2.debug"
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 sed -n 's/^ *\(vsmmu_[a-z0-9_]*\);$/\1/p' $map > "$work/names"
@@ -31,12 +44,11 @@ so=$from/libvsmmuv3.so
 if [ -n "$cross" ]; then
   # SwiftPM links for another machine as if it had no system.
   so=$work/linked
-  "${cross}gcc" -shared -B"$(Tests/tools/toolchain.sh)" -fuse-ld=lld -o "$so" "$work/all.o" \
+  "${cross}gcc" -shared -B"$(Sources/tools/toolchain.sh)" -fuse-ld=lld -o "$so" "$work/all.o" \
     -Wl,--version-script=$map,--no-undefined-version,-soname,libvsmmuv3.so.0 \
-    -Wl,--gc-sections,--icf=all,-O2,--as-needed -Wl,-z,nodelete,-z,defs,-z,relro
+    -Wl,--build-id,--gc-sections,--icf=all,-O2,--as-needed -Wl,-z,nodelete,-z,defs,-z,relro
 fi
-"${cross}strip" --strip-unneeded --remove-section=.comment -o "$work/so" "$so"
-replace "$work/so" "$to/libvsmmuv3.so.0"
+separate "$so" libvsmmuv3.so.0
 ln -sf libvsmmuv3.so.0 "$to/libvsmmuv3.so"
 # When it was last up to date, for `make install`.
 : > "$to/.built"

@@ -11,6 +11,8 @@ root=${DESTDIR:-}
 include=$root$prefix/include
 libraries=$root$libdir
 pages=$root$prefix/share/man/man3
+# Debuggers look here by build-id where the prefix is /usr, and beside a library in any case.
+by_build_id=$root$prefix/lib/debug/.build-id
 
 # Said there and nowhere else.
 version=$(sed -n 's/.*libraryVersion: StaticString = "\(.*\)"$/\1/p' \
@@ -23,6 +25,33 @@ below_prefix() {
     "$prefix"/*) printf '%s\n' "\${prefix}${1#"$prefix"}" ;;
     *) printf '%s\n' "$1" ;;
   esac
+}
+
+# build_id LIBRARY: as the path of its debug file.
+build_id() {
+  readelf -n "$1" | sed -n 's|^ *Build ID: \(..\)\(.*\)|\1/\2.debug|p'
+}
+
+# link_to TARGET LINK: relative, so that a staging folder may be moved.
+link_to() {
+  ln -sf "$(realpath --no-symlinks --relative-to="$(dirname "$2")" "$1")" "$2"
+}
+
+# debug_install NAME, debug_uninstall NAME: the debug file of a library.
+debug_install() {
+  found=$by_build_id/$(build_id "$from/$1")
+  install -d "$libraries/.debug" "$(dirname "$found")"
+  install -m 644 "$from/$1.debug" "$found"
+  link_to "$found" "$libraries/.debug/$1.debug"
+}
+debug_uninstall() {
+  link=$libraries/.debug/$1.debug
+  [ -L "$link" ] || return 0
+  found=$(readlink -f "$link")
+  rm -f "$found" "$link"
+  for folder in "$libraries/.debug" "${found%/*}" "$by_build_id" "${by_build_id%/*}"; do
+    rmdir --ignore-fail-on-non-empty "$folder" 2> /dev/null || true
+  done
 }
 
 description() {
@@ -46,13 +75,16 @@ case $verb in
     install -m 644 Include/*.h "$include"
     install -m 644 "$from/libvsmmuv3.a" "$libraries"
     install -m 755 "$from/libvsmmuv3.so.0" "$libraries"
+    debug_uninstall libvsmmuv3.so.0
+    debug_install libvsmmuv3.so.0
     ln -sf libvsmmuv3.so.0 "$libraries/libvsmmuv3.so"
     description > "$libraries/pkgconfig/vsmmuv3.pc"
-    awk -v version="$version" -f Tests/tools/man.awk Include/vsmmuv3.h > "$pages/vsmmuv3.3"
+    awk -v version="$version" -f Sources/tools/man.awk Include/vsmmuv3.h > "$pages/vsmmuv3.3"
     chmod 644 "$libraries/pkgconfig/vsmmuv3.pc" "$pages/vsmmuv3.3"
     ;;
   uninstall)
     for header in Include/*.h; do rm -f "$include/${header##*/}"; done
+    debug_uninstall libvsmmuv3.so.0
     rm -f "$libraries/libvsmmuv3.so" "$libraries/libvsmmuv3.so.0" "$libraries/libvsmmuv3.a" \
       "$libraries/pkgconfig/vsmmuv3.pc" "$pages/vsmmuv3.3"
     ;;
