@@ -10,9 +10,7 @@ extension Device {
   /// At creation. On an error the device is given up by the caller.
   func join(_ handle: OpaquePointer, addressSpace: UInt32) throws(Refusal) {
     let host = Unmanaged<HostHandle>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
-    let side = try hosted { () throws(HostError) in
-      try HostSMMU.make(host.host, smmu, machine, addressSpace: addressSpace)
-    }
+    let side = try HostSMMU.make(host.host, smmu, machine, addressSpace: addressSpace)
     host.addUser()
     hostHandle = host
     hostSide = side
@@ -30,32 +28,32 @@ extension Device {
     hostHandle = nil
   }
 
-  func requireHost() throws(HostError) -> HostSMMU {
+  func requireHost() throws(Refusal) -> HostSMMU {
     guard let hostSide else {
-      throw HostError(.einval, "the vSMMU was created without config.host")
+      throw Refusal(.einval, "the vSMMU was created without config.host")
     }
     return hostSide
   }
 
   func attach(_ stream: StreamID, _ source: DeviceSource) throws(Refusal) {
     guard !streams.contains(stream) else {
-      throw Refusal(-Errno.eexist.code, Sentence("device.stream was given to vsmmu_stream_add"))
+      throw Refusal(.eexist, "device.stream was given to vsmmu_stream_add")
     }
     let before = (smmu.features, hosts, report)
-    do throws(HostError) {
-      try requireHost().attachDevice(stream, source) { (device) throws(HostError) in
+    do throws(Refusal) {
+      try requireHost().attachDevice(stream, source) { (device) throws(Refusal) in
         try accept(AssignedHost(stream: stream, device: device))
       }
     } catch {
       // The registers may have followed a device that then could not be attached.
       adopt(before.0)
       (hosts, report) = (before.1, before.2)
-      throw error.refusal
+      throw error
     }
   }
 
   func detach(_ stream: StreamID) throws(Refusal) {
-    try hosted { () throws(HostError) in try requireHost().detachDevice(stream) }
+    try requireHost().detachDevice(stream)
     hosts.removeAll { $0.stream == stream }
     guard !isFrozen, let report = try? negotiate(hosts) else { return }
     adopt(report.chosen)
@@ -64,10 +62,9 @@ extension Device {
 
   func renumber(_ stream: StreamID, to other: StreamID) throws(Refusal) {
     guard !streams.contains(other) else {
-      throw Refusal(
-        -Errno.eexist.code, Sentence("the other StreamID was given to vsmmu_stream_add"))
+      throw Refusal(.eexist, "the other StreamID was given to vsmmu_stream_add")
     }
-    try hosted { () throws(HostError) in try requireHost().renumberDevice(stream, to: other) }
+    try requireHost().renumberDevice(stream, to: other)
     for i in hosts.indices where hosts[i].stream == stream { hosts[i].stream = other }
   }
 
@@ -75,7 +72,7 @@ extension Device {
   /// with broadcast TLB maintenance that comes from a link.
   func addStream(_ stream: StreamID) throws(Refusal) {
     if hostSide?.index(of: stream) != nil {
-      throw Refusal(-Errno.eexist.code, Sentence("an assigned device has this StreamID"))
+      throw Refusal(.eexist, "an assigned device has this StreamID")
     }
     let isFirst = streams.isEmpty
     guard isFirst, hostSide?.isLinked == true, smmu.features[.idr0, IDR0.btm] != 0 else {
@@ -84,17 +81,16 @@ extension Device {
     }
     guard !isFrozen else {
       throw Refusal(
-        -Errno.eopnotsupp.code,
-        Sentence("the guest has seen IDR0.BTM = 1, and KVM's CPUs reach no emulated device"))
+        .eopnotsupp, "the guest has seen IDR0.BTM = 1, and KVM's CPUs reach no emulated device")
     }
     try streams.add(stream)
-    do throws(HostError) {
+    do throws(Refusal) {
       let report = try negotiate(hosts)
       adopt(report.chosen)
       self.report = report
     } catch {
       try streams.remove(stream)
-      throw error.refusal
+      throw error
     }
   }
 
@@ -108,7 +104,7 @@ extension Device {
   }
 
   /// To link a VM is to ask for broadcast TLB maintenance.
-  private func negotiate(_ hosts: [AssignedHost]) throws(HostError) -> NegotiationReport {
+  private func negotiate(_ hosts: [AssignedHost]) throws(Refusal) -> NegotiationReport {
     var wanted = asked
     if hostSide?.isLinked == true && !hosts.isEmpty { wanted[.idr0, IDR0.btm] = 1 }
     return Negotiation.decide(
@@ -125,15 +121,15 @@ extension Device {
   }
 
   /// Makes the ID registers what this device's host can do too, or refuses it.
-  private func accept(_ host: AssignedHost) throws(HostError) {
+  private func accept(_ host: AssignedHost) throws(Refusal) {
     if isFrozen {
       let violation = Negotiation.violation(
         of: smmu.features, by: host.device, stage2Bits: try hostSide?.stage2Bits() ?? 0,
         broadcast: evidence)
-      if let violation { throw HostError(.eopnotsupp, violation.sentence) }
+      if let violation { throw Refusal(.eopnotsupp, violation.sentence) }
     } else {
       let report = try negotiate(hosts + [host])
-      if report.refusal != nil { throw HostError(.eopnotsupp, report.refusalSentence) }
+      if report.refusal != nil { throw Refusal(.eopnotsupp, report.refusalSentence) }
       adopt(report.chosen)
       self.report = report
     }

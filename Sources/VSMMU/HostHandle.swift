@@ -27,15 +27,6 @@ final class HostHandle {
   var isUsed: Bool { mutex.locked { users != 0 } }
 }
 
-extension HostError {
-  var refusal: Refusal { Refusal(-errno.code, sentence) }
-}
-
-/// Runs what the host side may refuse.
-func hosted<R>(_ body: () throws(HostError) -> R) throws(Refusal) -> R {
-  do throws(HostError) { return try body() } catch { throw error.refusal }
-}
-
 extension HostHandle {
   static func open(_ config: vsmmu_host_config) throws(Refusal) -> HostHandle {
     guard config.flags & ~VSMMU_HOST_IOMMUFD == 0 else {
@@ -55,7 +46,7 @@ extension HostHandle {
     do throws(Refusal) {
       let kernel = try kernel(config)
       let fd = config.flags & VSMMU_HOST_IOMMUFD != 0 ? config.iommufd : nil
-      let host = try hosted { () throws(HostError) in try Host.open(kernel, fd: fd) }
+      let host = try Host.open(kernel, fd: fd)
       return HostHandle(host, config, mutex)
     } catch {
       mutex.destroy()

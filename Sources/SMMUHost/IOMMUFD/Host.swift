@@ -20,8 +20,8 @@ public final class Host {
   }
 
   /// `fd` nil: /dev/iommu is opened here.
-  public static func open(_ kernel: any Kernel, fd: Int32?) throws(HostError) -> Host {
-    guard let mutex = Mutex() else { throw HostError(.enomem, "no memory for a lock") }
+  public static func open(_ kernel: any Kernel, fd: Int32?) throws(Refusal) -> Host {
+    guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
     if let fd { return Host(kernel, fd, mutex, ownsFD: false) }
     let path: StaticString = "/dev/iommu"
     do throws(Errno) {
@@ -30,7 +30,7 @@ public final class Host {
       return Host(kernel, opened, mutex, ownsFD: true)
     } catch {
       mutex.destroy()
-      throw HostError(error, trying: "open /dev/iommu")
+      throw Refusal(error, trying: "open /dev/iommu")
     }
   }
 

@@ -28,17 +28,17 @@ extension HostSMMU {
   /// guest's ID registers cannot be. On an error nothing has changed.
   public func attachDevice(
     _ stream: StreamID, _ source: DeviceSource,
-    accept: (HostDevice) throws(HostError) -> Void
-  ) throws(HostError) {
+    accept: (HostDevice) throws(Refusal) -> Void
+  ) throws(Refusal) {
     guard index(of: stream) == nil else {
-      throw HostError(.eexist, "a device has this StreamID already")
+      throw Refusal(.eexist, "a device has this StreamID already")
     }
     retryKept()
     do throws(Errno) { try requireRoomToKeep() } catch {
-      throw HostError(error, "the host kernel keeps objects that it would not destroy")
+      throw Refusal(error, "the host kernel keeps objects that it would not destroy")
     }
     let candidate = try bind(source)
-    do throws(HostError) {
+    do throws(Refusal) {
       // Before any STE may name the VMID.
       try link?.pin()
       try admit(stream, candidate, accept)
@@ -49,9 +49,9 @@ extension HostSMMU {
     }
   }
 
-  private func bind(_ source: DeviceSource) throws(HostError) -> Candidate {
+  private func bind(_ source: DeviceSource) throws(Refusal) -> Candidate {
     let fd = try file(of: source)
-    do throws(HostError) {
+    do throws(Refusal) {
       if case .bound(_, let id) = source { return Candidate(fd: fd, id: id, isLinked: false) }
       try link?.add(fd)
       return Candidate(fd: fd, id: try bind(fd), isLinked: link?.tellsKVM ?? false)
@@ -61,15 +61,15 @@ extension HostSMMU {
     }
   }
 
-  private func file(of source: DeviceSource) throws(HostError) -> Int32 {
+  private func file(of source: DeviceSource) throws(Refusal) -> Int32 {
     switch source {
     case .path(let path):
       do throws(Errno) { return try iommufd.kernel.open(path) } catch {
-        throw HostError(error, trying: "open the VFIO character device")
+        throw Refusal(error, trying: "open the VFIO character device")
       }
     case .file(let open), .bound(let open, _):
       do throws(Errno) { return try iommufd.kernel.duplicate(open) } catch {
-        throw HostError(error, trying: "duplicate the VFIO character device's descriptor")
+        throw Refusal(error, trying: "duplicate the VFIO character device's descriptor")
       }
     }
   }
@@ -79,23 +79,23 @@ extension HostSMMU {
     try? iommufd.kernel.close(fd)
   }
 
-  private func bind(_ fd: Int32) throws(HostError) -> UInt32 {
+  private func bind(_ fd: Int32) throws(Refusal) -> UInt32 {
     do throws(Errno) { return try iommufd.bind(fd) } catch {
-      throw HostError(error, trying: "bind the device to the iommufd (VFIO_DEVICE_BIND_IOMMUFD)")
+      throw Refusal(error, trying: "bind the device to the iommufd (VFIO_DEVICE_BIND_IOMMUFD)")
     }
   }
 
   private func admit(
     _ stream: StreamID, _ candidate: Candidate,
-    _ accept: (HostDevice) throws(HostError) -> Void
-  ) throws(HostError) {
+    _ accept: (HostDevice) throws(Refusal) -> Void
+  ) throws(Refusal) {
     let information: IOMMUFD.HardwareInformation
     do throws(Errno) { information = try iommufd.hardwareInformation(candidate.id) } catch {
-      throw HostError(
+      throw Refusal(
         error, trying: "tell of the device's SMMU (IOMMU_GET_HW_INFO); is it of another iommufd?")
     }
     guard information.isSMMUv3 else {
-      throw HostError(.einval, "the device is behind an IOMMU that is no Arm SMMUv3")
+      throw Refusal(.einval, "the device is behind an IOMMU that is no Arm SMMUv3")
     }
     let isFirst = objects == nil
     if isFirst {
@@ -107,9 +107,9 @@ extension HostSMMU {
         information.registers.flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
       hostStalls = stallModel == 0
     }
-    do throws(HostError) {
+    do throws(Refusal) {
       let vdevice = try makeVDevice(stream, candidate.id)
-      do throws(HostError) {
+      do throws(Refusal) {
         // Last but for the attachment: the ID registers change with it.
         isCandidateLinked = candidate.isLinked
         defer { isCandidateLinked = true }
@@ -132,33 +132,33 @@ extension HostSMMU {
     if isFirst { eventQueueChanged() }
   }
 
-  private func makeVDevice(_ stream: StreamID, _ device: UInt32) throws(HostError) -> UInt32 {
+  private func makeVDevice(_ stream: StreamID, _ device: UInt32) throws(Refusal) -> UInt32 {
     do throws(Errno) {
       return try iommufd.allocateVDevice(objects?.viommu ?? 0, device, stream: stream)
     } catch {
       if error == .einval {
-        throw HostError(
+        throw Refusal(
           error, "the device is behind another physical SMMU than this vSMMU's first device")
       }
-      throw HostError(error, trying: "make a vDEVICE for the StreamID")
+      throw Refusal(error, trying: "make a vDEVICE for the StreamID")
     }
   }
 
-  private func insert(_ device: AssignedDevice) throws(HostError) {
+  private func insert(_ device: AssignedDevice) throws(Refusal) {
     let place = place(of: device.stream)
     devices.insert(device, at: place)
     let wanted = smmu.assignment(of: device.stream)
     do throws(Errno) { try attach(place, wanted) } catch {
       devices.remove(at: place)
-      throw HostError(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
+      throw Refusal(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
     }
   }
 
   /// Takes a device away. With the last one, what they shared goes too.
-  public func detachDevice(_ stream: StreamID) throws(HostError) {
+  public func detachDevice(_ stream: StreamID) throws(Refusal) {
     let index = try require(stream)
     do throws(Errno) { try disconnect(devices[index]) } catch {
-      throw HostError(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
+      throw Refusal(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
     }
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
@@ -176,11 +176,11 @@ extension HostSMMU {
 
   /// The guest has given the device another StreamID. The kernel learns a vSID when a vDEVICE is
   /// made and when a device is attached, so it leaves the guest's stream for the time between.
-  public func renumberDevice(_ stream: StreamID, to other: StreamID) throws(HostError) {
+  public func renumberDevice(_ stream: StreamID, to other: StreamID) throws(Refusal) {
     let index = try require(stream)
     if stream == other { return }
     guard self.index(of: other) == nil else {
-      throw HostError(.eexist, "a device has this StreamID already")
+      throw Refusal(.eexist, "a device has this StreamID already")
     }
     do throws(Errno) {
       try attach(index, .abort)
@@ -193,7 +193,7 @@ extension HostSMMU {
         objects?.viommu ?? 0, devices[index].id, stream: other)
     } catch {
       restore(index)
-      throw HostError(error, trying: "make a vDEVICE for the new StreamID")
+      throw Refusal(error, trying: "make a vDEVICE for the new StreamID")
     }
     var device = devices.remove(at: index)
     device.stream = other
@@ -211,23 +211,23 @@ extension HostSMMU {
   }
 
   /// Function-level reset. The kernel parks the device meanwhile and attaches what it had.
-  public func resetDevice(_ stream: StreamID) throws(HostError) {
+  public func resetDevice(_ stream: StreamID) throws(Refusal) {
     let index = try require(stream)
     do throws(Errno) { try iommufd.reset(devices[index].fd) } catch {
-      throw HostError(error, trying: "reset the device (VFIO_DEVICE_RESET)")
+      throw Refusal(error, trying: "reset the device (VFIO_DEVICE_RESET)")
     }
     follow(index)
   }
 
-  public func deviceFile(_ stream: StreamID) throws(HostError) -> Int32 {
+  public func deviceFile(_ stream: StreamID) throws(Refusal) -> Int32 {
     devices[try require(stream)].fd
   }
 
   public var deviceCount: Int { devices.count }
 
-  private func require(_ stream: StreamID) throws(HostError) -> Int {
+  private func require(_ stream: StreamID) throws(Refusal) -> Int {
     guard let index = index(of: stream) else {
-      throw HostError(.enoent, "no assigned device has this StreamID")
+      throw Refusal(.enoent, "no assigned device has this StreamID")
     }
     return index
   }

@@ -4,9 +4,9 @@ import SMMUSpec
 
 extension HostSMMU {
   /// The file that is readable while events are waiting.
-  public func eventFile() throws(HostError) -> Int32 {
+  public func eventFile() throws(Refusal) -> Int32 {
     do throws(Errno) { return try events.open() } catch {
-      throw HostError(error, trying: "make an epoll instance")
+      throw Refusal(error, trying: "make an epoll instance")
     }
   }
 
@@ -15,7 +15,7 @@ extension HostSMMU {
 
   /// Moves waiting events to the guest's queue, as many as one call does; returns how many were
   /// there, those of devices that have gone meanwhile among them. 0: none is left.
-  public func takeEvents() throws(HostError) -> Int {
+  public func takeEvents() throws(Refusal) -> Int {
     try takeEvents { (each) throws(Errno) in
       try events.take(iommufd, most: Self.eventsPerCall, each)
     }
@@ -29,7 +29,7 @@ extension HostSMMU {
 
   private func takeEvents(
     _ read: ((HostEvent) -> Void) throws(Errno) -> Int
-  ) throws(HostError) -> Int {
+  ) throws(Refusal) -> Int {
     retryEventQueue()
     var lost: UInt64 = 0
     do throws(Errno) {
@@ -45,7 +45,7 @@ extension HostSMMU {
       if lost > 0 { tellLost(lost) }
       return count
     } catch {
-      throw HostError(error, trying: "read the vIOMMU's events")
+      throw Refusal(error, trying: "read the vIOMMU's events")
     }
   }
 
@@ -59,7 +59,7 @@ extension HostSMMU {
 
   /// On a thread that has no caller to tell; false after a failure.
   public func takeEventsQuietly() -> Bool {
-    do throws(HostError) {
+    do throws(Refusal) {
       _ = try takeEvents()
       return true
     } catch {

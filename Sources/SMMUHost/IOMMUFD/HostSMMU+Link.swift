@@ -7,15 +7,15 @@ extension HostSMMU {
   /// `isTold`: the caller has told KVM of each device before it was bound.
   public func linkVM(
     _ fd: Int32, _ requests: VMLink.Requests, onDemand: Bool, isTold: Bool
-  ) throws(HostError) {
+  ) throws(Refusal) {
     guard link == nil else {
-      throw HostError(.eexist, "the vSMMU is linked with a VM already")
+      throw Refusal(.eexist, "the vSMMU is linked with a VM already")
     }
     guard devices.isEmpty else {
-      throw HostError(.ebusy, "the vSMMU has assigned devices, which were bound for no VM")
+      throw Refusal(.ebusy, "the vSMMU has assigned devices, which were bound for no VM")
     }
     let made = try VMLink.make(iommufd.kernel, fd, requests)
-    do throws(HostError) {
+    do throws(Refusal) {
       if !onDemand { try made.pin() }
     } catch {
       made.close()

@@ -6,7 +6,7 @@ import CKernel
 extension HostSMMU {
   public func map(
     _ address: UInt64, length: UInt64, host memory: UnsafeMutableRawPointer
-  ) throws(HostError) {
+  ) throws(Refusal) {
     guard ownsAddressSpace else { return }
     let mapping = Host.Mapping(
       addressSpace: addressSpace, address: address, length: length, memory: memory)
@@ -25,7 +25,7 @@ extension HostSMMU {
   /// The same with the file behind the memory, which the kernel prefers.
   public func map(
     _ address: UInt64, length: UInt64, file: Int32, offset: UInt64
-  ) throws(HostError) {
+  ) throws(Refusal) {
     guard ownsAddressSpace else { return }
     do throws(Errno) {
       try iommufd.map(addressSpace, address, length: length, file: file, offset: offset)
@@ -34,22 +34,22 @@ extension HostSMMU {
     }
   }
 
-  public func unmap(_ address: UInt64, length: UInt64) throws(HostError) {
+  public func unmap(_ address: UInt64, length: UInt64) throws(Refusal) {
     guard ownsAddressSpace else { return }
     do throws(Errno) {
       try host.unmap(addressSpace, address) { () throws(Errno) in
         try iommufd.unmap(addressSpace, address, length: length)
       }
     } catch {
-      throw HostError(error, trying: "unmap guest memory from the address space")
+      throw Refusal(error, trying: "unmap guest memory from the address space")
     }
   }
 
   /// A host that assigns devices keeps a window for their MSIs, which RAM often meets by mistake.
-  private func refusal(_ errno: Errno, _ address: UInt64, _ length: UInt64) -> HostError {
+  private func refusal(_ errno: Errno, _ address: UInt64, _ length: UInt64) -> Refusal {
     let window = messageWindow
     guard errno == .einval, address <= window.last, address &+ length > window.first else {
-      return HostError(errno, trying: "map guest memory into the address space")
+      return Refusal(errno, trying: "map guest memory into the address space")
     }
     var sentence = Sentence("RAM at ")
     sentence.append(hex: address)
@@ -57,16 +57,16 @@ extension HostSMMU {
     sentence.append(hex: window.first)
     sentence.append(" to ")
     sentence.append(hex: window.last)
-    return HostError(errno, sentence)
+    return Refusal(errno, sentence)
   }
 
   /// Bits of the guest physical addresses that stage 2 takes; 0 while there is none.
-  public func stage2Bits() throws(HostError) -> Int {
+  public func stage2Bits() throws(Refusal) -> Int {
     guard objects != nil else { return 0 }
     do throws(Errno) {
       return Negotiation.addressBits(last: try iommufd.lastAddress(addressSpace))
     } catch {
-      throw HostError(error, trying: "tell the addresses that stage 2 takes")
+      throw Refusal(error, trying: "tell the addresses that stage 2 takes")
     }
   }
 }

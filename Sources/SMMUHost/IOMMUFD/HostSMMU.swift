@@ -51,12 +51,12 @@ public final class HostSMMU {
   /// `addressSpace` 0 = one of its own.
   public static func make(
     _ host: Host, _ smmu: SMMU, _ listener: any HostListener, addressSpace: UInt32
-  ) throws(HostError) -> HostSMMU {
+  ) throws(Refusal) -> HostSMMU {
     let iommufd = IOMMUFD(kernel: host.kernel, fd: host.fd)
     var id = addressSpace
     if addressSpace == 0 {
       do throws(Errno) { id = try iommufd.allocateAddressSpace() } catch {
-        throw HostError(error, trying: "allocate an address space")
+        throw Refusal(error, trying: "allocate an address space")
       }
     }
     return HostSMMU(host, iommufd, smmu, listener, id, ownsAddressSpace: addressSpace == 0)
@@ -107,7 +107,7 @@ public final class HostSMMU {
 
   // MARK: What all devices share
 
-  func makeObjects(for device: UInt32) throws(HostError) -> Objects {
+  func makeObjects(for device: UInt32) throws(Refusal) -> Objects {
     var step: StaticString = "allocate a nest parent (stage 2) for the vSMMU"
     var made: [UInt32] = []
     do throws(Errno) {
@@ -124,7 +124,7 @@ public final class HostSMMU {
       return Objects(parent: parent, viommu: viommu, abort: abort, bypass: bypass)
     } catch {
       for id in made.reversed() { give(back: id, "object of a refused device") }
-      throw HostError(error, trying: step)
+      throw Refusal(error, trying: step)
     }
   }
 

@@ -2,6 +2,7 @@
 // Section 9 of the header: nodes of the ACPI I/O Remapping Table (Arm DEN0049).
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 

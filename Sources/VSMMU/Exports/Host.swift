@@ -64,12 +64,12 @@ public func vsmmu_device_attach(
 
 /// Runs a call on the host side of a device.
 private func onHost(
-  _ vsmmu: OpaquePointer?, _ body: (HostSMMU) throws(HostError) -> Int32
+  _ vsmmu: OpaquePointer?, _ body: (HostSMMU) throws(Refusal) -> Int32
 ) -> Int32 {
   Int32(
     truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
       try device.covering { () throws(Refusal) in
-        try hosted { () throws(HostError) -> Int64 in Int64(try body(try device.requireHost())) }
+        Int64(try body(try device.requireHost()))
       }
     })
 }
@@ -92,7 +92,7 @@ public func vsmmu_device_renumber(
 
 @implementation @_cdecl("vsmmu_device_reset")
 public func vsmmu_device_reset(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  onHost(vsmmu) { (side) throws(HostError) in
+  onHost(vsmmu) { (side) throws(Refusal) in
     try side.resetDevice(stream)
     return 0
   }
@@ -100,7 +100,7 @@ public func vsmmu_device_reset(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int
 
 @implementation @_cdecl("vsmmu_device_fd")
 public func vsmmu_device_fd(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  onHost(vsmmu) { (side) throws(HostError) in try side.deviceFile(stream) }
+  onHost(vsmmu) { (side) throws(Refusal) in try side.deviceFile(stream) }
 }
 
 @implementation @_cdecl("vsmmu_freeze")
@@ -116,7 +116,7 @@ public func vsmmu_msi_window(
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     guard let first, let last else { throw .invalid("first or last is NULL") }
     guard let window = device.hostSide?.messageWindow else {
-      throw Refusal(-Errno.enodev.code, Sentence("the vSMMU was created without config.host"))
+      throw Refusal(.enodev, "the vSMMU was created without config.host")
     }
     (first.pointee, last.pointee) = window
   }
@@ -127,7 +127,7 @@ public func vsmmu_get_host_counters(
   _ vsmmu: OpaquePointer?, _ counters: UnsafeMutablePointer<vsmmu_host_counters>?
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    let side = try hosted { () throws(HostError) in try device.requireHost() }
+    let side = try device.requireHost()
     let found = side.counters
     var values = vsmmu_host_counters()
     values.devices = UInt32(side.deviceCount)
@@ -171,13 +171,11 @@ public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt
     }
     guard vm_fd >= 0 else { throw .invalid("vm_fd is negative") }
     try device.covering { () throws(Refusal) in
-      try hosted { () throws(HostError) in
-        let side = try device.requireHost()
-        let config = device.hostHandle?.config ?? vsmmu_host_config()
-        try side.linkVM(
-          vm_fd, VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request),
-          onDemand: flags & VSMMU_LINK_ON_DEMAND != 0, isTold: flags & VSMMU_LINK_TOLD != 0)
-      }
+      let side = try device.requireHost()
+      let config = device.hostHandle?.config ?? vsmmu_host_config()
+      try side.linkVM(
+        vm_fd, VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request),
+        onDemand: flags & VSMMU_LINK_ON_DEMAND != 0, isTold: flags & VSMMU_LINK_TOLD != 0)
     }
   }
 }

@@ -7,7 +7,7 @@ import SMMUHost
 @implementation @_cdecl("vsmmu_event_fd")
 public func vsmmu_event_fd(_ vsmmu: OpaquePointer?) -> Int32 {
   onHost(vsmmu) { (_, side) throws(Refusal) in
-    try hosted { () throws(HostError) in try side.eventFile() }
+    try side.eventFile()
   }
 }
 
@@ -15,7 +15,7 @@ public func vsmmu_event_fd(_ vsmmu: OpaquePointer?) -> Int32 {
 public func vsmmu_event_run(_ vsmmu: OpaquePointer?) -> Int32 {
   onHost(vsmmu) { (device, side) throws(Refusal) in
     try device.covering { () throws(Refusal) in
-      try hosted { () throws(HostError) in Int32(try side.takeEvents()) }
+      Int32(try side.takeEvents())
     }
   }
 }
@@ -26,7 +26,7 @@ private func onHost(
   Int32(
     truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
       guard let side = device.hostSide else {
-        throw Refusal(-Errno.enodev.code, Sentence("the vSMMU was created without config.host"))
+        throw Refusal(.enodev, "the vSMMU was created without config.host")
       }
       return Int64(try body(device, side))
     })

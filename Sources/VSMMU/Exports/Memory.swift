@@ -22,7 +22,7 @@ extension MemoryError {
 /// Registers memory here and, where there is a host, in its address space: both or none.
 private func add(
   _ device: Device, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
-  _ map: (HostSMMU, UnsafeMutableRawPointer) throws(HostError) -> Void
+  _ map: (HostSMMU, UnsafeMutableRawPointer) throws(Refusal) -> Void
 ) throws(Refusal) {
   guard let host else { throw .invalid("host is NULL") }
   try device.covering { () throws(Refusal) in
@@ -32,9 +32,9 @@ private func add(
       throw error.refusal
     }
     guard let side = device.hostSide else { return }
-    do throws(HostError) { try map(side, host) } catch {
+    do throws(Refusal) { try map(side, host) } catch {
       try? device.smmu.removeMemory(address)
-      throw error.refusal
+      throw error
     }
   }
 }
@@ -56,7 +56,7 @@ public func vsmmu_ram_add(
   _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try add(device, address, length, host) { (side, memory) throws(HostError) in
+    try add(device, address, length, host) { (side, memory) throws(Refusal) in
       try side.map(address, length: length, host: memory)
     }
   }
@@ -69,7 +69,7 @@ public func vsmmu_ram_add_file(
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     try check(file: fd, offset: offset, length: length)
-    try add(device, address, length, host) { (side, memory) throws(HostError) in
+    try add(device, address, length, host) { (side, memory) throws(Refusal) in
       try side.map(address, length: length, file: fd, offset: offset)
     }
   }
@@ -80,7 +80,7 @@ public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int3
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     try device.covering { () throws(Refusal) in
       if let side = device.hostSide, let length = device.smmu.memoryLength(at: address) {
-        try hosted { () throws(HostError) in try side.unmap(address, length: length) }
+        try side.unmap(address, length: length)
       }
       do throws(MemoryError) {
         try device.smmu.removeMemory(address)

@@ -2,6 +2,7 @@
 // Section 6 of the header.
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 

@@ -82,8 +82,8 @@ import Testing
     return vm
   }
 
-  func refusal(_ body: () throws(HostError) -> Void) -> HostError? {
-    do throws(HostError) {
+  func refusal(_ body: () throws(Refusal) -> Void) -> Refusal? {
+    do throws(Refusal) {
       try body()
       return nil
     } catch {
@@ -91,8 +91,8 @@ import Testing
     }
   }
 
-  func refusal(_ fd: Int32) -> HostError? {
-    refusal { () throws(HostError) in try VMLink.make(recorder, fd, requests).close() }
+  func refusal(_ fd: Int32) -> Refusal? {
+    refusal { () throws(Refusal) in try VMLink.make(recorder, fd, requests).close() }
   }
 
   @Test("Files of the emulated host are told apart as the real ones are")
@@ -137,7 +137,7 @@ import Testing
     let first = try VMLink.make(recorder, makeVM(), requests)
     try first.pin()
     let second = try VMLink.make(recorder, makeVM(), requests)
-    let error = refusal { () throws(HostError) in try second.pin() }
+    let error = refusal { () throws(Refusal) in try second.pin() }
     #expect(error?.errno == .enospc)
     #expect(
       error?.sentence.text == "no VMID is left to pin for this VM: other VMs have them all")
@@ -155,7 +155,7 @@ import Testing
       request == 0xae00 ? .failure(.einval) : .success(request == 0xae03 ? 48 : 0)
     }
     let link = try VMLink.make(kernel, 3, VMLink.Requests(pin: 1, unpin: 2))
-    #expect(refusal { () throws(HostError) in try link.pin() }?.errno == .enospc)
+    #expect(refusal { () throws(Refusal) in try link.pin() }?.errno == .enospc)
     #expect(link.vmid == 0)
   }
 
@@ -173,11 +173,11 @@ import Testing
     let link = try VMLink.make(recorder, makeVM(), requests)
     let device = try host.open("/dev/vfio/devices/vfio0")
     try link.add(device)
-    #expect(refusal { () throws(HostError) in try link.add(device) }?.errno == .eexist)
+    #expect(refusal { () throws(Refusal) in try link.add(device) }?.errno == .eexist)
     link.remove(device)
     try link.add(device)
     let iommu = try host.open("/dev/iommu")
-    #expect(refusal { () throws(HostError) in try link.add(iommu) }?.errno == .einval)
+    #expect(refusal { () throws(Refusal) in try link.add(iommu) }?.errno == .einval)
     link.close()
   }
 
