@@ -33,7 +33,7 @@ final class Device {
   let machine: CallbackMachine
   let streams: StreamDirectory
   /// With a host: the half of the device that lives in its kernel.
-  var hostSide: HostSMMU?
+  var hostSide: Nesting?
   var hostHandle: HostHandle?
   var eventThread: EventThread?
   /// What the caller asked the ID registers to be, and what they became with which hosts.

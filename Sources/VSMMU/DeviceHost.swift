@@ -10,7 +10,7 @@ extension Device {
   /// At creation. On an error the device is given up by the caller.
   func join(_ handle: OpaquePointer, addressSpace: UInt32) throws(Refusal) {
     let host = Unmanaged<HostHandle>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
-    let side = try HostSMMU.make(host.host, smmu, machine, addressSpace: addressSpace)
+    let side = try Nesting.make(host.host, smmu, machine, addressSpace: addressSpace)
     host.addUser()
     hostHandle = host
     hostSide = side
@@ -28,7 +28,7 @@ extension Device {
     hostHandle = nil
   }
 
-  func requireHost() throws(Refusal) -> HostSMMU {
+  func requireHost() throws(Refusal) -> Nesting {
     guard let hostSide else {
       throw Refusal(.einval, "the vSMMU was created without config.host")
     }
@@ -98,17 +98,17 @@ extension Device {
 
   /// What the ID registers are, and why.
   func currentReport() throws(Refusal) -> NegotiationReport {
-    var current = report ?? Negotiation.decide(asked: asked, hosts: [])
+    var current = report ?? Negotiation.decide(asked: asked, devices: [])
     current.isFrozen = isFrozen
     return current
   }
 
   /// To link a VM is to ask for broadcast TLB maintenance.
-  private func negotiate(_ hosts: [AssignedHost]) throws(Refusal) -> NegotiationReport {
+  private func negotiate(_ devices: [AssignedHost]) throws(Refusal) -> NegotiationReport {
     var wanted = asked
     if hostSide?.isLinked == true && !hosts.isEmpty { wanted[.idr0, IDR0.btm] = 1 }
     return Negotiation.decide(
-      asked: wanted, hosts: hosts.map { $0.device }, stage2Bits: try hostSide?.stage2Bits() ?? 0,
+      asked: wanted, devices: hosts.map { $0.device }, stage2Bits: try hostSide?.stage2Bits() ?? 0,
       broadcast: evidence)
   }
 
@@ -145,5 +145,5 @@ extension Device {
 /// An assigned device, and what its kernel tells of it.
 struct AssignedHost {
   var stream: StreamID
-  let device: HostDevice
+  let device: DeviceFacts
 }

@@ -19,7 +19,7 @@ struct AssignedDevice {
 }
 
 /// Attaching what a stream needs.
-extension HostSMMU {
+extension Nesting {
   public func index(of stream: StreamID) -> Int? {
     let place = place(of: stream)
     return place < devices.count && devices[place].stream == stream ? place : nil

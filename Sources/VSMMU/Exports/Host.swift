@@ -64,7 +64,7 @@ public func vsmmu_device_attach(
 
 /// Runs a call on the host side of a device.
 private func onHost(
-  _ vsmmu: OpaquePointer?, _ body: (HostSMMU) throws(Refusal) -> Int32
+  _ vsmmu: OpaquePointer?, _ body: (Nesting) throws(Refusal) -> Int32
 ) -> Int32 {
   Int32(
     truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in

@@ -22,7 +22,7 @@ extension MemoryError {
 /// Registers memory here and, where there is a host, in its address space: both or none.
 private func add(
   _ device: Device, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
-  _ map: (HostSMMU, UnsafeMutableRawPointer) throws(Refusal) -> Void
+  _ map: (Nesting, UnsafeMutableRawPointer) throws(Refusal) -> Void
 ) throws(Refusal) {
   guard let host else { throw .invalid("host is NULL") }
   try device.covering { () throws(Refusal) in

@@ -8,7 +8,7 @@ import SMMUSpec
 ///
 /// Objects are made in the order address space (`init`), then with the first device: nest parent,
 /// vIOMMU, abort and bypass HWPT. They are destroyed in the reverse order with the last one.
-public final class HostSMMU {
+public final class Nesting {
   /// What is made with the first device.
   struct Objects {
     var parent: UInt32
@@ -28,8 +28,8 @@ public final class HostSMMU {
   /// By StreamID, ascending.
   var devices: [AssignedDevice] = []
   var batch = InvalidationBatch()
-  var events = HostEvents()
-  public internal(set) var counters = HostCounters()
+  var events = VEventQueue()
+  public internal(set) var counters = NestingCounters()
   /// A stream was translated by hardware once: its TLB may hold something of this guest.
   var mayHoldTranslations = false
   /// The erratum that makes TLBI and CFGI necessary twice.
@@ -51,7 +51,7 @@ public final class HostSMMU {
   /// `addressSpace` 0 = one of its own.
   public static func make(
     _ host: Host, _ smmu: SMMU, _ listener: any HostListener, addressSpace: UInt32
-  ) throws(Refusal) -> HostSMMU {
+  ) throws(Refusal) -> Nesting {
     let iommufd = IOMMUFD(kernel: host.kernel, fd: host.fd)
     var id = addressSpace
     if addressSpace == 0 {
@@ -59,7 +59,7 @@ public final class HostSMMU {
         throw Refusal(error, trying: "allocate an address space")
       }
     }
-    return HostSMMU(host, iommufd, smmu, listener, id, ownsAddressSpace: addressSpace == 0)
+    return Nesting(host, iommufd, smmu, listener, id, ownsAddressSpace: addressSpace == 0)
   }
 
   private init(
@@ -168,7 +168,7 @@ public final class HostSMMU {
 }
 
 /// What the host side has done since it was made.
-public struct HostCounters: Sendable {
+public struct NestingCounters: Sendable {
   public var invalidateCalls: UInt64 = 0
   public var forwarded: UInt64 = 0
   public var withheld: UInt64 = 0

@@ -2,13 +2,13 @@
 import SMMUModel
 import SMMUSpec
 
-extension HostSMMU {
+extension Nesting {
   /// Made here for the reason that is told beside `Kernel`.
   public var asHardware: any Hardware { @inline(never) get { self } }
 }
 
 /// What the guest's commands and registers ask of the host.
-extension HostSMMU: Hardware {
+extension Nesting: Hardware {
   public func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool {
     guard objects != nil, mayHoldTranslations,
       let command = HostCommand.rebuild(words, opcode, smmu.features), concernsHardware(command)

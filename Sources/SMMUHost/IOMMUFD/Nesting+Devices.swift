@@ -14,7 +14,7 @@ public enum DeviceSource {
 }
 
 /// Hot-plug and unplug.
-extension HostSMMU {
+extension Nesting {
   /// A device that is bound, before anything else knows of it. The file is ours: opened here, or a
   /// duplicate, so that the caller may close its own at any time.
   private struct Candidate {
@@ -28,7 +28,7 @@ extension HostSMMU {
   /// guest's ID registers cannot be. On an error nothing has changed.
   public func attachDevice(
     _ stream: StreamID, _ source: DeviceSource,
-    accept: (HostDevice) throws(Refusal) -> Void
+    accept: (DeviceFacts) throws(Refusal) -> Void
   ) throws(Refusal) {
     guard index(of: stream) == nil else {
       throw Refusal(.eexist, "a device has this StreamID already")
@@ -87,7 +87,7 @@ extension HostSMMU {
 
   private func admit(
     _ stream: StreamID, _ candidate: Candidate,
-    _ accept: (HostDevice) throws(Refusal) -> Void
+    _ accept: (DeviceFacts) throws(Refusal) -> Void
   ) throws(Refusal) {
     let information: IOMMUFD.HardwareInformation
     do throws(Errno) { information = try iommufd.hardwareInformation(candidate.id) } catch {
@@ -114,7 +114,7 @@ extension HostSMMU {
         isCandidateLinked = candidate.isLinked
         defer { isCandidateLinked = true }
         try accept(
-          HostDevice(
+          DeviceFacts(
             information.registers, capabilities: information.capabilities,
             maxPASIDBits: Int(information.pasidBits)))
         try insert(

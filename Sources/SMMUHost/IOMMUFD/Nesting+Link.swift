@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /// The link with a KVM VM.
-extension HostSMMU {
+extension Nesting {
   /// Links the vSMMU with a VM: before the first device, as devices are bound for a VM.
   ///
   /// `isTold`: the caller has told KVM of each device before it was bound.

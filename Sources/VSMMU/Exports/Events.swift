@@ -21,7 +21,7 @@ public func vsmmu_event_run(_ vsmmu: OpaquePointer?) -> Int32 {
 }
 
 private func onHost(
-  _ vsmmu: OpaquePointer?, _ body: (Device, HostSMMU) throws(Refusal) -> Int32
+  _ vsmmu: OpaquePointer?, _ body: (Device, Nesting) throws(Refusal) -> Int32
 ) -> Int32 {
   Int32(
     truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in

@@ -2,7 +2,7 @@
 import SMMUModel
 import SMMUSpec
 
-extension HostSMMU {
+extension Nesting {
   /// The file that is readable while events are waiting.
   public func eventFile() throws(Refusal) -> Int32 {
     do throws(Errno) { return try events.open() } catch {
@@ -28,7 +28,7 @@ extension HostSMMU {
   }
 
   private func takeEvents(
-    _ read: ((HostEvent) -> Void) throws(Errno) -> Int
+    _ read: ((VEvent) -> Void) throws(Errno) -> Int
   ) throws(Refusal) -> Int {
     retryEventQueue()
     var lost: UInt64 = 0

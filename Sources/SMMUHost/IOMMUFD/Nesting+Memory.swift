@@ -3,7 +3,7 @@ import CKernel
 
 /// Guest memory in the address space that devices see through stage 2. With one of the caller's
 /// there is nothing to do: what is in it is the caller's to say.
-extension HostSMMU {
+extension Nesting {
   public func map(
     _ address: UInt64, length: UInt64, host memory: UnsafeMutableRawPointer
   ) throws(Refusal) {
