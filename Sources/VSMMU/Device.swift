@@ -27,21 +27,14 @@ struct DeviceHandle {
   }
 }
 
-/// An SMMU, the lock that serialises its registers, and the sentence about the last refusal.
+/// A virtual SMMU behind the C functions, the lock that serialises them, and the sentence about the
+/// last refusal.
 final class Device {
+  let virtual: VirtualSMMU
+  /// The model of `virtual`, for translations.
   let smmu: SMMU
   let machine: CallbackMachine
-  let streams: StreamDirectory
-  /// With a host: the half of the device that lives in its kernel.
-  var hostSide: Nesting?
-  var hostHandle: HostHandle?
   var eventThread: EventThread?
-  /// What the caller asked the ID registers to be, and what they became with which hosts.
-  let asked: Features
-  var hosts: [AssignedHost] = []
-  var report: NegotiationReport?
-  /// The guest may have seen the ID registers.
-  var isFrozen = false
   private let mutex: Mutex
   /// Guards the sentence alone: a thread inside an access may be refused while a serial call waits
   /// for that access.
@@ -56,95 +49,48 @@ final class Device {
     guard config.host != nil || config.ioas == 0 else {
       throw .invalid("config.ioas is an address space of config.host, which is NULL")
     }
-    let features = try features(config)
-    let options = try options(config)
+    let features = try config.checkedFeatures
+    let options = try config.checkedOptions
     guard options.hasWiredInterrupts || features.msi else {
       throw .invalid("config.flags has VSMMU_NO_WIRED_IRQ, but IDR0.MSI is 0: no interrupt is left")
     }
     let caches = options.tlbEntries * 32 + options.configurationEntries * 192
     let noMemory = Refusal(
-      vsmmu_support_enomem,
-      Sentence("no memory for config.tlb_entries and config.configuration_entries"))
+      .enomem, "no memory for config.tlb_entries and config.configuration_entries")
     let device = try reserving(caches + Need.device, orThrow: noMemory) {
       () throws(Refusal) in try make(features, options, CallbackMachine(ops, opaque))
     }
-    if let handle = config.host { try device.join(handle, addressSpace: config.ioas) }
+    guard let host = config.host else { return device }
+    try device.virtual.join(
+      .behind(host), domain: .own(addressSpace: config.ioas == 0 ? nil : config.ioas))
     return device
   }
 
   private static func make(
     _ features: Features, _ options: Options, _ machine: CallbackMachine
   ) throws(Refusal) -> Device {
-    let mutexes = [Mutex(), Mutex(), Mutex()].compactMap { $0 }
-    guard mutexes.count == 3 else {
+    let virtual = try VirtualSMMU.make(features, options, machine: machine, listener: machine)
+    let mutexes = [Mutex(), Mutex()].compactMap { $0 }
+    guard mutexes.count == 2 else {
       for mutex in mutexes { mutex.destroy() }
-      throw Refusal(vsmmu_support_enomem, Sentence("no memory for a lock"))
+      throw Refusal(.enomem, "no memory for a lock")
     }
-    return Device(features, options, machine, mutexes)
+    return Device(virtual, machine, mutexes)
   }
 
-  private init(
-    _ features: Features, _ options: Options, _ machine: CallbackMachine, _ mutexes: [Mutex]
-  ) {
+  private init(_ virtual: VirtualSMMU, _ machine: CallbackMachine, _ mutexes: [Mutex]) {
+    self.virtual = virtual
+    smmu = virtual.smmu
+    self.machine = machine
     mutex = mutexes[0]
     refusalMutex = mutexes[1]
-    streams = StreamDirectory(mutexes[2])
-    self.machine = machine
-    asked = features
-    smmu = SMMU(features, options, machine: machine)
   }
 
   deinit {
-    leaveHost()
+    eventThread?.stop()
+    virtual.leave()
     mutex.destroy()
     refusalMutex.destroy()
-  }
-
-  private static func features(_ config: vsmmu_config) throws(Refusal) -> Features {
-    var features: Features
-    switch config.profile {
-    case VSMMU_PROFILE_FULL: features = .full
-    case VSMMU_PROFILE_LINUX: features = .linux
-    default: throw .invalid("config.profile is no VSMMU_PROFILE_*")
-    }
-    try features.apply(config.features)
-    return features
-  }
-
-  private static func options(_ config: vsmmu_config) throws(Refusal) -> Options {
-    let known =
-      VSMMU_STRICT_PAGES | VSMMU_STRICT_COMMANDS | VSMMU_QUIRK_TLBI_EL2 | VSMMU_RESET_ABORTS
-      | VSMMU_NO_WIRED_IRQ | VSMMU_CHECK_ACCESSES
-    guard config.flags & ~known == 0 else {
-      throw .invalid("config.flags has a bit set that this library does not know")
-    }
-    guard config.tlb_entries <= 1 << 20 else {
-      throw .invalid("config.tlb_entries is more than 2^20")
-    }
-    guard config.configuration_entries <= 1 << 16 else {
-      throw .invalid("config.configuration_entries is more than 2^16")
-    }
-    var options = Options()
-    if config.command_budget != 0 { options.commandBudget = Int(config.command_budget) }
-    if config.tlb_entries != 0 { options.tlbEntries = roundedUp(config.tlb_entries) }
-    if config.configuration_entries != 0 {
-      options.configurationEntries = roundedUp(config.configuration_entries)
-    }
-    options.strictPages = config.flags & VSMMU_STRICT_PAGES != 0
-    options.commandRules.strictReserved = config.flags & VSMMU_STRICT_COMMANDS != 0
-    options.commandRules.acceptEL2 = config.flags & VSMMU_QUIRK_TLBI_EL2 != 0
-    options.resetAborts = config.flags & VSMMU_RESET_ABORTS != 0
-    options.hasWiredInterrupts = config.flags & VSMMU_NO_WIRED_IRQ == 0
-    options.checksAccesses = config.flags & VSMMU_CHECK_ACCESSES != 0
-    if config.access_patience != 0 { options.accessPatience = config.access_patience }
-    return options
-  }
-
-  /// The caches have at least one set of four.
-  private static func roundedUp(_ entries: UInt32) -> Int {
-    var size = 4
-    while size < Int(entries) { size *= 2 }
-    return size
   }
 
   /// Runs a call alone; a refusal is kept as the sentence to ask for.

@@ -41,7 +41,7 @@ final class EventThread {
       let isDone = device._withUnsafeGuaranteedRef { device in
         device.serially { () throws(Refusal) in
           try device.covering { () throws(Refusal) in
-            device.hostSide?.takeEventsQuietly() == false ? 0 : 1
+            device.virtual.nesting?.takeEventsQuietly() == false ? 0 : 1
           }
         }
       }

@@ -39,7 +39,7 @@ extension Device {
   func covering<R>(
     streams: Int = 0, _ body: () throws(Refusal) -> R
   ) throws(Refusal) -> R {
-    let bytes = Need.call + hosts.count * Need.assigned + streams * Need.stream
+    let bytes = Need.call + virtual.streams.assignedCount * Need.assigned + streams * Need.stream
     return try reserving(bytes, orThrow: Refusal.noMemory, body)
   }
 }

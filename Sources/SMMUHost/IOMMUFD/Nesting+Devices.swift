@@ -13,48 +13,56 @@ public enum DeviceSource {
   case bound(Int32, id: UInt32)
 }
 
-/// Hot-plug and unplug.
+/// Hot-plug and unplug. A device comes in two steps, between which the ID registers are decided:
+/// `prepare`, which leaves it absent, and `commit` or `release`.
 extension Nesting {
-  /// A device that is bound, before anything else knows of it. The file is ours: opened here, or a
-  /// duplicate, so that the caller may close its own at any time.
-  private struct Candidate {
-    let fd: Int32
-    let id: UInt32
-    /// KVM was told of it before it was bound.
-    let isLinked: Bool
-  }
-
-  /// Puts a device behind the vSMMU. `accept` is told what its host SMMU is and refuses what the
-  /// guest's ID registers cannot be. On an error nothing has changed.
-  public func attachDevice(
-    _ stream: StreamID, _ source: DeviceSource,
-    accept: (DeviceFacts) throws(Refusal) -> Void
-  ) throws(Refusal) {
-    guard index(of: stream) == nil else {
-      throw Refusal(.eexist, "a device has this StreamID already")
-    }
+  /// Opens a device and learns what its host tells of it, which is more with a stage 2 that it is
+  /// behind: what all devices share is made with the first one. On an error nothing has changed.
+  func prepare(_ stream: StreamID, _ source: DeviceSource) throws(Refusal) -> AssignedDevice {
     retryKept()
     do throws(Errno) { try requireRoomToKeep() } catch {
       throw Refusal(error, "the host kernel keeps objects that it would not destroy")
     }
-    let candidate = try bind(source)
+    var device = try bind(stream, source)
     do throws(Refusal) {
-      // Before any STE may name the VMID.
-      try link?.pin()
-      try admit(stream, candidate, accept)
+      if objects == nil { try meetHost(through: device) }
+      device.vdevice = try makeVDevice(device)
+      return device
     } catch {
-      abandon(candidate.fd)
-      unpinIfUnused()
+      release(device)
       throw error
     }
   }
 
-  private func bind(_ source: DeviceSource) throws(Refusal) -> Candidate {
+  /// Attaches a prepared device to what its stream needs now. On an error it is still prepared.
+  func commit(_ device: AssignedDevice) throws(Refusal) {
+    let isFirst = devices.isEmpty
+    let index = streams.insert(device)
+    do throws(Errno) { try attach(index, smmu.assignment(of: device.stream)) } catch {
+      devices.remove(at: index)
+      throw Refusal(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
+    }
+    if isFirst { eventQueueChanged() }
+  }
+
+  /// The file is ours: opened here, or a duplicate, so that the caller may close its own at any
+  /// time.
+  private func bind(_ stream: StreamID, _ source: DeviceSource) throws(Refusal) -> AssignedDevice {
     let fd = try file(of: source)
     do throws(Refusal) {
-      if case .bound(_, let id) = source { return Candidate(fd: fd, id: id, isLinked: false) }
-      try link?.add(fd)
-      return Candidate(fd: fd, id: try bind(fd), isLinked: link?.tellsKVM ?? false)
+      var isLinked = false
+      let id: UInt32
+      if case .bound(_, let known) = source {
+        id = known
+      } else {
+        try link?.add(fd)
+        id = try bind(fd)
+        isLinked = link?.tellsKVM ?? false
+      }
+      // Before any STE may name the VMID.
+      try link?.pin()
+      return AssignedDevice(
+        stream: stream, fd: fd, id: id, isLinked: isLinked, facts: try facts(of: id))
     } catch {
       abandon(fd)
       throw error
@@ -74,67 +82,37 @@ extension Nesting {
     }
   }
 
-  private func abandon(_ fd: Int32) {
-    link?.remove(fd)
-    try? iommufd.kernel.close(fd)
-  }
-
   private func bind(_ fd: Int32) throws(Refusal) -> UInt32 {
     do throws(Errno) { return try iommufd.bind(fd) } catch {
       throw Refusal(error, trying: "bind the device to the iommufd (VFIO_DEVICE_BIND_IOMMUFD)")
     }
   }
 
-  private func admit(
-    _ stream: StreamID, _ candidate: Candidate,
-    _ accept: (DeviceFacts) throws(Refusal) -> Void
-  ) throws(Refusal) {
-    let information: IOMMUFD.HardwareInformation
-    do throws(Errno) { information = try iommufd.hardwareInformation(candidate.id) } catch {
+  private func facts(of id: UInt32) throws(Refusal) -> DeviceFacts {
+    let found: IOMMUFD.HardwareInformation
+    do throws(Errno) { found = try iommufd.hardwareInformation(id) } catch {
       throw Refusal(
         error, trying: "tell of the device's SMMU (IOMMU_GET_HW_INFO); is it of another iommufd?")
     }
-    guard information.isSMMUv3 else {
+    guard found.isSMMUv3 else {
       throw Refusal(.einval, "the device is behind an IOMMU that is no Arm SMMUv3")
     }
-    let isFirst = objects == nil
-    if isFirst {
-      objects = try makeObjects(for: candidate.id)
-      // Of the physical SMMU, which the first device decides.
-      let stallModel = UInt64(information.registers.idr.0)[
-        IDR0.stallModel.high, IDR0.stallModel.low]
-      repeatsInvalidations =
-        information.registers.flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
-      hostStalls = stallModel == 0
-    }
-    do throws(Refusal) {
-      let vdevice = try makeVDevice(stream, candidate.id)
-      do throws(Refusal) {
-        // Last but for the attachment: the ID registers change with it.
-        isCandidateLinked = candidate.isLinked
-        defer { isCandidateLinked = true }
-        try accept(
-          DeviceFacts(
-            information.registers, capabilities: information.capabilities,
-            maxPASIDBits: Int(information.pasidBits)))
-        try insert(
-          AssignedDevice(
-            stream: stream, fd: candidate.fd, id: candidate.id, vdevice: vdevice,
-            isLinked: candidate.isLinked))
-      } catch {
-        give(back: vdevice, "vDEVICE of a refused device")
-        throw error
-      }
-    } catch {
-      if isFirst { destroyObjects() }
-      throw error
-    }
-    if isFirst { eventQueueChanged() }
+    return DeviceFacts(
+      found.registers, capabilities: found.capabilities, maxPASIDBits: Int(found.pasidBits))
   }
 
-  private func makeVDevice(_ stream: StreamID, _ device: UInt32) throws(Refusal) -> UInt32 {
+  /// Makes what all devices share, behind the physical SMMU of this one.
+  private func meetHost(through device: AssignedDevice) throws(Refusal) {
+    objects = try makeObjects(for: device.id)
+    let flags = device.facts.information.flags
+    repeatsInvalidations = flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
+    hostStalls = device.facts.value(.idr0, IDR0.stallModel) == 0
+  }
+
+  private func makeVDevice(_ device: AssignedDevice) throws(Refusal) -> UInt32 {
     do throws(Errno) {
-      return try iommufd.allocateVDevice(objects?.viommu ?? 0, device, stream: stream)
+      return try iommufd.allocateVDevice(
+        objects?.viommu ?? 0, device.id, stream: device.stream)
     } catch {
       if error == .einval {
         throw Refusal(
@@ -144,29 +122,32 @@ extension Nesting {
     }
   }
 
-  private func insert(_ device: AssignedDevice) throws(Refusal) {
-    let place = place(of: device.stream)
-    devices.insert(device, at: place)
-    let wanted = smmu.assignment(of: device.stream)
-    do throws(Errno) { try attach(place, wanted) } catch {
-      devices.remove(at: place)
-      throw Refusal(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
-    }
+  /// Gives back what a device has that is disconnected, or was never attached; with the last one,
+  /// what they shared.
+  func release(_ device: AssignedDevice) {
+    if let hwpt = device.attachment.hwpt { give(back: hwpt, "nested HWPT") }
+    if device.vdevice != 0 { give(back: device.vdevice, "vDEVICE") }
+    abandon(device.fd)
+  }
+
+  private func abandon(_ fd: Int32) {
+    link?.remove(fd)
+    try? iommufd.kernel.close(fd)
+    guard devices.isEmpty else { return }
+    destroyObjects()
+    unpinIfUnused()
   }
 
   /// Takes a device away. With the last one, what they shared goes too.
-  public func detachDevice(_ stream: StreamID) throws(Refusal) {
-    let index = try require(stream)
+  func detachDevice(_ stream: StreamID) throws(Refusal) {
+    let index = try streams.require(stream)
     do throws(Errno) { try disconnect(devices[index]) } catch {
       throw Refusal(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
     }
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
-    release(devices.remove(at: index))
     batch.forget(stream)
-    guard devices.isEmpty else { return }
-    destroyObjects()
-    unpinIfUnused()
+    release(devices.remove(at: index))
   }
 
   /// Once no stage 2 is left that may name the VMID.
@@ -174,14 +155,11 @@ extension Nesting {
     if pinsOnDemand && objects == nil && devices.isEmpty && kept.isEmpty { link?.unpin() }
   }
 
-  /// The guest has given the device another StreamID. The kernel learns a vSID when a vDEVICE is
-  /// made and when a device is attached, so it leaves the guest's stream for the time between.
-  public func renumberDevice(_ stream: StreamID, to other: StreamID) throws(Refusal) {
-    let index = try require(stream)
-    if stream == other { return }
-    guard self.index(of: other) == nil else {
-      throw Refusal(.eexist, "a device has this StreamID already")
-    }
+  /// The guest has given the device another StreamID, which no other device has. The kernel learns
+  /// a vSID when a vDEVICE is made and when a device is attached, so it leaves the guest's stream for
+  /// the time between.
+  func renumberDevice(_ stream: StreamID, to other: StreamID) throws(Refusal) {
+    let index = try streams.require(stream)
     do throws(Errno) {
       try attach(index, .abort)
       takeAllEvents()
@@ -192,43 +170,25 @@ extension Nesting {
       devices[index].vdevice = try iommufd.allocateVDevice(
         objects?.viommu ?? 0, devices[index].id, stream: other)
     } catch {
-      restore(index)
+      change(index, to: smmu.assignment(of: stream))
       throw Refusal(error, trying: "make a vDEVICE for the new StreamID")
     }
     var device = devices.remove(at: index)
     device.stream = other
     // Attached to the abort HWPT it has no vSID; bypass and translation give it the new one.
-    device.current = nil
-    let place = place(of: other)
-    devices.insert(device, at: place)
-    follow(place)
-  }
-
-  /// Back to the old StreamID after a failure.
-  private func restore(_ index: Int) {
-    devices[index].current = nil
-    follow(index)
+    change(streams.insert(device), to: smmu.assignment(of: other))
   }
 
   /// Function-level reset. The kernel parks the device meanwhile and attaches what it had.
-  public func resetDevice(_ stream: StreamID) throws(Refusal) {
-    let index = try require(stream)
+  func resetDevice(_ stream: StreamID) throws(Refusal) {
+    let index = try streams.require(stream)
     do throws(Errno) { try iommufd.reset(devices[index].fd) } catch {
       throw Refusal(error, trying: "reset the device (VFIO_DEVICE_RESET)")
     }
     follow(index)
   }
 
-  public func deviceFile(_ stream: StreamID) throws(Refusal) -> Int32 {
-    devices[try require(stream)].fd
-  }
-
-  public var deviceCount: Int { devices.count }
-
-  private func require(_ stream: StreamID) throws(Refusal) -> Int {
-    guard let index = index(of: stream) else {
-      throw Refusal(.enoent, "no assigned device has this StreamID")
-    }
-    return index
+  func deviceFile(_ stream: StreamID) throws(Refusal) -> Int32 {
+    devices[try streams.require(stream)].fd
   }
 }

@@ -52,7 +52,7 @@ extension Nesting {
   /// A device that has gone meanwhile is no longer the guest's.
   private func pass(_ record: EventRecord) {
     let stream = StreamID(truncatingIfNeeded: record[EventRecord.streamID])
-    guard index(of: stream) != nil else { return }
+    guard streams.index(of: stream) != nil else { return }
     smmu.record(record)
     counters.events &+= 1
   }

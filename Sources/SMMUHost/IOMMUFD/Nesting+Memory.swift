@@ -4,7 +4,7 @@ import CKernel
 /// Guest memory in the address space that devices see through stage 2. With one of the caller's
 /// there is nothing to do: what is in it is the caller's to say.
 extension Nesting {
-  public func map(
+  func map(
     _ address: UInt64, length: UInt64, host memory: UnsafeMutableRawPointer
   ) throws(Refusal) {
     guard ownsAddressSpace else { return }
@@ -23,7 +23,7 @@ extension Nesting {
   }
 
   /// The same with the file behind the memory, which the kernel prefers.
-  public func map(
+  func map(
     _ address: UInt64, length: UInt64, file: Int32, offset: UInt64
   ) throws(Refusal) {
     guard ownsAddressSpace else { return }
@@ -34,7 +34,7 @@ extension Nesting {
     }
   }
 
-  public func unmap(_ address: UInt64, length: UInt64) throws(Refusal) {
+  func unmap(_ address: UInt64, length: UInt64) throws(Refusal) {
     guard ownsAddressSpace else { return }
     do throws(Errno) {
       try host.unmap(addressSpace, address) { () throws(Errno) in
@@ -61,7 +61,7 @@ extension Nesting {
   }
 
   /// Bits of the guest physical addresses that stage 2 takes; 0 while there is none.
-  public func stage2Bits() throws(Refusal) -> Int {
+  func stage2Bits() throws(Refusal) -> Int {
     guard objects != nil else { return 0 }
     do throws(Errno) {
       return Negotiation.addressBits(last: try iommufd.lastAddress(addressSpace))

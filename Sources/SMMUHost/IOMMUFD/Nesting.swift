@@ -22,11 +22,10 @@ public final class Nesting {
   /// The model: it holds this object, and outlives it.
   unowned(unsafe) let smmu: SMMU
   unowned(unsafe) let listener: any HostListener
+  let streams: StreamDirectory
+  let domain: Domain
   let addressSpace: UInt32
-  let ownsAddressSpace: Bool
   var objects: Objects?
-  /// By StreamID, ascending.
-  var devices: [AssignedDevice] = []
   var batch = InvalidationBatch()
   var events = VEventQueue()
   public internal(set) var counters = NestingCounters()
@@ -36,8 +35,6 @@ public final class Nesting {
   var repeatsInvalidations = false
   /// The VM that the vSMMU belongs to, if the caller has told.
   var link: VMLink?
-  /// KVM was told of the device that is being attached, before it was bound.
-  var isCandidateLinked = true
   /// Objects that the kernel would not destroy yet, the oldest first.
   var kept: [UInt32] = []
   private static var roomForKept: Int { 256 }
@@ -48,30 +45,35 @@ public final class Nesting {
   /// IDR0.STALL_MODEL of the host is 0: a stream stalls unless its STE says not to.
   var hostStalls = false
 
-  /// `addressSpace` 0 = one of its own.
-  public static func make(
-    _ host: Host, _ smmu: SMMU, _ listener: any HostListener, addressSpace: UInt32
+  static func make(
+    on host: Host, domain: Domain, for smmu: SMMU, streams: StreamDirectory,
+    listener: any HostListener
   ) throws(Refusal) -> Nesting {
+    if let refusal = domain.refusal { throw Refusal(.eopnotsupp, refusal) }
     let iommufd = IOMMUFD(kernel: host.kernel, fd: host.fd)
-    var id = addressSpace
-    if addressSpace == 0 {
-      do throws(Errno) { id = try iommufd.allocateAddressSpace() } catch {
+    let space: UInt32
+    if case .own(let lent?) = domain {
+      space = lent
+    } else {
+      do throws(Errno) { space = try iommufd.allocateAddressSpace() } catch {
         throw Refusal(error, trying: "allocate an address space")
       }
     }
-    return Nesting(host, iommufd, smmu, listener, id, ownsAddressSpace: addressSpace == 0)
+    return Nesting(host, iommufd, domain, space, smmu, streams, listener)
   }
 
   private init(
-    _ host: Host, _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener,
-    _ addressSpace: UInt32, ownsAddressSpace: Bool
+    _ host: Host, _ iommufd: IOMMUFD, _ domain: Domain, _ addressSpace: UInt32, _ smmu: SMMU,
+    _ streams: StreamDirectory, _ listener: any HostListener
   ) {
     self.host = host
     self.iommufd = iommufd
-    self.smmu = smmu
-    self.listener = listener
+    self.domain = domain
     self.addressSpace = addressSpace
-    self.ownsAddressSpace = ownsAddressSpace
+    self.smmu = smmu
+    self.streams = streams
+    self.listener = listener
+    host.addUser()
     // What a guest does may add to them, and allocates nothing.
     kept.reserveCapacity(Self.roomForKept)
   }
@@ -81,8 +83,17 @@ public final class Nesting {
     events.deallocate()
   }
 
+  /// The assigned ones of the vSMMU's devices.
+  var devices: [AssignedDevice] {
+    get { streams.assigned }
+    _modify { yield &streams.assigned }
+  }
+
+  /// It was made here.
+  var ownsAddressSpace: Bool { domain == .own(addressSpace: nil) }
+
   /// Takes all devices away and gives all back to the kernel. Nothing may be called after it.
-  public func close() {
+  func close() {
     for device in devices {
       do throws(Errno) { try disconnect(device) } catch {
         fail(error, "detach a device that goes away", stream: device.stream)
@@ -96,8 +107,10 @@ public final class Nesting {
     // A stage 2 that stayed may still name the VMID.
     link?.close(unpins: kept.isEmpty)
     link = nil
-    guard ownsAddressSpace else { return }
-    host.forgetMappings(of: addressSpace) { give(back: addressSpace, "address space") }
+    if ownsAddressSpace {
+      host.forgetMappings(of: addressSpace) { give(back: addressSpace, "address space") }
+    }
+    host.removeUser()
   }
 
   /// Where a Linux host maps the doorbells of these devices' MSIs.

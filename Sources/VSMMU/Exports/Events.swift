@@ -6,17 +6,13 @@ import SMMUHost
 
 @implementation @_cdecl("vsmmu_event_fd")
 public func vsmmu_event_fd(_ vsmmu: OpaquePointer?) -> Int32 {
-  onHost(vsmmu) { (_, side) throws(Refusal) in
-    try side.eventFile()
-  }
+  onHost(vsmmu) { (_, nesting) throws(Refusal) in try nesting.eventFile() }
 }
 
 @implementation @_cdecl("vsmmu_event_run")
 public func vsmmu_event_run(_ vsmmu: OpaquePointer?) -> Int32 {
-  onHost(vsmmu) { (device, side) throws(Refusal) in
-    try device.covering { () throws(Refusal) in
-      Int32(try side.takeEvents())
-    }
+  onHost(vsmmu) { (device, nesting) throws(Refusal) in
+    try device.covering { () throws(Refusal) in Int32(try nesting.takeEvents()) }
   }
 }
 
@@ -25,10 +21,7 @@ private func onHost(
 ) -> Int32 {
   Int32(
     truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
-      guard let side = device.hostSide else {
-        throw Refusal(.enodev, "the vSMMU was created without config.host")
-      }
-      return Int64(try body(device, side))
+      Int64(try body(device, try device.virtual.requireNesting(or: .enodev)))
     })
 }
 

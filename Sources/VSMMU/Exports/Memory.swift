@@ -5,37 +5,14 @@ import CVSMMU
 import SMMUHost
 import SMMUModel
 
-extension MemoryError {
-  fileprivate var refusal: Refusal {
-    switch self {
-    case .unaligned:
-      .invalid("address, length and host must be multiples of 4096, and length not 0")
-    case .wraps: .invalid("address + length passes the end of the address space")
-    case .overlaps:
-      Refusal(vsmmu_support_eexist, Sentence("address overlaps a region that was added before"))
-    case .full: Refusal(vsmmu_support_enomem, Sentence("64 RAM regions are registered already"))
-    case .absent: Refusal(vsmmu_support_enoent, Sentence("address is no region's first address"))
-    }
-  }
-}
-
-/// Registers memory here and, where there is a host, in its address space: both or none.
+/// Registers memory, of a part of a file or not.
 private func add(
   _ device: Device, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
-  _ map: (Nesting, UnsafeMutableRawPointer) throws(Refusal) -> Void
+  of part: VirtualSMMU.FilePart? = nil
 ) throws(Refusal) {
   guard let host else { throw .invalid("host is NULL") }
   try device.covering { () throws(Refusal) in
-    do throws(MemoryError) {
-      try device.smmu.addMemory(address, length: length, host: host)
-    } catch {
-      throw error.refusal
-    }
-    guard let side = device.hostSide else { return }
-    do throws(Refusal) { try map(side, host) } catch {
-      try? device.smmu.removeMemory(address)
-      throw error
-    }
+    try device.virtual.addMemory(address, length: length, host: host, of: part)
   }
 }
 
@@ -56,9 +33,7 @@ public func vsmmu_ram_add(
   _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try add(device, address, length, host) { (side, memory) throws(Refusal) in
-      try side.map(address, length: length, host: memory)
-    }
+    try add(device, address, length, host)
   }
 }
 
@@ -69,33 +44,22 @@ public func vsmmu_ram_add_file(
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     try check(file: fd, offset: offset, length: length)
-    try add(device, address, length, host) { (side, memory) throws(Refusal) in
-      try side.map(address, length: length, file: fd, offset: offset)
-    }
+    try add(device, address, length, host, of: VirtualSMMU.FilePart(fd, offset: offset))
   }
 }
 
 @implementation @_cdecl("vsmmu_ram_remove")
 public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering { () throws(Refusal) in
-      if let side = device.hostSide, let length = device.smmu.memoryLength(at: address) {
-        try side.unmap(address, length: length)
-      }
-      do throws(MemoryError) {
-        try device.smmu.removeMemory(address)
-      } catch {
-        throw error.refusal
-      }
-    }
+    try device.covering { () throws(Refusal) in try device.virtual.removeMemory(address) }
   }
 }
 
 @implementation @_cdecl("vsmmu_stream_add")
 public func vsmmu_stream_add(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering(streams: device.streams.count) { () throws(Refusal) in
-      try device.addStream(stream)
+    try device.covering(streams: device.virtual.streams.emulatedCount) { () throws(Refusal) in
+      try device.virtual.addStream(stream)
     }
   }
 }
@@ -103,7 +67,6 @@ public func vsmmu_stream_add(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32
 @implementation @_cdecl("vsmmu_stream_remove")
 public func vsmmu_stream_remove(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.streams.remove(stream)
-    device.smmu.remove(stream: stream)
+    try device.virtual.removeStream(stream)
   }
 }

@@ -23,7 +23,7 @@ public func vsmmu_mmio_read(
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     try check(offset, width)
     guard let value else { throw .invalid("value is NULL") }
-    device.isFrozen = true
+    device.virtual.freeze()
     value.pointee = device.smmu.readRegister(at: offset, width: Int(width))
   }
 }
@@ -34,7 +34,7 @@ public func vsmmu_mmio_write(
 ) -> Int32 {
   serially(vsmmu) { (device) throws(Refusal) -> Void in
     try check(offset, width)
-    device.isFrozen = true
+    device.virtual.freeze()
     device.smmu.writeRegister(at: offset, width: Int(width), value)
   }
 }

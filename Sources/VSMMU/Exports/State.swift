@@ -48,7 +48,7 @@ public func vsmmu_restore(
       do throws(SnapshotError) { try device.smmu.restore(buffer) } catch { throw error.refusal }
     }
     // The guest that it comes from has seen the ID registers.
-    device.isFrozen = true
+    device.virtual.freeze()
   }
 }
 

@@ -47,7 +47,7 @@ extension Device {
   }
 
   private func requireStream(_ access: Access) throws(Refusal) {
-    guard streams.contains(access.stream) else {
+    guard virtual.streams.isEmulated(access.stream) else {
       throw refusal(vsmmu_support_enoent, "access.stream", " was not added")
     }
   }

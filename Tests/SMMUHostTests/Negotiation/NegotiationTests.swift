@@ -94,7 +94,7 @@ import Testing
       },
       .rich { $0[.idr5, IDR5.gran16K] = 0 },
     ]
-    let report = Negotiation.decide(asked: .linux, devices: hosts, stage2Bits: 48)
+    let report = Negotiation.decide(asked: .linux, devices: devices, stage2Bits: 48)
     #expect(report.refusal == nil)
     #expect(report.chosen[.idr1, IDR1.ssidsize] == 8)
     #expect(report.chosen[.idr3, IDR3.bbml] == 1)
@@ -140,7 +140,7 @@ import Testing
       let devices: [DeviceFacts] = [
         .rich { $0[.idr0, IDR0.ttendian] = first }, .rich { $0[.idr0, IDR0.ttendian] = second },
       ]
-      let report = Negotiation.decide(asked: asked, devices: hosts)
+      let report = Negotiation.decide(asked: asked, devices: devices)
       if let chosen {
         #expect(report.refusal == nil && report.chosen.endianness == Int(chosen))
       } else {
@@ -283,18 +283,18 @@ import Testing
   func randomHosts() {
     for seed in 1...3000 as ClosedRange<UInt64> {
       var random = Seed(seed)
-      let hosts = (0...random.next() % 3).map { _ in DeviceFacts.random(&random) }
+      let devices = (0...random.next() % 3).map { _ in DeviceFacts.random(&random) }
       let asked = Features.random(&random)
       let bits = 30 + Int(random.next() % 24)
-      let report = Negotiation.decide(asked: asked, devices: hosts, stage2Bits: bits)
+      let report = Negotiation.decide(asked: asked, devices: devices, stage2Bits: bits)
       guard report.refusal == nil else { continue }
       let chosen = report.chosen
       #expect(chosen.illegality == nil, "seed \(seed)")
       #expect(chosen.unimplemented == nil, "seed \(seed)")
       // What was chosen is honoured as it is, by all together and by each.
-      let again = Negotiation.decide(asked: chosen, devices: hosts, stage2Bits: bits)
+      let again = Negotiation.decide(asked: chosen, devices: devices, stage2Bits: bits)
       #expect(again.chosen == chosen && again.refusal == nil, "seed \(seed)")
-      for host in hosts {
+      for host in devices {
         let violation = Negotiation.violation(of: chosen, by: host, stage2Bits: bits)
         #expect(violation == nil, "seed \(seed): \(violation!.sentence.text)")
         for field in [IDR5.gran4K, IDR5.gran16K, IDR5.gran64K] {
@@ -302,7 +302,7 @@ import Testing
         }
       }
       // The order of hosts does not matter.
-      let reversed = Negotiation.decide(asked: asked, devices: hosts.reversed(), stage2Bits: bits)
+      let reversed = Negotiation.decide(asked: asked, devices: devices.reversed(), stage2Bits: bits)
       #expect(reversed.chosen == chosen, "seed \(seed)")
     }
   }

@@ -18,7 +18,7 @@ import Testing
   }
 
   func report(_ asked: Features = .linux, _ devices: [DeviceFacts] = [.rich]) -> NegotiationReport {
-    Negotiation.decide(asked: asked, devices: hosts, stage2Bits: 44)
+    Negotiation.decide(asked: asked, devices: devices, stage2Bits: 44)
   }
 
   @Test("The text has aligned columns, one row for each field")
@@ -82,14 +82,14 @@ import Testing
   @Test("The JSON is well-formed and holds what the rows hold")
   func json() {
     for asked in [Features.linux, .full, .broadcasting] {
-      for hosts in [[], [DeviceFacts.rich], [.rich, .rich]] as [[DeviceFacts]] {
-        let report = report(asked, hosts)
+      for devices in [[], [DeviceFacts.rich], [.rich, .rich]] as [[DeviceFacts]] {
+        let report = report(asked, devices)
         let text = whole(report.writeJSON)
         var parser = JSONChecker(Array(text.utf8))
         let isWhole = parser.isWhole()
         #expect(isWhole)
         #expect(text.components(of: #""register": "#) == report.rows.count)
-        #expect(text.components(of: #""iidr": "#) == hosts.count)
+        #expect(text.components(of: #""iidr": "#) == devices.count)
         #expect(text.contains("\"IDR0\": \(report.chosen.idr0), \"IDR1\": \(report.chosen.idr1)"))
       }
     }
