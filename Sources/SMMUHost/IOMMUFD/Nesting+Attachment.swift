@@ -4,8 +4,8 @@ import SMMUSpec
 
 /// Attaching what a stream needs.
 extension Nesting {
-  /// Makes a device's attachment what the guest asks for now; nothing is done if it is already. On
-  /// a failure the device aborts, or has what it had if not even that can be done.
+  /// Attaches a device to what the guest asks for now; nothing is done if it is already. On a
+  /// failure the device aborts, or has what it had if not even that can be done.
   @discardableResult
   func follow(_ index: Int) -> Bool {
     follow(index, smmu.assignment(of: devices[index].stream))
@@ -13,7 +13,7 @@ extension Nesting {
 
   /// The same for who has looked: an STE is fetched once, as another vCPU may be changing it.
   func follow(_ index: Int, _ wanted: AssignedStream) -> Bool {
-    devices[index].attachment.gives(wanted) || change(index, to: wanted)
+    devices[index].state.gives(wanted) || change(index, to: wanted)
   }
 
   /// The same, even if it is already.
@@ -29,7 +29,7 @@ extension Nesting {
       fail(error, "attach the abort HWPT in its place", stream: devices[index].stream)
     }
     // The next look tries again.
-    devices[index].attachment = devices[index].attachment.failed
+    devices[index].state = devices[index].state.failed
     return false
   }
 
@@ -48,15 +48,15 @@ extension Nesting {
       throw error
     }
     counters.attachments &+= 1
-    if let old = devices[index].attachment.hwpt { give(back: old, "nested HWPT") }
-    devices[index].attachment = next
+    if let old = devices[index].state.hwpt { give(back: old, "nested HWPT") }
+    devices[index].state = next
     if next.hwpt != nil { mayHoldTranslations = true }
   }
 
   /// What to attach it to, with the nested HWPT that it needs.
   private func target(
     of device: AssignedDevice, _ objects: Objects, _ wanted: AssignedStream
-  ) throws(Errno) -> (table: UInt32, attachment: Attachment) {
+  ) throws(Errno) -> (table: UInt32, state: DeviceState) {
     switch wanted {
     case .abort: return (objects.abort, .abort)
     case .bypass: return (objects.bypass, .bypass)

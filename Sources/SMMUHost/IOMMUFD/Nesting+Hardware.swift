@@ -23,7 +23,7 @@ extension Nesting: Hardware {
     }
     let stream = StreamID(truncatingIfNeeded: command[CommandWords.streamID])
     guard let index = streams.index(of: stream) else { return false }
-    return devices[index].attachment.hwpt != nil
+    return devices[index].state.hwpt != nil
   }
 
   private func queue(_ command: CommandWords) -> Bool {
@@ -44,7 +44,7 @@ extension Nesting: Hardware {
   }
 
   private func reconfigure(_ index: Int, _ calls: inout Int) -> Bool {
-    let before = devices[index].attachment
+    let before = devices[index].state
     let wanted = smmu.assignment(of: devices[index].stream)
     if !before.gives(wanted) {
       // Invalidation, allocation, attachment, and the old one goes.
@@ -53,7 +53,7 @@ extension Nesting: Hardware {
       guard flush(), follow(index, wanted) else { return false }
     }
     // The same STE still means that its CDs may have changed with it (§4.3.1).
-    guard before.hwpt != nil, devices[index].attachment == before else { return true }
+    guard before.hwpt != nil, devices[index].state == before else { return true }
     return queue(HostCommand.forgetContexts(of: devices[index].stream))
   }
 
@@ -62,7 +62,7 @@ extension Nesting: Hardware {
     retryEventQueue()
     retryKept()
     // Where the kernel failed when registers changed, there was no command to stop at.
-    for index in devices.indices where devices[index].attachment.isFailed {
+    for index in devices.indices where devices[index].state.isFailed {
       if !follow(index) { isDone = false }
     }
     return flush() && isDone
@@ -83,7 +83,7 @@ extension Nesting: Hardware {
     for index in devices.indices { follow(index) }
     guard mayHoldTranslations else { return }
     _ = queue(HostCommand.forgetTranslations)
-    for device in devices where device.attachment.hwpt != nil {
+    for device in devices where device.state.hwpt != nil {
       _ = queue(HostCommand.forgetContexts(of: device.stream))
     }
     _ = flush()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// Decides the ID registers of a vSMMU from what is asked for and what the hosts of its devices can do.
+/// Decides the ID registers of a vSMMU from what is asked for and what the hosts of its devices can
+/// do.
 ///
 /// `decide` is a function of its inputs alone: call it again when a device comes, a VM is linked
 /// or a VMID is pinned, until the guest may have seen the registers. From then on they are frozen,

@@ -7,13 +7,19 @@ import TestSupport
 @testable import SMMUHost
 
 /// A virtual SMMU on an emulated host, with RAM, and faults to order between them.
-final class VirtualBench: HostListener {
+final class VirtualBench {
   let emulated: EmulatedHost
   let faults: FaultInjector
   let host: Host
   let machine = GuestMachine()
+  let listener = Listener()
   private(set) var virtual: VirtualSMMU!
-  private(set) var said: [String] = []
+
+  /// What the host said.
+  final class Listener: HostListener {
+    private(set) var said: [String] = []
+    func hostSays(_ sentence: Sentence) { said.append(sentence.text) }
+  }
 
   static let streamTable = GuestMachine.ramBase
   static let contexts = GuestMachine.ramBase + 0x1_0000
@@ -28,7 +34,7 @@ final class VirtualBench: HostListener {
     knowledge.requests = VMLink.Requests(
       pin: emulated.pinRequest, unpin: emulated.unpinRequest)
     host = try Host.open(faults, fd: nil, knowing: knowledge)
-    virtual = try VirtualSMMU.make(asked, Options(), machine: machine, listener: self)
+    virtual = try VirtualSMMU.make(asked, Options(), machine: machine, listener: listener)
     try virtual.join(host, domain: domain)
     try virtual.addMemory(GuestMachine.ramBase, length: machine.ramSize, host: machine.host)
   }
@@ -37,8 +43,6 @@ final class VirtualBench: HostListener {
     virtual?.leave()
     emulated.shutDown()
   }
-
-  func hostSays(_ sentence: Sentence) { said.append(sentence.text) }
 
   // MARK: Calls
 
@@ -98,20 +102,20 @@ final class VirtualBench: HostListener {
   static func stage1(_ number: UInt64) -> UInt64 { 1 | 5 << 1 | (contexts + number * 64) }
   static let bypass: UInt64 = 1 | 4 << 1
 
-  func attachment(of stream: StreamID) -> Attachment? {
-    virtual.streams.index(of: stream).map { virtual.streams.assigned[$0].attachment }
+  func state(of stream: StreamID) -> DeviceState? {
+    virtual.streams.index(of: stream).map { virtual.streams.assigned[$0].state }
   }
 
   /// All that a failure must leave as it was.
-  var state: State {
+  var snapshot: Snapshot {
     let now = emulated.counters
-    return State(
+    return Snapshot(
       features: virtual.smmu.features, streams: virtual.streams.assigned.map(\.stream),
       devices: virtual.currentReport.devices.count, objects: now.objects, files: now.files,
       pins: now.pins)
   }
 
-  struct State: Equatable {
+  struct Snapshot: Equatable {
     let features: Features
     let streams: [StreamID]
     let devices: Int
