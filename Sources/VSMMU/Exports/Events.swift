@@ -11,17 +11,17 @@ public func vsmmu_event_fd(_ vsmmu: OpaquePointer?) -> Int32 {
 
 @implementation @_cdecl("vsmmu_event_run")
 public func vsmmu_event_run(_ vsmmu: OpaquePointer?) -> Int32 {
-  onHost(vsmmu) { (device, nesting) throws(Refusal) in
-    try device.covering { () throws(Refusal) in Int32(try nesting.takeEvents()) }
+  onHost(vsmmu) { (instance, nesting) throws(Refusal) in
+    try instance.covering { () throws(Refusal) in Int32(try nesting.takeEvents()) }
   }
 }
 
 private func onHost(
-  _ vsmmu: OpaquePointer?, _ body: (Device, Nesting) throws(Refusal) -> Int32
+  _ vsmmu: OpaquePointer?, _ body: (Instance, Nesting) throws(Refusal) -> Int32
 ) -> Int32 {
   Int32(
-    truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
-      Int64(try body(device, try device.virtual.requireNesting(or: .enodev)))
+    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
+      Int64(try body(instance, try instance.virtual.requireNesting(or: .enodev)))
     })
 }
 
@@ -31,21 +31,21 @@ public func vsmmu_event_thread(_ vsmmu: OpaquePointer?, _ on: UInt32) -> Int32 {
   guard file >= 0 else { return file }
   guard let vsmmu else { return vsmmu_support_einval }
   return on != 0
-    ? serially(vsmmu) { (device) throws(Refusal) -> Void in
-      if device.eventThread != nil { return }
-      try device.covering { () throws(Refusal) in
-        guard let thread = EventThread.start(device, file: file) else {
+    ? serially(vsmmu) { (instance) throws(Refusal) -> Void in
+      if instance.eventThread != nil { return }
+      try instance.covering { () throws(Refusal) in
+        guard let thread = EventThread.start(instance, file: file) else {
           throw Refusal(vsmmu_support_enomem, Sentence("no thread for events could be started"))
         }
-        device.eventThread = thread
+        instance.eventThread = thread
       }
     }
-    : with(vsmmu) { device in
+    : with(vsmmu) { instance in
       // Joined outside of the lock, which the thread may be waiting for.
       var thread: EventThread?
-      let code = device.serially { () throws(Refusal) in
-        thread = device.eventThread
-        device.eventThread = nil
+      let code = instance.serially { () throws(Refusal) in
+        thread = instance.eventThread
+        instance.eventThread = nil
         return 0
       }
       thread?.stop()

@@ -39,7 +39,7 @@ public func vsmmu_host_close(_ host: OpaquePointer?) -> Int32 {
 public func vsmmu_device_attach(
   _ vsmmu: OpaquePointer?, _ device: UnsafePointer<vsmmu_device>?
 ) -> Int32 {
-  serially(vsmmu) { (this) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     var copy = vsmmu_device()
     try copyIn(device, "device", least: 12, into: &copy)
     guard copy.flags & ~(VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND) == 0 else {
@@ -58,14 +58,14 @@ public func vsmmu_device_attach(
     case VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND: source = .bound(copy.fd, id: copy.devid)
     default: throw .invalid("device.flags has VSMMU_DEVICE_BOUND without VSMMU_DEVICE_FD")
     }
-    try this.covering { () throws(Refusal) in try this.virtual.attach(copy.stream, source) }
+    try instance.covering { () throws(Refusal) in try instance.virtual.attach(copy.stream, source) }
   }
 }
 
 @implementation @_cdecl("vsmmu_device_detach")
 public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering { () throws(Refusal) in try device.virtual.detach(stream) }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.covering { () throws(Refusal) in try instance.virtual.detach(stream) }
   }
 }
 
@@ -73,29 +73,29 @@ public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> In
 public func vsmmu_device_renumber(
   _ vsmmu: OpaquePointer?, _ stream: UInt32, _ other: UInt32
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering { () throws(Refusal) in try device.virtual.renumber(stream, to: other) }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.covering { () throws(Refusal) in try instance.virtual.renumber(stream, to: other) }
   }
 }
 
 @implementation @_cdecl("vsmmu_device_reset")
 public func vsmmu_device_reset(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering { () throws(Refusal) in try device.virtual.resetDevice(stream) }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.covering { () throws(Refusal) in try instance.virtual.resetDevice(stream) }
   }
 }
 
 @implementation @_cdecl("vsmmu_device_fd")
 public func vsmmu_device_fd(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
   Int32(
-    truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
-      try device.covering { () throws(Refusal) in Int64(try device.virtual.deviceFile(stream)) }
+    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
+      try instance.covering { () throws(Refusal) in Int64(try instance.virtual.deviceFile(stream)) }
     })
 }
 
 @implementation @_cdecl("vsmmu_freeze")
 public func vsmmu_freeze(_ vsmmu: OpaquePointer?) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in device.virtual.freeze() }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in instance.virtual.freeze() }
 }
 
 @implementation @_cdecl("vsmmu_msi_window")
@@ -103,9 +103,9 @@ public func vsmmu_msi_window(
   _ vsmmu: OpaquePointer?, _ first: UnsafeMutablePointer<UInt64>?,
   _ last: UnsafeMutablePointer<UInt64>?
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     guard let first, let last else { throw .invalid("first or last is NULL") }
-    (first.pointee, last.pointee) = try device.virtual.requireNesting(or: .enodev).messageWindow
+    (first.pointee, last.pointee) = try instance.virtual.requireNesting(or: .enodev).messageWindow
   }
 }
 
@@ -113,11 +113,11 @@ public func vsmmu_msi_window(
 public func vsmmu_get_host_counters(
   _ vsmmu: OpaquePointer?, _ counters: UnsafeMutablePointer<vsmmu_host_counters>?
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    let nesting = try device.virtual.requireNesting()
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    let nesting = try instance.virtual.requireNesting()
     let found = nesting.counters
     var values = vsmmu_host_counters()
-    values.devices = UInt32(device.virtual.streams.assignedCount)
+    values.devices = UInt32(instance.virtual.streams.assignedCount)
     values.invalidate_calls = found.invalidateCalls
     values.forwarded = found.forwarded
     values.withheld = found.withheld
@@ -136,10 +136,10 @@ public func vsmmu_negotiation_report(
   _ vsmmu: OpaquePointer?, _ format: UInt32, _ text: UnsafeMutablePointer<CChar>?,
   _ capacity: UInt64
 ) -> Int64 {
-  serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+  serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
     guard text != nil || capacity == 0 else { throw .invalid("text is NULL") }
-    return try device.covering { () throws(Refusal) in
-      let report = device.virtual.currentReport
+    return try instance.covering { () throws(Refusal) in
+      let report = instance.virtual.currentReport
       let room = Int(min(capacity, UInt64(Int32.max)))
       switch format {
       case VSMMU_REPORT_TEXT: return Int64(report.writeText(to: text, capacity: room))
@@ -152,13 +152,13 @@ public func vsmmu_negotiation_report(
 
 @implementation @_cdecl("vsmmu_link_vm")
 public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     guard flags & ~(VSMMU_LINK_ON_DEMAND | VSMMU_LINK_TOLD) == 0 else {
       throw .invalid("flags has a bit set that this library does not know")
     }
     guard vm_fd >= 0 else { throw .invalid("vm_fd is negative") }
-    try device.covering { () throws(Refusal) in
-      try device.virtual.linkVM(
+    try instance.covering { () throws(Refusal) in
+      try instance.virtual.linkVM(
         vm_fd, onDemand: flags & VSMMU_LINK_ON_DEMAND != 0, isTold: flags & VSMMU_LINK_TOLD != 0)
     }
   }

@@ -7,12 +7,12 @@ import SMMUModel
 
 /// Registers memory, of a part of a file or not.
 private func add(
-  _ device: Device, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
+  _ instance: Instance, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
   of part: VirtualSMMU.FilePart? = nil
 ) throws(Refusal) {
   guard let host else { throw .invalid("host is NULL") }
-  try device.covering { () throws(Refusal) in
-    try device.virtual.addMemory(address, length: length, host: host, of: part)
+  try instance.covering { () throws(Refusal) in
+    try instance.virtual.addMemory(address, length: length, host: host, of: part)
   }
 }
 
@@ -32,8 +32,8 @@ private func check(file: Int32, offset: UInt64, length: UInt64) throws(Refusal) 
 public func vsmmu_ram_add(
   _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try add(device, address, length, host)
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try add(instance, address, length, host)
   }
 }
 
@@ -42,31 +42,31 @@ public func vsmmu_ram_add_file(
   _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
   _ fd: Int32, _ offset: UInt64
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     try check(file: fd, offset: offset, length: length)
-    try add(device, address, length, host, of: VirtualSMMU.FilePart(fd, offset: offset))
+    try add(instance, address, length, host, of: VirtualSMMU.FilePart(fd, offset: offset))
   }
 }
 
 @implementation @_cdecl("vsmmu_ram_remove")
 public func vsmmu_ram_remove(_ vsmmu: OpaquePointer?, _ address: UInt64) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering { () throws(Refusal) in try device.virtual.removeMemory(address) }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.covering { () throws(Refusal) in try instance.virtual.removeMemory(address) }
   }
 }
 
 @implementation @_cdecl("vsmmu_stream_add")
 public func vsmmu_stream_add(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering(streams: device.virtual.streams.emulatedCount) { () throws(Refusal) in
-      try device.virtual.addStream(stream)
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.covering(streams: instance.virtual.streams.emulatedCount) { () throws(Refusal) in
+      try instance.virtual.addStream(stream)
     }
   }
 }
 
 @implementation @_cdecl("vsmmu_stream_remove")
 public func vsmmu_stream_remove(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.virtual.removeStream(stream)
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.virtual.removeStream(stream)
   }
 }

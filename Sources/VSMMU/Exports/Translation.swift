@@ -34,7 +34,7 @@ extension vsmmu_result {
   }
 }
 
-extension Device {
+extension Instance {
   /// Translates what the fast path did not. Only here a stream is looked for in the directory: the
   /// caches know no other. The access is counted from before that on, so that a stream that is
   /// removed meanwhile cannot be cached afterwards.
@@ -90,7 +90,7 @@ public func vsmmu_translate(
   _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
   guard let vsmmu, let access, let result, arePlain(access, result),
-    let recent = UnsafePointer<DeviceHandle>(vsmmu).pointee.micro.lookUp(Access(access.pointee))
+    let recent = UnsafePointer<InstanceHandle>(vsmmu).pointee.micro.lookUp(Access(access.pointee))
   else { return translate(vsmmu, access, result) }
   result.pointee = vsmmu_result(recent)
   return 0
@@ -102,21 +102,21 @@ private func translate(
   _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
   guard let vsmmu else { return vsmmu_support_einval }
-  return with(vsmmu) { device in
+  return with(vsmmu) { instance in
     if let access, let result, arePlain(access, result),
-      let known = device.smmu.translateKnown(Access(access.pointee))
+      let known = instance.smmu.translateKnown(Access(access.pointee))
     {
       result.pointee = vsmmu_result(known)
       return 0
     }
     do throws(Refusal) {
-      let access = try device.access(access)
-      try device.requireRoom(result)
-      let answer = try device.translate(missed: access)
+      let access = try instance.access(access)
+      try instance.requireRoom(result)
+      let answer = try instance.translate(missed: access)
       try copyOut(vsmmu_result(answer), to: result, "result", least: 24)
       return 0
     } catch {
-      return device.refuse(error)
+      return instance.refuse(error)
     }
   }
 }
@@ -133,7 +133,7 @@ public func vsmmu_access_end(_ vsmmu: OpaquePointer?, _ token: UInt64) {
   with(vsmmu) { $0.smmu.endAccess(token) }
 }
 
-extension Device {
+extension Instance {
   /// One vsmmu_dma_* call.
   fileprivate func transfer(
     _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeMutableRawPointer?, _ length: UInt64,

@@ -6,30 +6,30 @@ import SMMUHost
 import SMMUModel
 import SMMUSpec
 
-/// What a `vsmmu_t *` points to: the device, and beside it what answers most accesses.
-struct DeviceHandle {
+/// What a `vsmmu_t *` points to: the instance, and beside it what answers most accesses.
+struct InstanceHandle {
   let micro: MicroTLB
-  fileprivate let device: Unmanaged<Device>
+  fileprivate let instance: Unmanaged<Instance>
 
-  /// Takes the device over.
-  static func make(_ device: Device) -> OpaquePointer {
-    let handle = UnsafeMutablePointer<DeviceHandle>.allocate(capacity: 1)
-    let kept = Unmanaged.passRetained(device)
-    handle.initialize(to: DeviceHandle(micro: device.smmu.micro, device: kept))
+  /// Takes the instance over.
+  static func make(_ instance: Instance) -> OpaquePointer {
+    let handle = UnsafeMutablePointer<InstanceHandle>.allocate(capacity: 1)
+    let kept = Unmanaged.passRetained(instance)
+    handle.initialize(to: InstanceHandle(micro: instance.smmu.micro, instance: kept))
     return OpaquePointer(handle)
   }
 
-  /// Lets go of device and handle.
+  /// Lets go of instance and handle.
   static func destroy(_ handle: OpaquePointer) {
-    let handle = UnsafeMutablePointer<DeviceHandle>(handle)
-    handle.pointee.device.release()
+    let handle = UnsafeMutablePointer<InstanceHandle>(handle)
+    handle.pointee.instance.release()
     handle.deallocate()
   }
 }
 
 /// A virtual SMMU behind the C functions, the lock that serialises them, and the sentence about the
 /// last refusal.
-final class Device {
+final class Instance {
   let virtual: VirtualSMMU
   /// The model of `virtual`, for translations.
   let smmu: SMMU
@@ -44,7 +44,7 @@ final class Device {
   /// Not an initialiser that throws: Embedded Swift 6.3 does not free the object that one leaves.
   static func make(
     _ config: vsmmu_config, _ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?
-  ) throws(Refusal) -> Device {
+  ) throws(Refusal) -> Instance {
     guard ops.reserved == 0 else { throw .invalid("ops.reserved is not 0") }
     guard config.host != nil || config.ioas == 0 else {
       throw .invalid("config.ioas is an address space of config.host, which is NULL")
@@ -57,25 +57,25 @@ final class Device {
     let caches = options.tlbEntries * 32 + options.configurationEntries * 192
     let noMemory = Refusal(
       .enomem, "no memory for config.tlb_entries and config.configuration_entries")
-    let device = try reserving(caches + Need.device, orThrow: noMemory) {
+    let instance = try reserving(caches + Need.instance, orThrow: noMemory) {
       () throws(Refusal) in try make(features, options, CallbackMachine(ops, opaque))
     }
-    guard let host = config.host else { return device }
-    try device.virtual.join(
+    guard let host = config.host else { return instance }
+    try instance.virtual.join(
       .behind(host), domain: .own(addressSpace: config.ioas == 0 ? nil : config.ioas))
-    return device
+    return instance
   }
 
   private static func make(
     _ features: Features, _ options: Options, _ machine: CallbackMachine
-  ) throws(Refusal) -> Device {
+  ) throws(Refusal) -> Instance {
     let virtual = try VirtualSMMU.make(features, options, machine: machine, listener: machine)
     let mutexes = [Mutex(), Mutex()].compactMap { $0 }
     guard mutexes.count == 2 else {
       for mutex in mutexes { mutex.destroy() }
       throw Refusal(.enomem, "no memory for a lock")
     }
-    return Device(virtual, machine, mutexes)
+    return Instance(virtual, machine, mutexes)
   }
 
   private init(_ virtual: VirtualSMMU, _ machine: CallbackMachine, _ mutexes: [Mutex]) {
@@ -123,24 +123,24 @@ final class Device {
   }
 }
 
-/// Uses the device of a handle without counting references: on the translate path that would make
+/// Uses the instance of a handle without counting references: on the translate path that would make
 /// threads fight for a cache line.
 @inline(__always)
-func with<R>(_ handle: OpaquePointer, _ body: (Device) -> R) -> R {
-  UnsafePointer<DeviceHandle>(handle).pointee.device._withUnsafeGuaranteedRef(body)
+func with<R>(_ handle: OpaquePointer, _ body: (Instance) -> R) -> R {
+  UnsafePointer<InstanceHandle>(handle).pointee.instance._withUnsafeGuaranteedRef(body)
 }
 
 /// Runs a serial call on a handle that may be NULL.
-func serially(_ handle: OpaquePointer?, _ body: (Device) throws(Refusal) -> Int64) -> Int64 {
+func serially(_ handle: OpaquePointer?, _ body: (Instance) throws(Refusal) -> Int64) -> Int64 {
   guard let handle else { return Int64(vsmmu_support_einval) }
-  return with(handle) { device in device.serially { () throws(Refusal) in try body(device) } }
+  return with(handle) { instance in instance.serially { () throws(Refusal) in try body(instance) } }
 }
 
 /// The same for calls without a result of their own.
-func serially(_ handle: OpaquePointer?, _ body: (Device) throws(Refusal) -> Void) -> Int32 {
+func serially(_ handle: OpaquePointer?, _ body: (Instance) throws(Refusal) -> Void) -> Int32 {
   Int32(
-    truncatingIfNeeded: serially(handle) { (device) throws(Refusal) -> Int64 in
-      try body(device)
+    truncatingIfNeeded: serially(handle) { (instance) throws(Refusal) -> Int64 in
+      try body(instance)
       return 0
     })
 }
