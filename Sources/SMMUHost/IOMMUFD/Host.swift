@@ -37,12 +37,12 @@ public final class Host {
     _ kernel: any Kernel, fd: Int32?, knowing knowledge: Knowledge
   ) throws(Refusal) -> Host {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
-    if let fd { return Host(kernel, fd, knowledge, mutex, ownsFD: false) }
+    if let fd { return Host(kernel, fd: fd, owned: false, knowledge, mutex) }
     let path: StaticString = "/dev/iommu"
     do throws(Errno) {
       let opened = try kernel.open(
         UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self))
-      return Host(kernel, opened, knowledge, mutex, ownsFD: true)
+      return Host(kernel, fd: opened, owned: true, knowledge, mutex)
     } catch {
       mutex.destroy()
       throw Refusal(error, trying: "open /dev/iommu")
@@ -50,7 +50,7 @@ public final class Host {
   }
 
   private init(
-    _ kernel: any Kernel, _ fd: Int32, _ knowledge: Knowledge, _ mutex: Mutex, ownsFD: Bool
+    _ kernel: any Kernel, fd: Int32, owned ownsFD: Bool, _ knowledge: Knowledge, _ mutex: Mutex
   ) {
     self.kernel = kernel
     self.fd = fd
@@ -87,7 +87,7 @@ public final class Host {
   }
 
   func unmap(
-    _ addressSpace: UInt32, _ address: UInt64, _ body: () throws(Errno) -> Void
+    in addressSpace: UInt32, at address: UInt64, _ body: () throws(Errno) -> Void
   ) throws(Errno) {
     try mutex.locked { () throws(Errno) in
       try body()

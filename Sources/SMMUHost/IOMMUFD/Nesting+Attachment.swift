@@ -40,9 +40,9 @@ extension Nesting {
     // A renumbering that failed may have taken it.
     if devices[index].vdevice == 0 {
       devices[index].vdevice = try iommufd.allocateVDevice(
-        objects.viommu, devices[index].id, stream: devices[index].stream)
+        for: devices[index].id, of: objects.viommu, stream: devices[index].stream)
     }
-    let (table, next) = try target(of: devices[index], objects, wanted)
+    let (table, next) = try target(for: wanted, of: devices[index], among: objects)
     do throws(Errno) { try iommufd.attach(devices[index].fd, to: table) } catch {
       if let hwpt = next.hwpt { give(back: hwpt, "nested HWPT") }
       throw error
@@ -55,7 +55,7 @@ extension Nesting {
 
   /// What to attach it to, with the nested HWPT that it needs.
   private func target(
-    of device: AssignedDevice, _ objects: Objects, _ wanted: AssignedStream
+    for wanted: AssignedStream, of device: AssignedDevice, among objects: Objects
   ) throws(Errno) -> (table: UInt32, state: DeviceState) {
     switch wanted {
     case .abort: return (objects.abort, .abort)
@@ -64,7 +64,8 @@ extension Nesting {
       try requireRoomToKeep()
       // The guest was told that nothing stalls.
       let stall = hostStalls ? StreamTableEntry.s1stalld.mask : 0
-      let hwpt = try iommufd.allocateNested(device.id, objects.viommu, word0, word1 | stall)
+      let hwpt = try iommufd.allocateNested(
+        for: device.id, of: objects.viommu, ste: (word0, word1 | stall))
       counters.nestedHWPTs &+= 1
       return (hwpt, .stage1(hwpt: hwpt, made: wanted))
     }

@@ -45,7 +45,7 @@ extension Nesting {
       try iommufd.destroy(devices[index].vdevice)
       devices[index].vdevice = 0
       devices[index].vdevice = try iommufd.allocateVDevice(
-        objects?.viommu ?? 0, devices[index].id, stream: other)
+        for: devices[index].id, of: objects?.viommu ?? 0, stream: other)
     } catch {
       change(index, to: smmu.assignment(of: stream))
       throw Refusal(error, trying: "make a vDEVICE for the new StreamID")

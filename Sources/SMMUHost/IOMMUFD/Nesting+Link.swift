@@ -12,7 +12,7 @@ extension Nesting {
     guard devices.isEmpty else {
       throw Refusal(.ebusy, "the vSMMU has assigned devices, which were bound for no VM")
     }
-    let made = try VMLink.make(iommufd.kernel, fd, host.knowledge.requests)
+    let made = try VMLink.make(iommufd.kernel, vm: fd, requests: host.knowledge.requests)
     do throws(Refusal) {
       if !onDemand { try made.pin() }
     } catch {

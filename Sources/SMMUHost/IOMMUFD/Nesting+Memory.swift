@@ -13,9 +13,10 @@ extension Nesting {
     do throws(Errno) {
       try host.map(mapping) { (other) throws(Errno) in
         try iommufd.copy(
-          addressSpace, address, length: length, from: other.addressSpace, other.address)
+          in: addressSpace, at: address, length: length, from: other.addressSpace,
+          at: other.address)
       } map: { () throws(Errno) in
-        try iommufd.map(addressSpace, address, length: length, host: memory)
+        try iommufd.map(in: addressSpace, at: address, length: length, host: memory)
       }
     } catch {
       throw refusal(error, address, length)
@@ -28,7 +29,8 @@ extension Nesting {
   ) throws(Refusal) {
     guard ownsAddressSpace else { return }
     do throws(Errno) {
-      try iommufd.map(addressSpace, address, length: length, file: file, offset: offset)
+      try iommufd.map(
+        in: addressSpace, at: address, length: length, file: file, offset: offset)
     } catch {
       throw refusal(error, address, length)
     }
@@ -37,8 +39,8 @@ extension Nesting {
   func unmap(_ address: UInt64, length: UInt64) throws(Refusal) {
     guard ownsAddressSpace else { return }
     do throws(Errno) {
-      try host.unmap(addressSpace, address) { () throws(Errno) in
-        try iommufd.unmap(addressSpace, address, length: length)
+      try host.unmap(in: addressSpace, at: address) { () throws(Errno) in
+        try iommufd.unmap(in: addressSpace, at: address, length: length)
       }
     } catch {
       throw Refusal(error, trying: "unmap guest memory from the address space")

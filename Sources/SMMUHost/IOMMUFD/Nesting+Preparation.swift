@@ -13,8 +13,8 @@ public enum DeviceSource {
   case bound(Int32, id: UInt32)
 }
 
-/// The first half of a device's coming, which leaves it absent: the ID registers are decided between
-/// it and `commit`, or it is undone by `release`.
+/// The first half of a device's coming, which leaves it absent. Then the ID registers are decided,
+/// and it is committed or released.
 extension Nesting {
   /// Opens a device and learns what its host tells of it, which is more with a stage 2 that it is
   /// behind: what all devices share is made with the first one. On an error nothing has changed.
@@ -101,7 +101,7 @@ extension Nesting {
   private func makeVDevice(_ device: AssignedDevice) throws(Refusal) -> UInt32 {
     do throws(Errno) {
       return try iommufd.allocateVDevice(
-        objects?.viommu ?? 0, device.id, stream: device.stream)
+        for: device.id, of: objects?.viommu ?? 0, stream: device.stream)
     } catch {
       if error == .einval {
         throw Refusal(

@@ -59,12 +59,13 @@ public final class Nesting {
         throw Refusal(error, trying: "allocate an address space")
       }
     }
-    return Nesting(host, iommufd, domain, space, smmu, streams, listener)
+    return Nesting(
+      host, iommufd, domain, addressSpace: space, smmu: smmu, streams: streams, listener: listener)
   }
 
   private init(
-    _ host: Host, _ iommufd: IOMMUFD, _ domain: Domain, _ addressSpace: UInt32, _ smmu: SMMU,
-    _ streams: StreamDirectory, _ listener: any HostListener
+    _ host: Host, _ iommufd: IOMMUFD, _ domain: Domain, addressSpace: UInt32, smmu: SMMU,
+    streams: StreamDirectory, listener: any HostListener
   ) {
     self.host = host
     self.iommufd = iommufd
@@ -130,10 +131,10 @@ public final class Nesting {
       let viommu = try iommufd.allocateVIOMMU(device, parent: parent)
       made.append(viommu)
       step = "allocate the HWPT for streams that abort"
-      let abort = try iommufd.allocateNested(device, viommu, 1, 0)
+      let abort = try iommufd.allocateNested(for: device, of: viommu, ste: (1, 0))
       made.append(abort)
       step = "allocate the HWPT for streams that bypass"
-      let bypass = try iommufd.allocateNested(device, viommu, 1 | 4 << 1, 0)
+      let bypass = try iommufd.allocateNested(for: device, of: viommu, ste: (1 | 4 << 1, 0))
       return Objects(parent: parent, viommu: viommu, abort: abort, bypass: bypass)
     } catch {
       for id in made.reversed() { give(back: id, "object of a refused device") }

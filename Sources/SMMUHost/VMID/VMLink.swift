@@ -26,7 +26,7 @@ public final class VMLink {
 
   /// Checks that `fd` is a VM, and holds it.
   public static func make(
-    _ kernel: any Kernel, _ fd: Int32, _ requests: Requests
+    _ kernel: any Kernel, vm fd: Int32, requests: Requests
   ) throws(Refusal) -> VMLink {
     if let refusal = VMIdentity.of(kernel, fd).refusal { throw Refusal(.einval, refusal) }
     let vm: Int32

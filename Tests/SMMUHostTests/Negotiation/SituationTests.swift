@@ -91,8 +91,9 @@ import Testing
   @Test("Frozen registers count, not what was asked")
   func frozenBeforeHost() {
     // The guest booted without devices and has seen a stage 2.
+    let device = DeviceFacts.rich { $0[.idr0, IDR0.ttendian] = 0 }
     let error = refusal { () throws(Refusal) in
-      try situation(.full, frozen: .full).admit(.rich, at: 0)
+      try situation(.full, frozen: .full).admit(device, at: 0)
     }
     #expect(error?.sentence.text.hasPrefix("the guest has seen IDR0.S2P = 1") == true)
   }
