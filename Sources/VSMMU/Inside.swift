@@ -2,15 +2,15 @@
 import CSupport
 import SMMUHost
 
-/// Which devices this thread is inside of: in a serial call on one, or in one of its callbacks. A
-/// call on the same device would wait for itself there.
+/// Which instances this thread is inside of: in a serial call on one, or in one of its callbacks. A
+/// call on the same instance would wait for itself there.
 struct Inside {
-  /// Stands for a device: the address of its machine.
-  private let device: UnsafeRawPointer
+  /// Stands for a instance: the address of its machine.
+  private let instance: UnsafeRawPointer
 
   @inline(__always)
   init(_ machine: CallbackMachine) {
-    device = UnsafeRawPointer(Unmanaged.passUnretained(machine).toOpaque())
+    instance = UnsafeRawPointer(Unmanaged.passUnretained(machine).toOpaque())
   }
 
   var isEntered: Bool {
@@ -18,7 +18,7 @@ struct Inside {
       // The threads of an explored program are one of the kernel's.
       false
     #else
-      vsmmu_support_is_inside(device) != 0
+      vsmmu_support_is_inside(instance) != 0
     #endif
   }
 
@@ -26,7 +26,7 @@ struct Inside {
   func run<R>(_ body: () -> R) -> R {
     var frame = vsmmu_support_frame()
     return withUnsafeMutablePointer(to: &frame) { frame in
-      vsmmu_support_enter(frame, device)
+      vsmmu_support_enter(frame, instance)
       defer { vsmmu_support_leave(frame) }
       return body()
     }

@@ -2,19 +2,16 @@
 import CSupport
 import SMMUHost
 
-/// A call that is refused: what the caller gets, and the sentence that explains it.
-struct Refusal: Error {
-  let code: Int32
-  let sentence: Sentence
+extension Refusal {
+  /// What the caller gets.
+  var code: Int32 { -errno.code }
 
+  /// `code` is negative, as callers get it.
   init(_ code: Int32, _ sentence: Sentence) {
-    self.code = code
-    self.sentence = sentence
+    self.init(Errno(code: -code), sentence)
   }
 
-  static func invalid(_ text: StaticString) -> Refusal {
-    Refusal(vsmmu_support_einval, Sentence(text))
-  }
+  static func invalid(_ text: StaticString) -> Refusal { Refusal(.einval, text) }
 }
 
 /// The size that a struct of the caller's says it has: at least the fields that none can do

@@ -23,9 +23,9 @@ extension Refusal {
 enum Need {
   /// One that makes a few objects.
   static var call: Int { 64 << 10 }
-  /// A device beside its caches, which are `tlbEntries` of 32 bytes and `configurationEntries` of
-  /// 192.
-  static var device: Int { 1 << 20 }
+  /// An instance beside its caches, which are `tlbEntries` of 32 bytes and `configurationEntries`
+  /// of 192.
+  static var instance: Int { 1 << 20 }
   /// An assigned device in the arrays that name it, which may be copied and grow.
   static var assigned: Int { 2 << 10 }
   /// A StreamID in the directory, whose array doubles.
@@ -34,12 +34,12 @@ enum Need {
   static var part: Int { 1 << 10 }
 }
 
-extension Device {
+extension Instance {
   /// Runs a part of a serial call that allocates.
   func covering<R>(
     streams: Int = 0, _ body: () throws(Refusal) -> R
   ) throws(Refusal) -> R {
-    let bytes = Need.call + hosts.count * Need.assigned + streams * Need.stream
+    let bytes = Need.call + virtual.streams.assignedCount * Need.assigned + streams * Need.stream
     return try reserving(bytes, orThrow: Refusal.noMemory, body)
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 import Testing

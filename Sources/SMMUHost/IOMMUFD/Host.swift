@@ -4,9 +4,12 @@ import SMMUAtomics
 
 /// A kernel with an open /dev/iommu, for any number of vSMMUs.
 public final class Host {
-  public let kernel: any Kernel
-  public let fd: Int32
+  let kernel: any Kernel
+  let fd: Int32
+  let knowledge: Knowledge
   private let ownsFD: Bool
+  /// vSMMUs.
+  private let users = Atomic(0)
   private let mutex: Mutex
   /// What address spaces of vSMMUs have mapped: the next vSMMU of the VM copies it.
   private var mappings: [Mapping] = []
@@ -19,29 +22,51 @@ public final class Host {
     let memory: UnsafeMutableRawPointer
   }
 
+  /// What a kernel and its machine have, and no call tells.
+  public struct Knowledge {
+    public var requests = VMLink.Requests(pin: 0, unpin: 0)
+    /// Bits of KVM's VMIDs and of the guest CPUs' ASIDs, 8 or 16; 0 = not known.
+    public var vmidBits = 0
+    public var asidBits = 0
+
+    public init() {}
+  }
+
   /// `fd` nil: /dev/iommu is opened here.
-  public static func open(_ kernel: any Kernel, fd: Int32?) throws(HostError) -> Host {
-    guard let mutex = Mutex() else { throw HostError(.enomem, "no memory for a lock") }
-    if let fd { return Host(kernel, fd, mutex, ownsFD: false) }
+  public static func open(
+    _ kernel: any Kernel, fd: Int32?, knowing knowledge: Knowledge
+  ) throws(Refusal) -> Host {
+    guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
+    if let fd { return Host(kernel, fd: fd, owned: false, knowledge, mutex) }
     let path: StaticString = "/dev/iommu"
     do throws(Errno) {
       let opened = try kernel.open(
         UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self))
-      return Host(kernel, opened, mutex, ownsFD: true)
+      return Host(kernel, fd: opened, owned: true, knowledge, mutex)
     } catch {
       mutex.destroy()
-      throw HostError(error, trying: "open /dev/iommu")
+      throw Refusal(error, trying: "open /dev/iommu")
     }
   }
 
-  private init(_ kernel: any Kernel, _ fd: Int32, _ mutex: Mutex, ownsFD: Bool) {
+  private init(
+    _ kernel: any Kernel, fd: Int32, owned ownsFD: Bool, _ knowledge: Knowledge, _ mutex: Mutex
+  ) {
     self.kernel = kernel
     self.fd = fd
+    self.knowledge = knowledge
     self.mutex = mutex
     self.ownsFD = ownsFD
   }
 
-  deinit { mutex.destroy() }
+  deinit {
+    if ownsFD { try? kernel.close(fd) }
+    mutex.destroy()
+  }
+
+  func addUser() { users.wrappingAdd(1, ordering: .sequentiallyConsistent) }
+  func removeUser() { users.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+  public var isUsed: Bool { users.load(ordering: .sequentiallyConsistent) != 0 }
 
   /// Maps memory by `copy` where another address space has it, else by `map`, and keeps it in mind.
   /// One at a time: what is copied from must not go meanwhile.
@@ -62,7 +87,7 @@ public final class Host {
   }
 
   func unmap(
-    _ addressSpace: UInt32, _ address: UInt64, _ body: () throws(Errno) -> Void
+    in addressSpace: UInt32, at address: UInt64, _ body: () throws(Errno) -> Void
   ) throws(Errno) {
     try mutex.locked { () throws(Errno) in
       try body()
@@ -75,9 +100,5 @@ public final class Host {
       mappings.removeAll { $0.addressSpace == addressSpace }
       body()
     }
-  }
-
-  public func close() {
-    if ownsFD { try? kernel.close(fd) }
   }
 }

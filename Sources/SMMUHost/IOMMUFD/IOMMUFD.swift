@@ -27,7 +27,7 @@ struct IOMMUFD {
   }
 
   func map(
-    _ ioas: UInt32, _ address: UInt64, length: UInt64, host: UnsafeMutableRawPointer
+    in ioas: UInt32, at address: UInt64, length: UInt64, host: UnsafeMutableRawPointer
   ) throws(Errno) {
     var argument = iommufd_ioas_map()
     argument.size = Self.size(of: iommufd_ioas_map.self)
@@ -41,7 +41,7 @@ struct IOMMUFD {
 
   /// Maps memory of a file (a memfd), which needs no mapping of this process.
   func map(
-    _ ioas: UInt32, _ address: UInt64, length: UInt64, file: Int32, offset: UInt64
+    in ioas: UInt32, at address: UInt64, length: UInt64, file: Int32, offset: UInt64
   ) throws(Errno) {
     var argument = iommufd_ioas_map_file()
     argument.size = Self.size(of: iommufd_ioas_map_file.self)
@@ -56,7 +56,7 @@ struct IOMMUFD {
 
   /// Maps what another address space has mapped, without pinning it again.
   func copy(
-    _ ioas: UInt32, _ address: UInt64, length: UInt64, from source: UInt32, _ there: UInt64
+    in ioas: UInt32, at address: UInt64, length: UInt64, from source: UInt32, at there: UInt64
   ) throws(Errno) {
     var argument = iommufd_ioas_copy()
     argument.size = Self.size(of: iommufd_ioas_copy.self)
@@ -100,7 +100,7 @@ struct IOMMUFD {
     }
   }
 
-  func unmap(_ ioas: UInt32, _ address: UInt64, length: UInt64) throws(Errno) {
+  func unmap(in ioas: UInt32, at address: UInt64, length: UInt64) throws(Errno) {
     var argument = iommufd_ioas_unmap()
     argument.size = Self.size(of: iommufd_ioas_unmap.self)
     argument.ioas_id = ioas
@@ -130,7 +130,9 @@ struct IOMMUFD {
     return argument.out_viommu_id
   }
 
-  func allocateVDevice(_ viommu: UInt32, _ device: UInt32, stream: UInt32) throws(Errno) -> UInt32 {
+  func allocateVDevice(
+    for device: UInt32, of viommu: UInt32, stream: UInt32
+  ) throws(Errno) -> UInt32 {
     var argument = iommufd_vdevice_alloc()
     argument.size = Self.size(of: iommufd_vdevice_alloc.self)
     argument.viommu_id = viommu
@@ -142,9 +144,9 @@ struct IOMMUFD {
 
   /// A nested HWPT from the first two words of an STE.
   func allocateNested(
-    _ device: UInt32, _ viommu: UInt32, _ word0: UInt64, _ word1: UInt64
+    for device: UInt32, of viommu: UInt32, ste words: (UInt64, UInt64)
   ) throws(Errno) -> UInt32 {
-    var ste = iommufd_hwpt_arm_smmuv3(ste: (word0.littleEndian, word1.littleEndian))
+    var ste = iommufd_hwpt_arm_smmuv3(ste: (words.0.littleEndian, words.1.littleEndian))
     var argument = iommufd_hwpt_alloc()
     argument.size = Self.size(of: iommufd_hwpt_alloc.self)
     argument.dev_id = device

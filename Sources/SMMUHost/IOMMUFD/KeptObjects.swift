@@ -2,7 +2,7 @@
 
 /// Objects that the kernel would not destroy. That should not be: it happens where the kernel and
 /// we disagree on who uses one. They are tried again, and they are few.
-extension HostSMMU {
+extension Nesting {
   /// Before more could be kept, the guest's STEs make no more: a stream whose STE asks for a new
   /// HWPT aborts, and the command that told of it is CERROR_ABT, until the kernel lets some go. Its
   /// old HWPT may then be kept too, one for each device.
@@ -28,7 +28,7 @@ extension HostSMMU {
   }
 
   /// Tries some of the kept again, in their order: what stands on others was given back first.
-  func retryKept(_ most: Int = HostSMMU.keptPerCall) {
+  func retryKept(_ most: Int = Nesting.keptPerCall) {
     guard !kept.isEmpty else { return }
     var tries = min(most, kept.count)
     var place = 0

@@ -93,14 +93,14 @@ public struct BroadcastVerdict: Equatable, Sendable {
 
   /// `asid16`: what the guest's SMMU is going to have. Raw bits that the kernel's contract does not
   /// name (BTM, VMID16) can only forbid here: that the hardware would do it promises nothing.
-  init(asked: Features, asid16: Bool, _ hosts: [HostDevice], _ evidence: BroadcastEvidence) {
+  init(asked: Features, asid16: Bool, _ devices: [DeviceFacts], _ evidence: BroadcastEvidence) {
     var hasBTM = true
     var isSound = true
     var vmidBits = 16
-    for host in hosts {
-      hasBTM = hasBTM && host.value(.idr0, IDR0.btm) != 0
-      isSound = isSound && !host.hasBroadcastErratum
-      if host.value(.idr0, IDR0.vmid16) == 0 { vmidBits = 8 }
+    for device in devices {
+      hasBTM = hasBTM && device.value(.idr0, IDR0.btm) != 0
+      isSound = isSound && !device.hasBroadcastErratum
+      if device.value(.idr0, IDR0.vmid16) == 0 { vmidBits = 8 }
     }
     let kvmBits = evidence.kvmVMIDBits == 0 ? 16 : evidence.kvmVMIDBits
     let cpuBits = evidence.cpuASIDBits == 0 ? 16 : evidence.cpuASIDBits
@@ -121,7 +121,7 @@ public struct BroadcastVerdict: Equatable, Sendable {
   }
 }
 
-extension HostDevice {
+extension DeviceFacts {
   /// Arm's MMU-700, MMU-L1 and MMU-S3 must not listen to broadcasts.
   var hasBroadcastErratum: Bool {
     guard value(.iidr, IIDR.implementer) == 0x43b else { return false }

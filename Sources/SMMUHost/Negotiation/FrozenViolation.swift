@@ -36,11 +36,11 @@ extension Negotiation {
   /// The first field of frozen registers that a device cannot honour; nil if it honours all. The
   /// arguments are those of `decide`, for this device.
   public static func violation(
-    of frozen: Features, by device: HostDevice, stage2Bits: Int = 0,
+    of frozen: Features, by device: DeviceFacts, stage2Bits: Int = 0,
     broadcast evidence: BroadcastEvidence = BroadcastEvidence()
   ) -> FrozenViolation? {
     let report = decide(
-      asked: frozen, hosts: [device], stage2Bits: stage2Bits, broadcast: evidence)
+      asked: frozen, devices: [device], stage2Bits: stage2Bits, broadcast: evidence)
     guard let row = report.firstViolated else { return nil }
     let isBTM = row.register == .idr0 && row.field == IDR0.btm
     return FrozenViolation(

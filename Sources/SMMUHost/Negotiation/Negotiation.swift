@@ -1,35 +1,36 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// Decides the ID registers of a vSMMU from what is asked for and what its hosts can do.
+/// Decides the ID registers of a vSMMU from what is asked for and what the hosts of its devices can
+/// do.
 ///
 /// `decide` is a function of its inputs alone: call it again when a device comes, a VM is linked
 /// or a VMID is pinned, until the guest may have seen the registers. From then on they are frozen,
 /// and `violation` tells whether a device that comes later can honour them.
 public enum Negotiation {
-  /// `hosts`: one entry for each assigned device; with none, all is as asked. `stage2Bits`: bits of
+  /// `devices`: the assigned ones; with none, all is as asked. `stage2Bits`: bits of
   /// the addresses that the host's stage 2 takes (`addressBits(last:)`), 0 if it is not known.
   public static func decide(
-    asked: Features, hosts: [HostDevice], stage2Bits: Int = 0,
+    asked: Features, devices: [DeviceFacts], stage2Bits: Int = 0,
     broadcast evidence: BroadcastEvidence = BroadcastEvidence()
   ) -> NegotiationReport {
     var report = NegotiationReport(
-      asked: asked, chosen: asked, hosts: hosts, stage2Bits: stage2Bits,
-      broadcast: BroadcastVerdict(asked: asked, asid16: asked.asid16, hosts, evidence))
-    let view = HostView(hosts, stage2Bits: stage2Bits)
+      asked: asked, chosen: asked, devices: devices, stage2Bits: stage2Bits,
+      broadcast: BroadcastVerdict(asked: asked, asid16: asked.asid16, devices, evidence))
+    let view = CommonAbilities(devices, stage2Bits: stage2Bits)
     for register in IdentificationRegister.allCases {
       for field in register.layout {
         let rule = FieldRule.of(register, field)
-        let host = hosts.isEmpty || !rule.isRead ? nil : view.value(rule, register, field)
+        let host = devices.isEmpty || !rule.isRead ? nil : view.value(rule, register, field)
         var row = NegotiationRow(
           register: register, field: field, asked: asked[register, field], host: host,
           chosen: asked[register, field], reason: .noHost)
-        if !hosts.isEmpty { view.choose(rule, &row, &report) }
+        if !devices.isEmpty { view.choose(rule, &row, &report) }
         report.chosen[register, field] = row.chosen
         report.rows.append(row)
       }
     }
-    guard !hosts.isEmpty else { return report }
+    guard !devices.isEmpty else { return report }
     report.offerBroadcast(evidence)
     report.settle()
     report.judge()
@@ -43,28 +44,29 @@ public enum Negotiation {
   }
 }
 
-/// What all hosts together can do.
-struct HostView {
-  private let hosts: [HostDevice]
+/// What the hosts of all devices can do.
+struct CommonAbilities {
+  private let devices: [DeviceFacts]
   private let stage2Bits: Int
   /// RIL and BBML came with SMMUv3.2 and may be had by v3.1 (§2.9), where HAD is mandatory.
   private let impliesHAD: Bool
 
-  init(_ hosts: [HostDevice], stage2Bits: Int) {
-    self.hosts = hosts
+  init(_ devices: [DeviceFacts], stage2Bits: Int) {
+    self.devices = devices
     self.stage2Bits = stage2Bits
     var implies = true
-    for host in hosts where host.value(.idr3, IDR3.ril) == 0 && host.value(.idr3, IDR3.bbml) == 0 {
+    for device in devices
+    where device.value(.idr3, IDR3.ril) == 0 && device.value(.idr3, IDR3.bbml) == 0 {
       implies = false
     }
     impliesHAD = implies
   }
 
-  /// A field of all hosts' registers; there is one host at least.
+  /// A field of all hosts' registers; there is one device at least.
   func value(_ rule: FieldRule, _ register: IdentificationRegister, _ field: Field) -> UInt32 {
-    var common = hosts[0].value(register, field)
-    for host in hosts.dropFirst() {
-      let other = host.value(register, field)
+    var common = devices[0].value(register, field)
+    for device in devices.dropFirst() {
+      let other = device.value(register, field)
       switch rule {
       case .formats: common &= other
       case .endianness: common = Self.endianness(common, other)
@@ -124,7 +126,7 @@ struct HostView {
   }
 
   private func chooseATS(_ row: inout NegotiationRow) {
-    let isUsable = hosts.contains { $0.mayUseATS }
+    let isUsable = devices.contains { $0.mayUseATS }
     row.limit(isUsable ? 1 : 0, .noDeviceATS, kept: .deviceATS)
   }
 }
@@ -168,7 +170,7 @@ extension NegotiationReport {
   }
 
   mutating func offerBroadcast(_ evidence: BroadcastEvidence) {
-    broadcast = BroadcastVerdict(asked: asked, asid16: chosen.asid16, hosts, evidence)
+    broadcast = BroadcastVerdict(asked: asked, asid16: chosen.asid16, devices, evidence)
     if broadcast.isOffered { change(.idr0, IDR0.btm, to: 1, .broadcastOffered) }
   }
 

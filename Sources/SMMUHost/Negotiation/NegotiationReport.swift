@@ -33,7 +33,7 @@ public enum NegotiationRefusal: UInt8, CaseIterable, Sendable {
 public struct NegotiationReport {
   public let asked: Features
   public internal(set) var chosen: Features
-  public let hosts: [HostDevice]
+  public let devices: [DeviceFacts]
   /// Bits of the addresses that the host's stage 2 takes; 0 = not known.
   public let stage2Bits: Int
   public internal(set) var rows: [NegotiationRow] = []

@@ -41,12 +41,12 @@ extension NegotiationReport {
   private func writeDevices(_ json: inout JSONWriter) {
     json.key("devices")
     json.begin(0x5b)
-    for host in hosts {
+    for device in devices {
       json.element()
       json.begin(0x7b)
-      json.number("iidr", UInt64(host.information.iidr))
-      json.number("max_pasid_bits", UInt64(host.maxPASIDBits.magnitude))
-      json.boolean("ats", host.mayUseATS)
+      json.number("iidr", UInt64(device.information.iidr))
+      json.number("max_pasid_bits", UInt64(device.maxPASIDBits.magnitude))
+      json.boolean("ats", device.mayUseATS)
       json.end(0x7d)
     }
     json.end(0x5d)
@@ -86,14 +86,14 @@ extension NegotiationReport {
     json.key("btm")
     json.begin(0x7b)
     json.boolean("offered", chosen[.idr0, IDR0.btm] != 0)
-    if !hosts.isEmpty, let missing = broadcast.firstMissing {
+    if !devices.isEmpty, let missing = broadcast.firstMissing {
       json.string("missing", Sentence(missing.name))
     } else {
       json.null("missing")
     }
     json.key("conditions")
     json.begin(0x5b)
-    for condition in BroadcastCondition.allCases where !hosts.isEmpty {
+    for condition in BroadcastCondition.allCases where !devices.isEmpty {
       json.element()
       json.begin(0x7b)
       json.string("name", Sentence(condition.name))

@@ -21,15 +21,15 @@ extension NegotiationReport {
     }
     text.append("ID registers: ")
     text.append(isFrozen ? "frozen, as the guest may have seen them\n" : "not frozen yet\n")
-    if hosts.isEmpty { text.append("no assigned device\n") }
-    for (index, host) in hosts.enumerated() {
+    if devices.isEmpty { text.append("no assigned device\n") }
+    for (index, device) in devices.enumerated() {
       text.append("assigned device ")
       text.append(UInt64(index))
       text.append(": IIDR ")
-      text.append(hex: UInt64(host.information.iidr))
+      text.append(hex: UInt64(device.information.iidr))
       text.append(", PASIDs of ")
-      text.append(UInt64(host.maxPASIDBits.magnitude))
-      text.append(host.mayUseATS ? " bits, may use ATS\n" : " bits, may not use ATS\n")
+      text.append(UInt64(device.maxPASIDBits.magnitude))
+      text.append(device.mayUseATS ? " bits, may use ATS\n" : " bits, may not use ATS\n")
     }
     if stage2Bits > 0 {
       text.append("stage 2 of the host: addresses of ")
@@ -45,7 +45,7 @@ extension NegotiationReport {
 
   private func writeBroadcast(_ text: inout TextBuffer) {
     text.append("\nBTM: ")
-    if hosts.isEmpty {
+    if devices.isEmpty {
       text.append(chosen[.idr0, IDR0.btm] != 0 ? "offered" : "not offered")
       text.append(", as asked: no assigned device limits it\n")
       return

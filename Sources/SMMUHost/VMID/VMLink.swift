@@ -26,15 +26,15 @@ public final class VMLink {
 
   /// Checks that `fd` is a VM, and holds it.
   public static func make(
-    _ kernel: any Kernel, _ fd: Int32, _ requests: Requests
-  ) throws(HostError) -> VMLink {
-    if let refusal = VMIdentity.of(kernel, fd).refusal { throw HostError(.einval, refusal) }
+    _ kernel: any Kernel, vm fd: Int32, requests: Requests
+  ) throws(Refusal) -> VMLink {
+    if let refusal = VMIdentity.of(kernel, fd).refusal { throw Refusal(.einval, refusal) }
     let vm: Int32
     do throws(Errno) { vm = try kernel.duplicate(fd) } catch {
-      throw HostError(error, trying: "duplicate the VM's file descriptor")
+      throw Refusal(error, trying: "duplicate the VM's file descriptor")
     }
     let link = VMLink(kernel, requests, vm)
-    do throws(HostError) {
+    do throws(Refusal) {
       try link.makeVFIO()
     } catch {
       link.close()
@@ -49,7 +49,7 @@ public final class VMLink {
     self.vm = vm
   }
 
-  private func makeVFIO() throws(HostError) {
+  private func makeVFIO() throws(Refusal) {
     var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
     do throws(Errno) {
       try control(kernel, vm, KVM_REQUEST_CREATE_DEVICE.number, &argument)
@@ -58,7 +58,7 @@ public final class VMLink {
       // A VM has one such device: it is the VMM's, which tells KVM of its devices by itself. And a
       // KVM that has none of the kind wants to know of no devices.
       if error == .ebusy || error == .eexist || error == .enodev { return }
-      throw HostError(error, trying: "make KVM's VFIO device (KVM_CREATE_DEVICE)")
+      throw Refusal(error, trying: "make KVM's VFIO device (KVM_CREATE_DEVICE)")
     }
   }
 
@@ -67,19 +67,19 @@ public final class VMLink {
   public var canPin: Bool { requests.pin != 0 }
 
   /// Pins the VM's VMID, once.
-  public func pin() throws(HostError) {
+  public func pin() throws(Refusal) {
     guard canPin, vmid == 0 else { return }
     var number: UInt32 = 0
     do throws(Errno) { try control(kernel, vm, requests.pin, &number) } catch {
       if error == .enospc {
-        throw HostError(error, "no VMID is left to pin for this VM: other VMs have them all")
+        throw Refusal(error, "no VMID is left to pin for this VM: other VMs have them all")
       }
-      throw HostError(error, trying: "pin the VM's VMID")
+      throw Refusal(error, trying: "pin the VM's VMID")
     }
     // 0 is the number of no VM; in place of an error it would be another VM's memory.
     guard number != 0 else {
       _ = try? kernel.control(vm, requests.unpin, nil)
-      throw HostError(.enospc, "the host kernel pinned VMID 0, which is that of no VM")
+      throw Refusal(.enospc, "the host kernel pinned VMID 0, which is that of no VM")
     }
     vmid = number
   }
@@ -96,9 +96,9 @@ public final class VMLink {
   var tellsKVM: Bool { vfio >= 0 }
 
   /// Tells KVM of a device, which has to know of it when it is bound.
-  func add(_ device: Int32) throws(HostError) {
+  func add(_ device: Int32) throws(Refusal) {
     do throws(Errno) { try tell(device, KVM_VFIO_FILE_ADD) } catch {
-      throw HostError(error, trying: "tell KVM of the device (KVM_DEV_VFIO_FILE_ADD)")
+      throw Refusal(error, trying: "tell KVM of the device (KVM_DEV_VFIO_FILE_ADD)")
     }
   }
 

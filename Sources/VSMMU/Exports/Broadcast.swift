@@ -2,15 +2,16 @@
 // Section 11 of the header.
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 
 @implementation @_cdecl("vsmmu_dvm")
 public func vsmmu_dvm(_ vsmmu: OpaquePointer?, _ op: UnsafePointer<vsmmu_dvm_op>?) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     var copy = vsmmu_dvm_op()
     try copyIn(op, "op", least: 40, into: &copy)
-    device.smmu.broadcast(try TLBInvalidation(copy, hasVMIDs: device.smmu.features.stage2))
+    instance.smmu.broadcast(try TLBInvalidation(copy, hasVMIDs: instance.smmu.features.stage2))
   }
 }
 

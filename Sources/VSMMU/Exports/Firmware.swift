@@ -2,6 +2,7 @@
 // Section 9 of the header: nodes of the ACPI I/O Remapping Table (Arm DEN0049).
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 
@@ -138,14 +139,14 @@ public func vsmmu_iort_nodes(
   _ vsmmu: OpaquePointer?, _ iort: UnsafePointer<vsmmu_iort>?, _ data: UnsafeMutableRawPointer?,
   _ capacity: UInt64
 ) -> Int64 {
-  serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+  serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
     var copy = vsmmu_iort()
     try copyIn(iort, "iort", least: 52, into: &copy)
     guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
-    return try device.covering { () throws(Refusal) in
+    return try instance.covering { () throws(Refusal) in
       let mappings = try checkedMappings(copy)
       var writer = ByteWriter(data, capacity)
-      writer.smmu(copy, mappings, coherent: device.smmu.features[.idr0, IDR0.cohacc] != 0)
+      writer.smmu(copy, mappings, coherent: instance.smmu.features[.idr0, IDR0.cohacc] != 0)
       writer.rootComplex(copy, mappings)
       return Int64(writer.count)
     }

@@ -16,7 +16,7 @@ public func vsmmu_host_open(
     var copy = vsmmu_host_config()
     if config != nil { try copyIn(config, "config", least: 8, into: &copy) }
     out.pointee = try reserving(Need.call, orThrow: .noMemory) { () throws(Refusal) in
-      OpaquePointer(Unmanaged.passRetained(try HostHandle.open(copy)).toOpaque())
+      OpaquePointer(Unmanaged.passRetained(try Host.open(copy)).toOpaque())
     }
     Sentence().copy(to: message, message_size)
     return 0
@@ -29,7 +29,7 @@ public func vsmmu_host_open(
 @implementation @_cdecl("vsmmu_host_close")
 public func vsmmu_host_close(_ host: OpaquePointer?) -> Int32 {
   guard let host else { return 0 }
-  let handle = Unmanaged<HostHandle>.fromOpaque(UnsafeRawPointer(host))
+  let handle = Unmanaged<Host>.fromOpaque(UnsafeRawPointer(host))
   guard !handle._withUnsafeGuaranteedRef({ $0.isUsed }) else { return -Errno.ebusy.code }
   handle.release()
   return 0
@@ -39,7 +39,7 @@ public func vsmmu_host_close(_ host: OpaquePointer?) -> Int32 {
 public func vsmmu_device_attach(
   _ vsmmu: OpaquePointer?, _ device: UnsafePointer<vsmmu_device>?
 ) -> Int32 {
-  serially(vsmmu) { (this) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     var copy = vsmmu_device()
     try copyIn(device, "device", least: 12, into: &copy)
     guard copy.flags & ~(VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND) == 0 else {
@@ -58,26 +58,14 @@ public func vsmmu_device_attach(
     case VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND: source = .bound(copy.fd, id: copy.devid)
     default: throw .invalid("device.flags has VSMMU_DEVICE_BOUND without VSMMU_DEVICE_FD")
     }
-    try this.covering { () throws(Refusal) in try this.attach(copy.stream, source) }
+    try instance.covering { () throws(Refusal) in try instance.virtual.attach(copy.stream, source) }
   }
-}
-
-/// Runs a call on the host side of a device.
-private func onHost(
-  _ vsmmu: OpaquePointer?, _ body: (HostSMMU) throws(HostError) -> Int32
-) -> Int32 {
-  Int32(
-    truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
-      try device.covering { () throws(Refusal) in
-        try hosted { () throws(HostError) -> Int64 in Int64(try body(try device.requireHost())) }
-      }
-    })
 }
 
 @implementation @_cdecl("vsmmu_device_detach")
 public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering { () throws(Refusal) in try device.detach(stream) }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.covering { () throws(Refusal) in try instance.virtual.detach(stream) }
   }
 }
 
@@ -85,27 +73,29 @@ public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> In
 public func vsmmu_device_renumber(
   _ vsmmu: OpaquePointer?, _ stream: UInt32, _ other: UInt32
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    try device.covering { () throws(Refusal) in try device.renumber(stream, to: other) }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.covering { () throws(Refusal) in try instance.virtual.renumber(stream, to: other) }
   }
 }
 
 @implementation @_cdecl("vsmmu_device_reset")
 public func vsmmu_device_reset(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  onHost(vsmmu) { (side) throws(HostError) in
-    try side.resetDevice(stream)
-    return 0
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    try instance.covering { () throws(Refusal) in try instance.virtual.resetDevice(stream) }
   }
 }
 
 @implementation @_cdecl("vsmmu_device_fd")
 public func vsmmu_device_fd(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  onHost(vsmmu) { (side) throws(HostError) in try side.deviceFile(stream) }
+  Int32(
+    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
+      try instance.covering { () throws(Refusal) in Int64(try instance.virtual.deviceFile(stream)) }
+    })
 }
 
 @implementation @_cdecl("vsmmu_freeze")
 public func vsmmu_freeze(_ vsmmu: OpaquePointer?) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in device.isFrozen = true }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in instance.virtual.freeze() }
 }
 
 @implementation @_cdecl("vsmmu_msi_window")
@@ -113,12 +103,9 @@ public func vsmmu_msi_window(
   _ vsmmu: OpaquePointer?, _ first: UnsafeMutablePointer<UInt64>?,
   _ last: UnsafeMutablePointer<UInt64>?
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     guard let first, let last else { throw .invalid("first or last is NULL") }
-    guard let window = device.hostSide?.messageWindow else {
-      throw Refusal(-Errno.enodev.code, Sentence("the vSMMU was created without config.host"))
-    }
-    (first.pointee, last.pointee) = window
+    (first.pointee, last.pointee) = try instance.virtual.requireNesting(or: .enodev).messageWindow
   }
 }
 
@@ -126,11 +113,11 @@ public func vsmmu_msi_window(
 public func vsmmu_get_host_counters(
   _ vsmmu: OpaquePointer?, _ counters: UnsafeMutablePointer<vsmmu_host_counters>?
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    let side = try hosted { () throws(HostError) in try device.requireHost() }
-    let found = side.counters
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    let nesting = try instance.virtual.requireNesting()
+    let found = nesting.counters
     var values = vsmmu_host_counters()
-    values.devices = UInt32(side.deviceCount)
+    values.devices = UInt32(instance.virtual.streams.assignedCount)
     values.invalidate_calls = found.invalidateCalls
     values.forwarded = found.forwarded
     values.withheld = found.withheld
@@ -139,7 +126,7 @@ public func vsmmu_get_host_counters(
     values.events = found.events
     values.events_lost = found.eventsLost
     values.failures = found.failures
-    values.kept = UInt64(side.keptCount)
+    values.kept = UInt64(nesting.keptCount)
     try copyOut(values, to: counters, "counters", least: 8)
   }
 }
@@ -149,10 +136,10 @@ public func vsmmu_negotiation_report(
   _ vsmmu: OpaquePointer?, _ format: UInt32, _ text: UnsafeMutablePointer<CChar>?,
   _ capacity: UInt64
 ) -> Int64 {
-  serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+  serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
     guard text != nil || capacity == 0 else { throw .invalid("text is NULL") }
-    return try device.covering { () throws(Refusal) in
-      let report = try device.currentReport()
+    return try instance.covering { () throws(Refusal) in
+      let report = instance.virtual.currentReport
       let room = Int(min(capacity, UInt64(Int32.max)))
       switch format {
       case VSMMU_REPORT_TEXT: return Int64(report.writeText(to: text, capacity: room))
@@ -165,19 +152,14 @@ public func vsmmu_negotiation_report(
 
 @implementation @_cdecl("vsmmu_link_vm")
 public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt32) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     guard flags & ~(VSMMU_LINK_ON_DEMAND | VSMMU_LINK_TOLD) == 0 else {
       throw .invalid("flags has a bit set that this library does not know")
     }
     guard vm_fd >= 0 else { throw .invalid("vm_fd is negative") }
-    try device.covering { () throws(Refusal) in
-      try hosted { () throws(HostError) in
-        let side = try device.requireHost()
-        let config = device.hostHandle?.config ?? vsmmu_host_config()
-        try side.linkVM(
-          vm_fd, VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request),
-          onDemand: flags & VSMMU_LINK_ON_DEMAND != 0, isTold: flags & VSMMU_LINK_TOLD != 0)
-      }
+    try instance.covering { () throws(Refusal) in
+      try instance.virtual.linkVM(
+        vm_fd, onDemand: flags & VSMMU_LINK_ON_DEMAND != 0, isTold: flags & VSMMU_LINK_TOLD != 0)
     }
   }
 }

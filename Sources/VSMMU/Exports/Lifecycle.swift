@@ -20,7 +20,7 @@ public func vsmmu_create(
     var opsCopy = vsmmu_ops()
     try copyIn(ops, "ops", least: 8, into: &opsCopy)
     out.pointee = try reserving(Need.call, orThrow: .noMemory) { () throws(Refusal) in
-      DeviceHandle.make(try Device.make(configCopy, opsCopy, opaque))
+      InstanceHandle.make(try Instance.make(configCopy, opsCopy, opaque))
     }
     Sentence().copy(to: message, message_size)
     return 0
@@ -33,12 +33,12 @@ public func vsmmu_create(
 @implementation @_cdecl("vsmmu_destroy")
 public func vsmmu_destroy(_ vsmmu: OpaquePointer?) {
   guard let vsmmu else { return }
-  DeviceHandle.destroy(vsmmu)
+  InstanceHandle.destroy(vsmmu)
 }
 
 @implementation @_cdecl("vsmmu_reset")
 public func vsmmu_reset(_ vsmmu: OpaquePointer?) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in device.smmu.reset() }
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in instance.smmu.reset() }
 }
 
 @implementation @_cdecl("vsmmu_error_message")

@@ -2,6 +2,7 @@
 // Section 4 of the header.
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 
@@ -19,11 +20,11 @@ private func check(_ offset: UInt64, _ width: UInt32) throws(Refusal) {
 public func vsmmu_mmio_read(
   _ vsmmu: OpaquePointer?, _ offset: UInt64, _ width: UInt32, _ value: UnsafeMutablePointer<UInt64>?
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     try check(offset, width)
     guard let value else { throw .invalid("value is NULL") }
-    device.isFrozen = true
-    value.pointee = device.smmu.readRegister(at: offset, width: Int(width))
+    instance.virtual.freeze()
+    value.pointee = instance.smmu.readRegister(at: offset, width: Int(width))
   }
 }
 
@@ -31,18 +32,18 @@ public func vsmmu_mmio_read(
 public func vsmmu_mmio_write(
   _ vsmmu: OpaquePointer?, _ offset: UInt64, _ width: UInt32, _ value: UInt64
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     try check(offset, width)
-    device.isFrozen = true
-    device.smmu.writeRegister(at: offset, width: Int(width), value)
+    instance.virtual.freeze()
+    instance.smmu.writeRegister(at: offset, width: Int(width), value)
   }
 }
 
 @implementation @_cdecl("vsmmu_run")
 public func vsmmu_run(_ vsmmu: OpaquePointer?, _ budget: UInt32) -> Int32 {
   Int32(
-    truncatingIfNeeded: serially(vsmmu) { (device) throws(Refusal) -> Int64 in
-      let commands = budget == 0 ? device.smmu.options.commandBudget : Int(budget)
-      return device.smmu.consumeCommands(commands) ? 1 : 0
+    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
+      let commands = budget == 0 ? instance.smmu.options.commandBudget : Int(budget)
+      return instance.smmu.consumeCommands(commands) ? 1 : 0
     })
 }

@@ -10,11 +10,11 @@ import SMMUSpec
 public func vsmmu_save(
   _ vsmmu: OpaquePointer?, _ data: UnsafeMutableRawPointer?, _ capacity: UInt64
 ) -> Int64 {
-  serially(vsmmu) { (device) throws(Refusal) -> Int64 in
+  serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
     guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
     let buffer = UnsafeMutableRawBufferPointer(
       start: data, count: Int(min(capacity, UInt64(Int32.max))))
-    return try device.covering { () throws(Refusal) in Int64(device.smmu.save(into: buffer)) }
+    return try instance.covering { () throws(Refusal) in Int64(instance.smmu.save(into: buffer)) }
   }
 }
 
@@ -30,10 +30,10 @@ private func stream(
 public func vsmmu_validate(
   _ vsmmu: OpaquePointer?, _ data: UnsafeRawPointer?, _ length: UInt64
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     let buffer = try stream(data, length)
-    try device.covering { () throws(Refusal) in
-      do throws(SnapshotError) { try device.smmu.validate(buffer) } catch { throw error.refusal }
+    try instance.covering { () throws(Refusal) in
+      do throws(SnapshotError) { try instance.smmu.validate(buffer) } catch { throw error.refusal }
     }
   }
 }
@@ -42,13 +42,13 @@ public func vsmmu_validate(
 public func vsmmu_restore(
   _ vsmmu: OpaquePointer?, _ data: UnsafeRawPointer?, _ length: UInt64
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
     let buffer = try stream(data, length)
-    try device.covering { () throws(Refusal) in
-      do throws(SnapshotError) { try device.smmu.restore(buffer) } catch { throw error.refusal }
+    try instance.covering { () throws(Refusal) in
+      do throws(SnapshotError) { try instance.smmu.restore(buffer) } catch { throw error.refusal }
     }
     // The guest that it comes from has seen the ID registers.
-    device.isFrozen = true
+    instance.virtual.freeze()
   }
 }
 
@@ -128,8 +128,8 @@ extension Sentence {
 public func vsmmu_get_counters(
   _ vsmmu: OpaquePointer?, _ counters: UnsafeMutablePointer<vsmmu_counters>?
 ) -> Int32 {
-  serially(vsmmu) { (device) throws(Refusal) -> Void in
-    let now = device.smmu.counters
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    let now = instance.smmu.counters
     var copy = vsmmu_counters()
     copy.commands = now[.commands]
     copy.command_errors = now[.commandErrors]

@@ -2,6 +2,7 @@
 // Section 6 of the header.
 import CSupport
 import CVSMMU
+import SMMUHost
 import SMMUModel
 import SMMUSpec
 
@@ -39,7 +40,7 @@ extension vsmmu_result {
   }
 }
 
-extension Device {
+extension Instance {
   /// Translates what the fast path did not. Only here a stream is looked for in the directory: the
   /// caches know no other. The access is counted from before that on, so that a stream that is
   /// removed meanwhile cannot be cached afterwards.
@@ -52,7 +53,7 @@ extension Device {
   }
 
   private func requireStream(_ access: Access) throws(Refusal) {
-    guard streams.contains(access.stream) else {
+    guard virtual.streams.isEmulated(access.stream) else {
       throw refusal(vsmmu_support_enoent, "access.stream", " was not added")
     }
   }
@@ -97,7 +98,7 @@ public func vsmmu_translate(
   guard let vsmmu, let access, let result, arePlain(access, result) else {
     return translateUnknown(vsmmu, access, result)
   }
-  let handle = UnsafePointer<DeviceHandle>(vsmmu)
+  let handle = UnsafePointer<InstanceHandle>(vsmmu)
   guard let recent = handle.pointee.micro.lookUp(Access(plain: access.pointee)) else {
     return translate(handle, access, result)
   }
@@ -109,7 +110,7 @@ public func vsmmu_translate(
 @_optimize(speed)
 @inline(never)
 private func translate(
-  _ handle: UnsafePointer<DeviceHandle>, _ access: UnsafePointer<vsmmu_access>,
+  _ handle: UnsafePointer<InstanceHandle>, _ access: UnsafePointer<vsmmu_access>,
   _ result: UnsafeMutablePointer<vsmmu_result>
 ) -> Int32 {
   let known = handle.pointee.translateKnown(Access(plain: access.pointee))
@@ -125,15 +126,15 @@ private func translateUnknown(
   _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
   guard let vsmmu else { return vsmmu_support_einval }
-  return with(vsmmu) { device in
+  return with(vsmmu) { instance in
     do throws(Refusal) {
-      let access = try device.access(access)
-      try device.requireRoom(result)
-      let answer = try device.translate(missed: access)
+      let access = try instance.access(access)
+      try instance.requireRoom(result)
+      let answer = try instance.translate(missed: access)
       try copyOut(vsmmu_result(answer), to: result, "result", least: 24)
       return 0
     } catch {
-      return device.refuse(error)
+      return instance.refuse(error)
     }
   }
 }
@@ -150,7 +151,7 @@ public func vsmmu_access_end(_ vsmmu: OpaquePointer?, _ token: UInt64) {
   with(vsmmu) { $0.smmu.endAccess(token) }
 }
 
-extension Device {
+extension Instance {
   /// One vsmmu_dma_* call.
   fileprivate func transfer(
     _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeMutableRawPointer?, _ length: UInt64,

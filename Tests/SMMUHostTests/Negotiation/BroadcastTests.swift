@@ -7,12 +7,12 @@ import Testing
 
 @Suite struct BroadcastTests {
   func decide(
-    _ host: HostDevice = .rich, asked: Features = .broadcasting,
+    _ host: DeviceFacts = .rich, asked: Features = .broadcasting,
     _ change: (inout BroadcastEvidence) -> Void = { _ in }
   ) -> NegotiationReport {
     var evidence = BroadcastEvidence.complete
     change(&evidence)
-    return Negotiation.decide(asked: asked, hosts: [host], stage2Bits: 48, broadcast: evidence)
+    return Negotiation.decide(asked: asked, devices: [host], stage2Bits: 48, broadcast: evidence)
   }
 
   @Test("BTM is offered when every condition holds")
@@ -32,8 +32,8 @@ import Testing
 
   @Test("Each condition alone keeps BTM away, and is named")
   func withheld() {
-    let vmid8 = HostDevice.rich { $0[.idr0, IDR0.vmid16] = 0 }
-    let asid8 = HostDevice.rich { $0[.idr0, IDR0.asid16] = 0 }
+    let vmid8 = DeviceFacts.rich { $0[.idr0, IDR0.vmid16] = 0 }
+    let asid8 = DeviceFacts.rich { $0[.idr0, IDR0.asid16] = 0 }
     let cases: [(BroadcastCondition, NegotiationReport)] = [
       (.asked, decide(asked: .linux)),
       (.hardware, decide(.rich { $0[.idr0, IDR0.btm] = 0 })),
@@ -68,7 +68,7 @@ import Testing
 
   @Test("Widths that meet: 8-bit VMIDs and ASIDs on both sides")
   func narrow() {
-    let host = HostDevice.rich {
+    let host = DeviceFacts.rich {
       $0[.idr0, IDR0.vmid16] = 0
       $0[.idr0, IDR0.asid16] = 0
     }
@@ -82,22 +82,22 @@ import Testing
 
   @Test("One host of several that does not listen keeps BTM away")
   func severalHosts() {
-    let deaf = HostDevice.rich { $0[.idr0, IDR0.btm] = 0 }
+    let deaf = DeviceFacts.rich { $0[.idr0, IDR0.btm] = 0 }
     let report = Negotiation.decide(
-      asked: .broadcasting, hosts: [.rich, deaf], broadcast: .complete)
+      asked: .broadcasting, devices: [.rich, deaf], broadcast: .complete)
     #expect(report.broadcast.firstMissing == .hardware)
   }
 
   @Test("Without an assigned device BTM is as asked: the software TLB listens to vsmmu_dvm()")
   func noHost() {
-    let report = Negotiation.decide(asked: .broadcasting, hosts: [])
+    let report = Negotiation.decide(asked: .broadcasting, devices: [])
     #expect(report.chosen[.idr0, IDR0.btm] == 1)
   }
 
   @Test("Other implementers' products and other products of Arm have no erratum")
   func errata() {
     for iidr in [0x4870_0001, 0x4830_243b, 0, 0x4990_043b] as [UInt32] {
-      #expect(!HostDevice.rich { $0.iidr = iidr }.hasBroadcastErratum)
+      #expect(!DeviceFacts.rich { $0.iidr = iidr }.hasBroadcastErratum)
     }
   }
 }

@@ -6,14 +6,14 @@ import Testing
 @testable import SMMUHost
 
 @Suite struct FrozenViolationTests {
-  func sentence(_ frozen: Features, _ device: HostDevice, bits: Int = 48) -> String? {
+  func sentence(_ frozen: Features, _ device: DeviceFacts, bits: Int = 48) -> String? {
     Negotiation.violation(of: frozen, by: device, stage2Bits: bits)?.sentence.text
   }
 
   @Test("A device with the same abilities honours frozen registers, and one with more")
   func honoured() {
-    let less = HostDevice.rich { $0[.idr1, IDR1.ssidsize] = 4 }
-    let frozen = Negotiation.decide(asked: .linux, hosts: [less], stage2Bits: 48).chosen
+    let less = DeviceFacts.rich { $0[.idr1, IDR1.ssidsize] = 4 }
+    let frozen = Negotiation.decide(asked: .linux, devices: [less], stage2Bits: 48).chosen
     #expect(sentence(frozen, less) == nil)
     #expect(sentence(frozen, .rich) == nil)
   }
@@ -36,7 +36,7 @@ import Testing
 
   @Test("A host value says more than a row that was not read")
   func preference() {
-    let early = HostDevice.rich {
+    let early = DeviceFacts.rich {
       $0[.idr3, IDR3.ril] = 0
       $0[.idr3, IDR3.bbml] = 0
     }
@@ -55,14 +55,14 @@ import Testing
   func ats() {
     var frozen = Features.linux
     frozen[.idr0, IDR0.ats] = 1
-    var without = HostDevice.rich
+    var without = DeviceFacts.rich
     without.capabilities = 8
     #expect(sentence(frozen, without) == nil)
   }
 
   @Test("A device whose SMMU does not listen is refused once the guest has seen BTM")
   func broadcast() {
-    let deaf = HostDevice.rich { $0[.idr0, IDR0.btm] = 0 }
+    let deaf = DeviceFacts.rich { $0[.idr0, IDR0.btm] = 0 }
     let violation = Negotiation.violation(of: .broadcasting, by: deaf, broadcast: .complete)
     #expect(violation?.missing == .hardware)
     #expect(

@@ -8,7 +8,7 @@ import Testing
 @Suite struct NegotiationTests {
   @Test("Without an assigned device all is as asked", arguments: [Features.full, Features.linux])
   func noHost(asked: Features) {
-    let report = Negotiation.decide(asked: asked, hosts: [])
+    let report = Negotiation.decide(asked: asked, devices: [])
     #expect(report.chosen == asked)
     #expect(report.refusal == nil)
     #expect(report.rows.allSatisfy { $0.host == nil && $0.reason == .noHost })
@@ -16,7 +16,7 @@ import Testing
 
   @Test("Each field of each register has one row, and the rows make up the registers")
   func rows() {
-    let report = Negotiation.decide(asked: .full, hosts: [.rich], stage2Bits: 48)
+    let report = Negotiation.decide(asked: .full, devices: [.rich], stage2Bits: 48)
     var count = 0
     var made = Features()
     for register in IdentificationRegister.allCases { count += register.fields.count }
@@ -27,7 +27,7 @@ import Testing
 
   @Test("A Linux guest keeps its profile where the host has everything, and no more")
   func linuxOnRichHost() {
-    let report = Negotiation.decide(asked: .linux, hosts: [.rich], stage2Bits: 48)
+    let report = Negotiation.decide(asked: .linux, devices: [.rich], stage2Bits: 48)
     #expect(report.refusal == nil)
     #expect(report.chosen == .linux)
   }
@@ -45,13 +45,13 @@ import Testing
       (.idr1, [IDR1.sidsize, IDR1.ssidsize]), (.idr3, [IDR3.bbml, IDR3.ril]),
       (.idr5, [IDR5.vax, IDR5.gran64K, IDR5.gran16K, IDR5.gran4K, IDR5.ds]),
     ]
-    let report = Negotiation.decide(asked: .full, hosts: [.rich], stage2Bits: 48)
+    let report = Negotiation.decide(asked: .full, devices: [.rich], stage2Bits: 48)
     for row in report.rows {
       let isPermitted = permitted.contains { $0.0 == row.register && $0.1.contains(row.field) }
       #expect((row.host != nil) == isPermitted, "\(row.register) \(row.field.name)")
     }
     // And nothing else of a raw register makes a difference.
-    var bare = HostDevice.rich { f in
+    var bare = DeviceFacts.rich { f in
       for register in IdentificationRegister.allCases {
         for field in register.fields {
           let isPermitted = permitted.contains { $0.0 == register && $0.1.contains(field) }
@@ -60,7 +60,7 @@ import Testing
       }
     }
     bare.information.iidr = 0
-    let same = Negotiation.decide(asked: .full, hosts: [bare], stage2Bits: 48)
+    let same = Negotiation.decide(asked: .full, devices: [bare], stage2Bits: 48)
     #expect(same.chosen == report.chosen)
   }
 
@@ -76,7 +76,7 @@ import Testing
       (.idr5, IDR5.stallMax),
     ]
     for (register, field) in fields { asked[register, field] = 1 }
-    let report = Negotiation.decide(asked: asked, hosts: [.rich], stage2Bits: 48)
+    let report = Negotiation.decide(asked: asked, devices: [.rich], stage2Bits: 48)
     for (register, field) in fields {
       #expect(report.chosen[register, field] == 0, "\(field.name)")
       #expect(report[register, field]?.host == nil)
@@ -86,7 +86,7 @@ import Testing
 
   @Test("Sizes and flags are the least of all hosts")
   func least() {
-    let hosts: [HostDevice] = [
+    let devices: [DeviceFacts] = [
       .rich { $0[.idr1, IDR1.ssidsize] = 8 },
       .rich {
         $0[.idr3, IDR3.bbml] = 1
@@ -94,7 +94,7 @@ import Testing
       },
       .rich { $0[.idr5, IDR5.gran16K] = 0 },
     ]
-    let report = Negotiation.decide(asked: .linux, hosts: hosts, stage2Bits: 48)
+    let report = Negotiation.decide(asked: .linux, devices: devices, stage2Bits: 48)
     #expect(report.refusal == nil)
     #expect(report.chosen[.idr1, IDR1.ssidsize] == 8)
     #expect(report.chosen[.idr3, IDR3.bbml] == 1)
@@ -106,11 +106,11 @@ import Testing
 
   @Test("StreamIDs and the stream table are the library's: the host sets no bound")
   func streamTable() {
-    let host = HostDevice.rich {
+    let host = DeviceFacts.rich {
       $0[.idr1, IDR1.sidsize] = 4
       $0[.idr0, IDR0.stLevel] = 0
     }
-    let report = Negotiation.decide(asked: .linux, hosts: [host], stage2Bits: 48)
+    let report = Negotiation.decide(asked: .linux, devices: [host], stage2Bits: 48)
     #expect(report.refusal == nil)
     #expect(report.chosen.streamIDBits == 16)
     #expect(report[.idr1, IDR1.sidsize]?.host == 4)
@@ -121,10 +121,10 @@ import Testing
   func termination() {
     var asked = Features.linux
     asked[.idr0, IDR0.termModel] = 0
-    let abort = HostDevice.rich { $0[.idr0, IDR0.termModel] = 1 }
-    #expect(Negotiation.decide(asked: asked, hosts: [abort]).chosen.terminateIsAbort)
-    #expect(!Negotiation.decide(asked: asked, hosts: [.rich]).chosen.terminateIsAbort)
-    #expect(Negotiation.decide(asked: .linux, hosts: [.rich]).chosen.terminateIsAbort)
+    let abort = DeviceFacts.rich { $0[.idr0, IDR0.termModel] = 1 }
+    #expect(Negotiation.decide(asked: asked, devices: [abort]).chosen.terminateIsAbort)
+    #expect(!Negotiation.decide(asked: asked, devices: [.rich]).chosen.terminateIsAbort)
+    #expect(Negotiation.decide(asked: .linux, devices: [.rich]).chosen.terminateIsAbort)
   }
 
   @Test("Endianness of tables: asked, first host, second host, chosen; nil is refused")
@@ -137,10 +137,10 @@ import Testing
     for (wanted, first, second, chosen) in cases {
       var asked = Features.linux
       asked[.idr0, IDR0.ttendian] = wanted
-      let hosts: [HostDevice] = [
+      let devices: [DeviceFacts] = [
         .rich { $0[.idr0, IDR0.ttendian] = first }, .rich { $0[.idr0, IDR0.ttendian] = second },
       ]
-      let report = Negotiation.decide(asked: asked, hosts: hosts)
+      let report = Negotiation.decide(asked: asked, devices: devices)
       if let chosen {
         #expect(report.refusal == nil && report.chosen.endianness == Int(chosen))
       } else {
@@ -155,14 +155,14 @@ import Testing
       (0, 5), (64, 5), (52, 5), (48, 5), (47, 4), (44, 4), (43, 3), (42, 3), (41, 2), (40, 2),
       (39, 1), (36, 1), (32, 0),
     ]
-    let small = HostDevice.rich { $0[.idr5, IDR5.oas] = 0 }
+    let small = DeviceFacts.rich { $0[.idr5, IDR5.oas] = 0 }
     for (bits, oas) in cases {
-      let report = Negotiation.decide(asked: .linux, hosts: [small], stage2Bits: bits)
+      let report = Negotiation.decide(asked: .linux, devices: [small], stage2Bits: bits)
       #expect(report.chosen[.idr5, IDR5.oas] == oas, "\(bits) bits")
       #expect(report.refusal == nil)
     }
     #expect(
-      Negotiation.decide(asked: .linux, hosts: [small], stage2Bits: 31).refusal == .addressSize)
+      Negotiation.decide(asked: .linux, devices: [small], stage2Bits: 31).refusal == .addressSize)
   }
 
   @Test("Bits of a stage 2 from the end of its last IOVA range")
@@ -180,10 +180,10 @@ import Testing
     asked[.idr5, IDR5.vax] = 1
     asked[.idr5, IDR5.oas] = 6
     #expect(asked.illegality == nil)
-    let both = Negotiation.decide(asked: asked, hosts: [.rich], stage2Bits: 52)
+    let both = Negotiation.decide(asked: asked, devices: [.rich], stage2Bits: 52)
     #expect(both.chosen[.idr5, IDR5.vax] == 1 && both.chosen[.idr5, IDR5.oas] == 6)
-    let older = HostDevice.rich { $0[.idr5, IDR5.gran64K] = 0 }
-    let report = Negotiation.decide(asked: asked, hosts: [older], stage2Bits: 52)
+    let older = DeviceFacts.rich { $0[.idr5, IDR5.gran64K] = 0 }
+    let report = Negotiation.decide(asked: asked, devices: [older], stage2Bits: 52)
     #expect(report.refusal == nil)
     #expect(report.chosen[.idr5, IDR5.vax] == 0 && report.chosen[.idr5, IDR5.oas] == 5)
     #expect(report[.idr5, IDR5.vax]?.reason == .follows)
@@ -199,30 +199,30 @@ import Testing
     asked[.idr5, IDR5.oas] = 6
     asked[.aidr, AIDR.minor] = 3
     #expect(asked.illegality == nil)
-    let later = Negotiation.decide(asked: asked, hosts: [.rich], stage2Bits: 52)
+    let later = Negotiation.decide(asked: asked, devices: [.rich], stage2Bits: 52)
     #expect(later.refusal == nil)
     #expect(later[.idr5, IDR5.ds]?.reason == .follows)
     #expect(later.chosen[.idr5, IDR5.ds] == 0 && later.chosen[.idr5, IDR5.vax] == 1)
-    let early = HostDevice.rich {
+    let early = DeviceFacts.rich {
       $0[.idr3, IDR3.ril] = 0
       $0[.idr3, IDR3.bbml] = 0
     }
-    let first = Negotiation.decide(asked: asked, hosts: [early], stage2Bits: 52)
+    let first = Negotiation.decide(asked: asked, devices: [early], stage2Bits: 52)
     #expect(first.refusal == nil && first.chosen[.aidr, AIDR.minor] == 0)
     #expect(first.chosen[.idr5, IDR5.vax] == 0 && first.chosen[.idr5, IDR5.oas] == 5)
   }
 
   @Test("HAD is implied by RIL or BBML; without them the revision goes back to 3.0")
   func implied() {
-    let early = HostDevice.rich {
+    let early = DeviceFacts.rich {
       $0[.idr3, IDR3.ril] = 0
       $0[.idr3, IDR3.bbml] = 0
     }
-    let report = Negotiation.decide(asked: .linux, hosts: [early], stage2Bits: 48)
+    let report = Negotiation.decide(asked: .linux, devices: [early], stage2Bits: 48)
     #expect(report.refusal == nil)
     #expect(report.chosen[.idr3, IDR3.had] == 0 && report.chosen[.aidr, AIDR.minor] == 0)
-    let bbml = HostDevice.rich { $0[.idr3, IDR3.ril] = 0 }
-    let later = Negotiation.decide(asked: .linux, hosts: [bbml], stage2Bits: 48)
+    let bbml = DeviceFacts.rich { $0[.idr3, IDR3.ril] = 0 }
+    let later = Negotiation.decide(asked: .linux, devices: [bbml], stage2Bits: 48)
     #expect(later.chosen[.idr3, IDR3.had] == 1 && later.chosen[.aidr, AIDR.minor] == 1)
     #expect(later[.idr3, IDR3.had]?.reason == .implied)
   }
@@ -231,11 +231,11 @@ import Testing
   func ats() {
     var asked = Features.linux
     asked[.idr0, IDR0.ats] = 1
-    var without = HostDevice.rich
+    var without = DeviceFacts.rich
     without.capabilities = 8
-    #expect(Negotiation.decide(asked: asked, hosts: [without]).chosen.ats == false)
-    #expect(Negotiation.decide(asked: asked, hosts: [without, .rich]).chosen.ats)
-    #expect(Negotiation.decide(asked: .linux, hosts: [.rich]).chosen.ats == false)
+    #expect(Negotiation.decide(asked: asked, devices: [without]).chosen.ats == false)
+    #expect(Negotiation.decide(asked: asked, devices: [without, .rich]).chosen.ats)
+    #expect(Negotiation.decide(asked: .linux, devices: [.rich]).chosen.ats == false)
   }
 
   @Test("Registers that are useless are refused, naming both sides")
@@ -245,8 +245,8 @@ import Testing
     var only16K = Features.linux
     only16K[.idr5, IDR5.gran4K] = 0
     only16K[.idr5, IDR5.gran64K] = 0
-    let no16K = HostDevice.rich { $0[.idr5, IDR5.gran16K] = 0 }
-    let cases: [(Features, HostDevice, Int, String)] = [
+    let no16K = DeviceFacts.rich { $0[.idr5, IDR5.gran16K] = 0 }
+    let cases: [(Features, DeviceFacts, Int, String)] = [
       (stage2Only, .rich, 48, "an assigned device needs stage 1: IDR0.S1P asked 0"),
       (
         .linux, .rich { $0[.idr0, IDR0.ttf] = 1 }, 48,
@@ -271,11 +271,11 @@ import Testing
       ),
     ]
     for (asked, host, bits, sentence) in cases {
-      let report = Negotiation.decide(asked: asked, hosts: [host], stage2Bits: bits)
+      let report = Negotiation.decide(asked: asked, devices: [host], stage2Bits: bits)
       #expect(report.refusal != nil)
       #expect(report.refusalSentence.text == sentence)
     }
-    let fine = Negotiation.decide(asked: .linux, hosts: [.rich])
+    let fine = Negotiation.decide(asked: .linux, devices: [.rich])
     #expect(fine.refusalSentence.count == 0)
   }
 
@@ -283,18 +283,18 @@ import Testing
   func randomHosts() {
     for seed in 1...3000 as ClosedRange<UInt64> {
       var random = Seed(seed)
-      let hosts = (0...random.next() % 3).map { _ in HostDevice.random(&random) }
+      let devices = (0...random.next() % 3).map { _ in DeviceFacts.random(&random) }
       let asked = Features.random(&random)
       let bits = 30 + Int(random.next() % 24)
-      let report = Negotiation.decide(asked: asked, hosts: hosts, stage2Bits: bits)
+      let report = Negotiation.decide(asked: asked, devices: devices, stage2Bits: bits)
       guard report.refusal == nil else { continue }
       let chosen = report.chosen
       #expect(chosen.illegality == nil, "seed \(seed)")
       #expect(chosen.unimplemented == nil, "seed \(seed)")
       // What was chosen is honoured as it is, by all together and by each.
-      let again = Negotiation.decide(asked: chosen, hosts: hosts, stage2Bits: bits)
+      let again = Negotiation.decide(asked: chosen, devices: devices, stage2Bits: bits)
       #expect(again.chosen == chosen && again.refusal == nil, "seed \(seed)")
-      for host in hosts {
+      for host in devices {
         let violation = Negotiation.violation(of: chosen, by: host, stage2Bits: bits)
         #expect(violation == nil, "seed \(seed): \(violation!.sentence.text)")
         for field in [IDR5.gran4K, IDR5.gran16K, IDR5.gran64K] {
@@ -302,15 +302,15 @@ import Testing
         }
       }
       // The order of hosts does not matter.
-      let reversed = Negotiation.decide(asked: asked, hosts: hosts.reversed(), stage2Bits: bits)
+      let reversed = Negotiation.decide(asked: asked, devices: devices.reversed(), stage2Bits: bits)
       #expect(reversed.chosen == chosen, "seed \(seed)")
     }
   }
 }
 
-extension HostDevice {
+extension DeviceFacts {
   /// Any registers, with little that makes a refusal certain.
-  fileprivate static func random(_ random: inout Seed) -> HostDevice {
+  fileprivate static func random(_ random: inout Seed) -> DeviceFacts {
     let words = (0..<6).map { _ in UInt32(truncatingIfNeeded: random.next()) }
     return .rich { f in
       f.idr0 = words[0]

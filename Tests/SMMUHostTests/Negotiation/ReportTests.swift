@@ -17,8 +17,8 @@ import Testing
     return String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  func report(_ asked: Features = .linux, _ hosts: [HostDevice] = [.rich]) -> NegotiationReport {
-    Negotiation.decide(asked: asked, hosts: hosts, stage2Bits: 44)
+  func report(_ asked: Features = .linux, _ devices: [DeviceFacts] = [.rich]) -> NegotiationReport {
+    Negotiation.decide(asked: asked, devices: devices, stage2Bits: 44)
   }
 
   @Test("The text has aligned columns, one row for each field")
@@ -49,7 +49,7 @@ import Testing
     #expect(text.contains("\n  yes  the host's SMMU has IDR0.BTM\n"))
     #expect(text.contains("\n  no   a KVM VM is linked\n"))
     let offered = Negotiation.decide(
-      asked: .broadcasting, hosts: [.rich], broadcast: .complete)
+      asked: .broadcasting, devices: [.rich], broadcast: .complete)
     #expect(whole(offered.writeText).contains("\nBTM: offered\n  yes"))
     let none = whole(report(.linux, []).writeText)
     #expect(none.contains("BTM: not offered, as asked: no assigned device limits it"))
@@ -82,14 +82,14 @@ import Testing
   @Test("The JSON is well-formed and holds what the rows hold")
   func json() {
     for asked in [Features.linux, .full, .broadcasting] {
-      for hosts in [[], [HostDevice.rich], [.rich, .rich]] as [[HostDevice]] {
-        let report = report(asked, hosts)
+      for devices in [[], [DeviceFacts.rich], [.rich, .rich]] as [[DeviceFacts]] {
+        let report = report(asked, devices)
         let text = whole(report.writeJSON)
         var parser = JSONChecker(Array(text.utf8))
         let isWhole = parser.isWhole()
         #expect(isWhole)
         #expect(text.components(of: #""register": "#) == report.rows.count)
-        #expect(text.components(of: #""iidr": "#) == hosts.count)
+        #expect(text.components(of: #""iidr": "#) == devices.count)
         #expect(text.contains("\"IDR0\": \(report.chosen.idr0), \"IDR1\": \(report.chosen.idr1)"))
       }
     }

@@ -82,8 +82,8 @@ import Testing
     return vm
   }
 
-  func refusal(_ body: () throws(HostError) -> Void) -> HostError? {
-    do throws(HostError) {
+  func refusal(_ body: () throws(Refusal) -> Void) -> Refusal? {
+    do throws(Refusal) {
       try body()
       return nil
     } catch {
@@ -91,8 +91,8 @@ import Testing
     }
   }
 
-  func refusal(_ fd: Int32) -> HostError? {
-    refusal { () throws(HostError) in try VMLink.make(recorder, fd, requests).close() }
+  func refusal(_ fd: Int32) -> Refusal? {
+    refusal { () throws(Refusal) in try VMLink.make(recorder, vm: fd, requests: requests).close() }
   }
 
   @Test("Files of the emulated host are told apart as the real ones are")
@@ -118,7 +118,7 @@ import Testing
   @Test("A link holds its VM open and its VMID pinned, until it is closed")
   func holds() throws {
     let vm = try makeVM()
-    let link = try VMLink.make(recorder, vm, requests)
+    let link = try VMLink.make(recorder, vm: vm, requests: requests)
     try host.close(vm)
     #expect(link.canPin && link.vmid == 0)
     try link.pin()
@@ -134,10 +134,10 @@ import Testing
 
   @Test("No VMID left: ENOSPC in a sentence, and nothing is pinned or leaked")
   func exhausted() throws {
-    let first = try VMLink.make(recorder, makeVM(), requests)
+    let first = try VMLink.make(recorder, vm: makeVM(), requests: requests)
     try first.pin()
-    let second = try VMLink.make(recorder, makeVM(), requests)
-    let error = refusal { () throws(HostError) in try second.pin() }
+    let second = try VMLink.make(recorder, vm: makeVM(), requests: requests)
+    let error = refusal { () throws(Refusal) in try second.pin() }
     #expect(error?.errno == .enospc)
     #expect(
       error?.sentence.text == "no VMID is left to pin for this VM: other VMs have them all")
@@ -154,14 +154,15 @@ import Testing
     kernel.onControl = { request, _ in
       request == 0xae00 ? .failure(.einval) : .success(request == 0xae03 ? 48 : 0)
     }
-    let link = try VMLink.make(kernel, 3, VMLink.Requests(pin: 1, unpin: 2))
-    #expect(refusal { () throws(HostError) in try link.pin() }?.errno == .enospc)
+    let link = try VMLink.make(kernel, vm: 3, requests: VMLink.Requests(pin: 1, unpin: 2))
+    #expect(refusal { () throws(Refusal) in try link.pin() }?.errno == .enospc)
     #expect(link.vmid == 0)
   }
 
   @Test("A kernel without such requests pins nothing")
   func cannotPin() throws {
-    let link = try VMLink.make(recorder, makeVM(), VMLink.Requests(pin: 0, unpin: 0))
+    let link = try VMLink.make(
+      recorder, vm: makeVM(), requests: VMLink.Requests(pin: 0, unpin: 0))
     #expect(!link.canPin)
     try link.pin()
     #expect(link.vmid == 0 && host.counters.pins == 0)
@@ -170,14 +171,14 @@ import Testing
 
   @Test("KVM is told of a device and told when it goes")
   func devices() throws {
-    let link = try VMLink.make(recorder, makeVM(), requests)
+    let link = try VMLink.make(recorder, vm: makeVM(), requests: requests)
     let device = try host.open("/dev/vfio/devices/vfio0")
     try link.add(device)
-    #expect(refusal { () throws(HostError) in try link.add(device) }?.errno == .eexist)
+    #expect(refusal { () throws(Refusal) in try link.add(device) }?.errno == .eexist)
     link.remove(device)
     try link.add(device)
     let iommu = try host.open("/dev/iommu")
-    #expect(refusal { () throws(HostError) in try link.add(iommu) }?.errno == .einval)
+    #expect(refusal { () throws(Refusal) in try link.add(iommu) }?.errno == .einval)
     link.close()
   }
 
@@ -187,7 +188,7 @@ import Testing
       let rule = FaultRule(
         .control, request: KVM_REQUEST_CREATE_DEVICE.number, .error(error))
       #expect(faults.add(rule))
-      let link = try VMLink.make(recorder, makeVM(), requests)
+      let link = try VMLink.make(recorder, vm: makeVM(), requests: requests)
       try link.add(77)
       link.close()
     }

@@ -5,15 +5,15 @@ import SMMUSpec
 
 @testable import SMMUHost
 
-extension HostDevice {
+extension DeviceFacts {
   /// A device behind an SMMU that has everything, also what no guest may see.
-  static var rich: HostDevice {
-    HostDevice(registers { _ in }, capabilities: 0, maxPASIDBits: 20)
+  static var rich: DeviceFacts {
+    DeviceFacts(registers { _ in }, capabilities: 0, maxPASIDBits: 20)
   }
 
   /// The same with changes.
-  static func rich(_ change: (inout Features) -> Void) -> HostDevice {
-    HostDevice(registers(change), capabilities: 0, maxPASIDBits: 20)
+  static func rich(_ change: (inout Features) -> Void) -> DeviceFacts {
+    DeviceFacts(registers(change), capabilities: 0, maxPASIDBits: 20)
   }
 
   private static func registers(

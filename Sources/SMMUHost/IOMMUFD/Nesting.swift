@@ -8,7 +8,7 @@ import SMMUSpec
 ///
 /// Objects are made in the order address space (`init`), then with the first device: nest parent,
 /// vIOMMU, abort and bypass HWPT. They are destroyed in the reverse order with the last one.
-public final class HostSMMU {
+public final class Nesting {
   /// What is made with the first device.
   struct Objects {
     var parent: UInt32
@@ -22,22 +22,19 @@ public final class HostSMMU {
   /// The model: it holds this object, and outlives it.
   unowned(unsafe) let smmu: SMMU
   unowned(unsafe) let listener: any HostListener
+  let streams: StreamDirectory
+  let domain: Domain
   let addressSpace: UInt32
-  let ownsAddressSpace: Bool
   var objects: Objects?
-  /// By StreamID, ascending.
-  var devices: [AssignedDevice] = []
   var batch = InvalidationBatch()
-  var events = HostEvents()
-  public internal(set) var counters = HostCounters()
+  var events = VEventQueue()
+  public internal(set) var counters = NestingCounters()
   /// A stream was translated by hardware once: its TLB may hold something of this guest.
   var mayHoldTranslations = false
   /// The erratum that makes TLBI and CFGI necessary twice.
   var repeatsInvalidations = false
   /// The VM that the vSMMU belongs to, if the caller has told.
   var link: VMLink?
-  /// KVM was told of the device that is being attached, before it was bound.
-  var isCandidateLinked = true
   /// Objects that the kernel would not destroy yet, the oldest first.
   var kept: [UInt32] = []
   private static var roomForKept: Int { 256 }
@@ -48,30 +45,36 @@ public final class HostSMMU {
   /// IDR0.STALL_MODEL of the host is 0: a stream stalls unless its STE says not to.
   var hostStalls = false
 
-  /// `addressSpace` 0 = one of its own.
-  public static func make(
-    _ host: Host, _ smmu: SMMU, _ listener: any HostListener, addressSpace: UInt32
-  ) throws(HostError) -> HostSMMU {
+  static func make(
+    on host: Host, domain: Domain, for smmu: SMMU, streams: StreamDirectory,
+    listener: any HostListener
+  ) throws(Refusal) -> Nesting {
+    if let refusal = domain.refusal { throw Refusal(.eopnotsupp, refusal) }
     let iommufd = IOMMUFD(kernel: host.kernel, fd: host.fd)
-    var id = addressSpace
-    if addressSpace == 0 {
-      do throws(Errno) { id = try iommufd.allocateAddressSpace() } catch {
-        throw HostError(error, trying: "allocate an address space")
+    let space: UInt32
+    if case .own(let lent?) = domain {
+      space = lent
+    } else {
+      do throws(Errno) { space = try iommufd.allocateAddressSpace() } catch {
+        throw Refusal(error, trying: "allocate an address space")
       }
     }
-    return HostSMMU(host, iommufd, smmu, listener, id, ownsAddressSpace: addressSpace == 0)
+    return Nesting(
+      host, iommufd, domain, addressSpace: space, smmu: smmu, streams: streams, listener: listener)
   }
 
   private init(
-    _ host: Host, _ iommufd: IOMMUFD, _ smmu: SMMU, _ listener: any HostListener,
-    _ addressSpace: UInt32, ownsAddressSpace: Bool
+    _ host: Host, _ iommufd: IOMMUFD, _ domain: Domain, addressSpace: UInt32, smmu: SMMU,
+    streams: StreamDirectory, listener: any HostListener
   ) {
     self.host = host
     self.iommufd = iommufd
-    self.smmu = smmu
-    self.listener = listener
+    self.domain = domain
     self.addressSpace = addressSpace
-    self.ownsAddressSpace = ownsAddressSpace
+    self.smmu = smmu
+    self.streams = streams
+    self.listener = listener
+    host.addUser()
     // What a guest does may add to them, and allocates nothing.
     kept.reserveCapacity(Self.roomForKept)
   }
@@ -81,8 +84,17 @@ public final class HostSMMU {
     events.deallocate()
   }
 
+  /// The assigned ones of the vSMMU's devices.
+  var devices: [AssignedDevice] {
+    get { streams.assigned }
+    _modify { yield &streams.assigned }
+  }
+
+  /// It was made here.
+  var ownsAddressSpace: Bool { domain == .own(addressSpace: nil) }
+
   /// Takes all devices away and gives all back to the kernel. Nothing may be called after it.
-  public func close() {
+  func close() {
     for device in devices {
       do throws(Errno) { try disconnect(device) } catch {
         fail(error, "detach a device that goes away", stream: device.stream)
@@ -96,8 +108,10 @@ public final class HostSMMU {
     // A stage 2 that stayed may still name the VMID.
     link?.close(unpins: kept.isEmpty)
     link = nil
-    guard ownsAddressSpace else { return }
-    host.forgetMappings(of: addressSpace) { give(back: addressSpace, "address space") }
+    if ownsAddressSpace {
+      host.forgetMappings(of: addressSpace) { give(back: addressSpace, "address space") }
+    }
+    host.removeUser()
   }
 
   /// Where a Linux host maps the doorbells of these devices' MSIs.
@@ -107,7 +121,7 @@ public final class HostSMMU {
 
   // MARK: What all devices share
 
-  func makeObjects(for device: UInt32) throws(HostError) -> Objects {
+  func makeObjects(for device: UInt32) throws(Refusal) -> Objects {
     var step: StaticString = "allocate a nest parent (stage 2) for the vSMMU"
     var made: [UInt32] = []
     do throws(Errno) {
@@ -117,14 +131,14 @@ public final class HostSMMU {
       let viommu = try iommufd.allocateVIOMMU(device, parent: parent)
       made.append(viommu)
       step = "allocate the HWPT for streams that abort"
-      let abort = try iommufd.allocateNested(device, viommu, 1, 0)
+      let abort = try iommufd.allocateNested(for: device, of: viommu, ste: (1, 0))
       made.append(abort)
       step = "allocate the HWPT for streams that bypass"
-      let bypass = try iommufd.allocateNested(device, viommu, 1 | 4 << 1, 0)
+      let bypass = try iommufd.allocateNested(for: device, of: viommu, ste: (1 | 4 << 1, 0))
       return Objects(parent: parent, viommu: viommu, abort: abort, bypass: bypass)
     } catch {
       for id in made.reversed() { give(back: id, "object of a refused device") }
-      throw HostError(error, trying: step)
+      throw Refusal(error, trying: step)
     }
   }
 
@@ -168,7 +182,7 @@ public final class HostSMMU {
 }
 
 /// What the host side has done since it was made.
-public struct HostCounters: Sendable {
+public struct NestingCounters: Sendable {
   public var invalidateCalls: UInt64 = 0
   public var forwarded: UInt64 = 0
   public var withheld: UInt64 = 0

@@ -5,7 +5,7 @@ import SMMUSpec
 
 /// The kernel's queue of events for one vSMMU, as deep as the guest's own, and the file by which
 /// others learn of them: an epoll instance, which stays the same while queues come and go.
-struct HostEvents {
+struct VEventQueue {
   private(set) var epoll: Int32 = -1
   private var queue: UInt32 = 0
   private var fd: Int32 = -1
@@ -88,7 +88,7 @@ struct HostEvents {
   /// Reads up to `most` events, in order, with what was lost between them; returns how many. A
   /// failure after something was read is met again by the next call.
   mutating func take(
-    _ iommufd: IOMMUFD, most: Int, _ each: (HostEvent) -> Void
+    _ iommufd: IOMMUFD, most: Int, _ each: (VEvent) -> Void
   ) throws(Errno) -> Int {
     guard fd >= 0 else { return 0 }
     var taken = 0
@@ -113,14 +113,14 @@ struct HostEvents {
 
   /// Once around the queue.
   mutating func takeAll(
-    _ iommufd: IOMMUFD, _ each: (HostEvent) -> Void
+    _ iommufd: IOMMUFD, _ each: (VEvent) -> Void
   ) throws(Errno) -> Int {
     try take(iommufd, most: 1 << log2Depth, each)
   }
 
   /// Numbers have 31 bits; a gap is what was lost, and so is what a LOST header stands for.
   private mutating func parse(
-    _ bytes: UnsafeRawBufferPointer, _ each: (HostEvent) -> Void
+    _ bytes: UnsafeRawBufferPointer, _ each: (VEvent) -> Void
   ) -> Int {
     var events = 0
     var place = 0
@@ -152,7 +152,7 @@ struct HostEvents {
 }
 
 /// What comes out of the kernel's queue.
-enum HostEvent {
+enum VEvent {
   case record(EventRecord)
   /// So many events are missing here.
   case lost(UInt64)

@@ -2,11 +2,11 @@
 import SMMUModel
 import SMMUSpec
 
-extension HostSMMU {
+extension Nesting {
   /// The file that is readable while events are waiting.
-  public func eventFile() throws(HostError) -> Int32 {
+  public func eventFile() throws(Refusal) -> Int32 {
     do throws(Errno) { return try events.open() } catch {
-      throw HostError(error, trying: "make an epoll instance")
+      throw Refusal(error, trying: "make an epoll instance")
     }
   }
 
@@ -15,7 +15,7 @@ extension HostSMMU {
 
   /// Moves waiting events to the guest's queue, as many as one call does; returns how many were
   /// there, those of devices that have gone meanwhile among them. 0: none is left.
-  public func takeEvents() throws(HostError) -> Int {
+  public func takeEvents() throws(Refusal) -> Int {
     try takeEvents { (each) throws(Errno) in
       try events.take(iommufd, most: Self.eventsPerCall, each)
     }
@@ -28,8 +28,8 @@ extension HostSMMU {
   }
 
   private func takeEvents(
-    _ read: ((HostEvent) -> Void) throws(Errno) -> Int
-  ) throws(HostError) -> Int {
+    _ read: ((VEvent) -> Void) throws(Errno) -> Int
+  ) throws(Refusal) -> Int {
     retryEventQueue()
     var lost: UInt64 = 0
     do throws(Errno) {
@@ -45,21 +45,21 @@ extension HostSMMU {
       if lost > 0 { tellLost(lost) }
       return count
     } catch {
-      throw HostError(error, trying: "read the vIOMMU's events")
+      throw Refusal(error, trying: "read the vIOMMU's events")
     }
   }
 
   /// A device that has gone meanwhile is no longer the guest's.
   private func pass(_ record: EventRecord) {
     let stream = StreamID(truncatingIfNeeded: record[EventRecord.streamID])
-    guard index(of: stream) != nil else { return }
+    guard streams.index(of: stream) != nil else { return }
     smmu.record(record)
     counters.events &+= 1
   }
 
   /// On a thread that has no caller to tell; false after a failure.
   public func takeEventsQuietly() -> Bool {
-    do throws(HostError) {
+    do throws(Refusal) {
       _ = try takeEvents()
       return true
     } catch {

@@ -3,7 +3,7 @@ import CKernel
 import SMMUSpec
 
 /// What IOMMU_GET_HW_INFO tells of an assigned device and the physical SMMU before it.
-public struct HostDevice {
+public struct DeviceFacts {
   /// The raw registers. Only what the kernel's contract permits is read of them.
   public var information: iommufd_hw_info_arm_smmuv3
   /// IOMMUFD_HW_CAP_*.

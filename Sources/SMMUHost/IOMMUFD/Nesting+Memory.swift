@@ -3,19 +3,20 @@ import CKernel
 
 /// Guest memory in the address space that devices see through stage 2. With one of the caller's
 /// there is nothing to do: what is in it is the caller's to say.
-extension HostSMMU {
-  public func map(
+extension Nesting {
+  func map(
     _ address: UInt64, length: UInt64, host memory: UnsafeMutableRawPointer
-  ) throws(HostError) {
+  ) throws(Refusal) {
     guard ownsAddressSpace else { return }
     let mapping = Host.Mapping(
       addressSpace: addressSpace, address: address, length: length, memory: memory)
     do throws(Errno) {
       try host.map(mapping) { (other) throws(Errno) in
         try iommufd.copy(
-          addressSpace, address, length: length, from: other.addressSpace, other.address)
+          in: addressSpace, at: address, length: length, from: other.addressSpace,
+          at: other.address)
       } map: { () throws(Errno) in
-        try iommufd.map(addressSpace, address, length: length, host: memory)
+        try iommufd.map(in: addressSpace, at: address, length: length, host: memory)
       }
     } catch {
       throw refusal(error, address, length)
@@ -23,33 +24,34 @@ extension HostSMMU {
   }
 
   /// The same with the file behind the memory, which the kernel prefers.
-  public func map(
+  func map(
     _ address: UInt64, length: UInt64, file: Int32, offset: UInt64
-  ) throws(HostError) {
+  ) throws(Refusal) {
     guard ownsAddressSpace else { return }
     do throws(Errno) {
-      try iommufd.map(addressSpace, address, length: length, file: file, offset: offset)
+      try iommufd.map(
+        in: addressSpace, at: address, length: length, file: file, offset: offset)
     } catch {
       throw refusal(error, address, length)
     }
   }
 
-  public func unmap(_ address: UInt64, length: UInt64) throws(HostError) {
+  func unmap(_ address: UInt64, length: UInt64) throws(Refusal) {
     guard ownsAddressSpace else { return }
     do throws(Errno) {
-      try host.unmap(addressSpace, address) { () throws(Errno) in
-        try iommufd.unmap(addressSpace, address, length: length)
+      try host.unmap(in: addressSpace, at: address) { () throws(Errno) in
+        try iommufd.unmap(in: addressSpace, at: address, length: length)
       }
     } catch {
-      throw HostError(error, trying: "unmap guest memory from the address space")
+      throw Refusal(error, trying: "unmap guest memory from the address space")
     }
   }
 
   /// A host that assigns devices keeps a window for their MSIs, which RAM often meets by mistake.
-  private func refusal(_ errno: Errno, _ address: UInt64, _ length: UInt64) -> HostError {
+  private func refusal(_ errno: Errno, _ address: UInt64, _ length: UInt64) -> Refusal {
     let window = messageWindow
     guard errno == .einval, address <= window.last, address &+ length > window.first else {
-      return HostError(errno, trying: "map guest memory into the address space")
+      return Refusal(errno, trying: "map guest memory into the address space")
     }
     var sentence = Sentence("RAM at ")
     sentence.append(hex: address)
@@ -57,16 +59,16 @@ extension HostSMMU {
     sentence.append(hex: window.first)
     sentence.append(" to ")
     sentence.append(hex: window.last)
-    return HostError(errno, sentence)
+    return Refusal(errno, sentence)
   }
 
   /// Bits of the guest physical addresses that stage 2 takes; 0 while there is none.
-  public func stage2Bits() throws(HostError) -> Int {
+  func stage2Bits() throws(Refusal) -> Int {
     guard objects != nil else { return 0 }
     do throws(Errno) {
       return Negotiation.addressBits(last: try iommufd.lastAddress(addressSpace))
     } catch {
-      throw HostError(error, trying: "tell the addresses that stage 2 takes")
+      throw Refusal(error, trying: "tell the addresses that stage 2 takes")
     }
   }
 }

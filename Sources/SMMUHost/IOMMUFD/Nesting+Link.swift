@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
 
 /// The link with a KVM VM.
-extension HostSMMU {
+extension Nesting {
   /// Links the vSMMU with a VM: before the first device, as devices are bound for a VM.
   ///
   /// `isTold`: the caller has told KVM of each device before it was bound.
-  public func linkVM(
-    _ fd: Int32, _ requests: VMLink.Requests, onDemand: Bool, isTold: Bool
-  ) throws(HostError) {
+  func linkVM(_ fd: Int32, onDemand: Bool, isTold: Bool) throws(Refusal) {
     guard link == nil else {
-      throw HostError(.eexist, "the vSMMU is linked with a VM already")
+      throw Refusal(.eexist, "the vSMMU is linked with a VM already")
     }
     guard devices.isEmpty else {
-      throw HostError(.ebusy, "the vSMMU has assigned devices, which were bound for no VM")
+      throw Refusal(.ebusy, "the vSMMU has assigned devices, which were bound for no VM")
     }
-    let made = try VMLink.make(iommufd.kernel, fd, requests)
-    do throws(HostError) {
+    let made = try VMLink.make(iommufd.kernel, vm: fd, requests: host.knowledge.requests)
+    do throws(Refusal) {
       if !onDemand { try made.pin() }
     } catch {
       made.close()
@@ -26,17 +24,20 @@ extension HostSMMU {
     isKVMTold = isTold
   }
 
-  public var isLinked: Bool { link != nil }
+  var isLinked: Bool { link != nil }
 
-  public var broadcastEvidence: BroadcastEvidence {
+  /// `candidate`: a device that is prepared.
+  func broadcastEvidence(with candidate: AssignedDevice?) -> BroadcastEvidence {
     var evidence = BroadcastEvidence()
+    evidence.kvmVMIDBits = host.knowledge.vmidBits
+    evidence.cpuASIDBits = host.knowledge.asidBits
     guard let link else { return evidence }
     evidence.isLinked = true
     evidence.kernelLinks = link.canPin
     evidence.vmid = link.vmid
     evidence.pinsOnDemand = pinsOnDemand
     evidence.boundForVM =
-      isKVMTold || (isCandidateLinked && !devices.contains { !$0.isLinked })
+      isKVMTold || (candidate?.isLinked ?? true) && !devices.contains { !$0.isLinked }
     return evidence
   }
 }

@@ -1,43 +1,15 @@
 // SPDX-License-Identifier: MIT
 import CSupport
 import CVSMMU
-import SMMUAtomics
 import SMMUHost
 
-/// What a `vsmmu_host_t *` points to: a kernel, shared by the vSMMUs that use it.
-final class HostHandle {
-  let host: Host
-  let config: vsmmu_host_config
-  private let mutex: Mutex
-  private var users = 0
-
-  init(_ host: Host, _ config: vsmmu_host_config, _ mutex: Mutex) {
-    self.host = host
-    self.config = config
-    self.mutex = mutex
+/// What a `vsmmu_host_t *` points to is a `Host`.
+extension Host {
+  static func behind(_ handle: OpaquePointer) -> Host {
+    Unmanaged<Host>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
   }
 
-  deinit {
-    host.close()
-    mutex.destroy()
-  }
-
-  func addUser() { mutex.locked { users += 1 } }
-  func removeUser() { mutex.locked { users -= 1 } }
-  var isUsed: Bool { mutex.locked { users != 0 } }
-}
-
-extension HostError {
-  var refusal: Refusal { Refusal(-errno.code, sentence) }
-}
-
-/// Runs what the host side may refuse.
-func hosted<R>(_ body: () throws(HostError) -> R) throws(Refusal) -> R {
-  do throws(HostError) { return try body() } catch { throw error.refusal }
-}
-
-extension HostHandle {
-  static func open(_ config: vsmmu_host_config) throws(Refusal) -> HostHandle {
+  static func open(_ config: vsmmu_host_config) throws(Refusal) -> Host {
     guard config.flags & ~VSMMU_HOST_IOMMUFD == 0 else {
       throw .invalid("config.flags has a bit set that this library does not know")
     }
@@ -51,16 +23,8 @@ extension HostHandle {
     for bits in [config.vmid_bits, config.asid_bits] where bits != 0 && bits != 8 && bits != 16 {
       throw .invalid("config.vmid_bits or config.asid_bits is not 0, 8 or 16")
     }
-    guard let mutex = Mutex() else { throw Self.noMemory }
-    do throws(Refusal) {
-      let kernel = try kernel(config)
-      let fd = config.flags & VSMMU_HOST_IOMMUFD != 0 ? config.iommufd : nil
-      let host = try hosted { () throws(HostError) in try Host.open(kernel, fd: fd) }
-      return HostHandle(host, config, mutex)
-    } catch {
-      mutex.destroy()
-      throw error
-    }
+    let fd = config.flags & VSMMU_HOST_IOMMUFD != 0 ? config.iommufd : nil
+    return try open(try kernel(config), fd: fd, knowing: Knowledge(config))
   }
 
   /// Linux or the emulated host, with a recorder before it if the caller listens.
@@ -82,5 +46,14 @@ extension HostHandle {
 
   private static var noMemory: Refusal {
     Refusal(vsmmu_support_enomem, Sentence("no memory for a lock"))
+  }
+}
+
+extension Host.Knowledge {
+  fileprivate init(_ config: vsmmu_host_config) {
+    self.init()
+    requests = VMLink.Requests(pin: config.pin_request, unpin: config.unpin_request)
+    vmidBits = Int(config.vmid_bits)
+    asidBits = Int(config.asid_bits)
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-/// A refusal on the host side: an error number for the caller, and the sentence that explains it.
-public struct HostError: Error {
+/// A call that is refused: an error number for the caller, and the sentence that explains it.
+public struct Refusal: Error {
   public let errno: Errno
   public let sentence: Sentence
 
@@ -25,10 +25,4 @@ public struct HostError: Error {
         sentence.append(text)
       })
   }
-}
-
-/// Hears what the host's operator should know.
-public protocol HostListener: AnyObject {
-  /// `sentence` is good for the call alone (`Sentence.onStack`).
-  func hostSays(_ sentence: Sentence)
 }

@@ -2,13 +2,8 @@
 import SMMUModel
 import SMMUSpec
 
-extension HostSMMU {
-  /// Made here for the reason that is told beside `Kernel`.
-  public var asHardware: any Hardware { @inline(never) get { self } }
-}
-
 /// What the guest's commands and registers ask of the host.
-extension HostSMMU: Hardware {
+extension Nesting: Hardware {
   public func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool {
     guard objects != nil, mayHoldTranslations,
       let command = HostCommand.rebuild(words, opcode, smmu.features), concernsHardware(command)
@@ -27,8 +22,8 @@ extension HostSMMU: Hardware {
       return true
     }
     let stream = StreamID(truncatingIfNeeded: command[CommandWords.streamID])
-    guard let index = index(of: stream) else { return false }
-    return devices[index].nested != 0
+    guard let index = streams.index(of: stream) else { return false }
+    return devices[index].state.hwpt != nil
   }
 
   private func queue(_ command: CommandWords) -> Bool {
@@ -39,7 +34,7 @@ extension HostSMMU: Hardware {
 
   public func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult {
     var result = HardwareResult(isDone: true, systemCalls: 0)
-    var index = place(of: first)
+    var index = streams.place(of: first)
     while index < devices.count, devices[index].stream <= last {
       if !reconfigure(index, &result.systemCalls) { result.isDone = false }
       result.streams += 1
@@ -49,16 +44,16 @@ extension HostSMMU: Hardware {
   }
 
   private func reconfigure(_ index: Int, _ calls: inout Int) -> Bool {
-    let before = devices[index].nested
+    let before = devices[index].state
     let wanted = smmu.assignment(of: devices[index].stream)
-    if wanted != devices[index].current {
+    if !before.gives(wanted) {
       // Invalidation, allocation, attachment, and the old one goes.
       calls += 4
       // What the guest asked for before belongs to the old configuration.
       guard flush(), follow(index, wanted) else { return false }
     }
     // The same STE still means that its CDs may have changed with it (§4.3.1).
-    guard devices[index].nested == before, before != 0 else { return true }
+    guard before.hwpt != nil, devices[index].state == before else { return true }
     return queue(HostCommand.forgetContexts(of: devices[index].stream))
   }
 
@@ -67,7 +62,7 @@ extension HostSMMU: Hardware {
     retryEventQueue()
     retryKept()
     // Where the kernel failed when registers changed, there was no command to stop at.
-    for index in devices.indices where devices[index].current == nil {
+    for index in devices.indices where devices[index].state.isFailed {
       if !follow(index) { isDone = false }
     }
     return flush() && isDone
@@ -88,7 +83,7 @@ extension HostSMMU: Hardware {
     for index in devices.indices { follow(index) }
     guard mayHoldTranslations else { return }
     _ = queue(HostCommand.forgetTranslations)
-    for device in devices where device.nested != 0 {
+    for device in devices where device.state.hwpt != nil {
       _ = queue(HostCommand.forgetContexts(of: device.stream))
     }
     _ = flush()

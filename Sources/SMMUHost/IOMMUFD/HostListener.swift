@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+
+/// Hears what the host's operator should know.
+public protocol HostListener: AnyObject {
+  /// `sentence` is good for the call alone (`Sentence.onStack`).
+  func hostSays(_ sentence: Sentence)
+}

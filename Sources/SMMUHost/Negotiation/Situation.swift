@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+import SMMUSpec
+
+/// All that the ID registers of a vSMMU hang on. What is decided of it is a function of it alone.
+public struct Situation {
+  /// What the VMM asks the registers to be.
+  public var asked: Features
+  /// Of the assigned devices.
+  public var devices: [DeviceFacts] = []
+  /// Bits of the addresses that the host's stage 2 takes; 0 = not known.
+  public var stage2Bits = 0
+  public var broadcast = BroadcastEvidence()
+  /// What the guest may have seen; nil = nothing yet.
+  public var frozen: Features?
+
+  public init(asked: Features) { self.asked = asked }
+}
+
+extension Situation {
+  /// What the registers are, unless they are frozen. To link a VM is to ask for broadcast TLB
+  /// maintenance.
+  public func decide() -> NegotiationReport {
+    var asked = asked
+    if broadcast.isLinked && !devices.isEmpty { asked[.idr0, IDR0.btm] = 1 }
+    return Negotiation.decide(
+      asked: asked, devices: devices, stage2Bits: stage2Bits, broadcast: broadcast)
+  }
+
+  /// What the registers become with one more device, nil if they stay as the guest has seen them;
+  /// or why they cannot be had with it. `place`: where it is among the devices.
+  public func admit(_ device: DeviceFacts, at place: Int) throws(Refusal) -> NegotiationReport? {
+    if let frozen {
+      let violation = Negotiation.violation(
+        of: frozen, by: device, stage2Bits: stage2Bits, broadcast: broadcast)
+      if let violation { throw Refusal(.eopnotsupp, violation.sentence) }
+      return nil
+    }
+    var next = self
+    next.devices.insert(device, at: place)
+    let report = next.decide()
+    if report.refusal != nil { throw Refusal(.eopnotsupp, report.refusalSentence) }
+    return report
+  }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Section 10 of the header: the events of assigned devices.
+import CSupport
+import CVSMMU
+import SMMUHost
+
+@implementation @_cdecl("vsmmu_event_fd")
+public func vsmmu_event_fd(_ vsmmu: OpaquePointer?) -> Int32 {
+  onHost(vsmmu) { (_, nesting) throws(Refusal) in try nesting.eventFile() }
+}
+
+@implementation @_cdecl("vsmmu_event_run")
+public func vsmmu_event_run(_ vsmmu: OpaquePointer?) -> Int32 {
+  onHost(vsmmu) { (instance, nesting) throws(Refusal) in
+    try instance.covering { () throws(Refusal) in Int32(try nesting.takeEvents()) }
+  }
+}
+
+private func onHost(
+  _ vsmmu: OpaquePointer?, _ body: (Instance, Nesting) throws(Refusal) -> Int32
+) -> Int32 {
+  Int32(
+    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
+      Int64(try body(instance, try instance.virtual.requireNesting(or: .enodev)))
+    })
+}
+
+@implementation @_cdecl("vsmmu_event_thread")
+public func vsmmu_event_thread(_ vsmmu: OpaquePointer?, _ on: UInt32) -> Int32 {
+  let file = vsmmu_event_fd(vsmmu)
+  guard file >= 0 else { return file }
+  guard let vsmmu else { return vsmmu_support_einval }
+  return on != 0
+    ? serially(vsmmu) { (instance) throws(Refusal) -> Void in
+      if instance.eventThread != nil { return }
+      try instance.covering { () throws(Refusal) in
+        guard let thread = EventThread.start(instance, file: file) else {
+          throw Refusal(vsmmu_support_enomem, Sentence("no thread for events could be started"))
+        }
+        instance.eventThread = thread
+      }
+    }
+    : with(vsmmu) { instance in
+      // Joined outside of the lock, which the thread may be waiting for.
+      var thread: EventThread?
+      let code = instance.serially { () throws(Refusal) in
+        thread = instance.eventThread
+        instance.eventThread = nil
+        return 0
+      }
+      thread?.stop()
+      return Int32(truncatingIfNeeded: code)
+    }
+}

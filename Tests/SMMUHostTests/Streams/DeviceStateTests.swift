@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+import SMMUModel
+import Testing
+
+@testable import SMMUHost
+
+@Suite struct DeviceStateTests {
+  static let stage1 = AssignedStream.stage1(11, 22)
+  static let all: [DeviceState] = [
+    .absent, .abort, .bypass, .stage1(hwpt: 5, made: stage1), .failed(has: .nothing),
+    .failed(has: .abort), .failed(has: .bypass), .failed(has: .stage1(hwpt: 5)),
+  ]
+
+  @Test("A state gives what was asked for and nothing else; a failed one gives nothing")
+  func gives() {
+    let asked: [AssignedStream] = [.abort, .bypass, Self.stage1, .stage1(11, 23)]
+    let given = Self.all.map { state in asked.map { state.gives($0) } }
+    let none = [false, false, false, false]
+    #expect(
+      given == [
+        none, [true, false, false, false], [false, true, false, false],
+        [false, false, true, false], none, none, none, none,
+      ])
+  }
+
+  @Test("What a device had is what it has after a failure")
+  func failures() {
+    #expect(
+      Self.all.map(\.failed) == [
+        .failed(has: .nothing), .failed(has: .abort), .failed(has: .bypass),
+        .failed(has: .stage1(hwpt: 5)), .failed(has: .nothing), .failed(has: .abort),
+        .failed(has: .bypass), .failed(has: .stage1(hwpt: 5)),
+      ])
+    #expect(Self.all.map(\.hwpt) == [nil, nil, nil, 5, nil, nil, nil, 5])
+    #expect(Self.all.map(\.isFailed) == [false, false, false, false, true, true, true, true])
+  }
+}

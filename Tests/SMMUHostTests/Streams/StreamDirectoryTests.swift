@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+import SMMUAtomics
+import SMMUModel
+import SMMUSpec
+import Testing
+
+@testable import SMMUHost
+
+@Suite struct StreamDirectoryTests {
+  let streams = StreamDirectory(Mutex()!)
+
+  func device(_ stream: StreamID) -> AssignedDevice {
+    AssignedDevice(stream: stream, fd: 3, id: stream, isLinked: false, facts: .rich)
+  }
+
+  func refusal(_ body: () throws(Refusal) -> Void) -> Errno? {
+    do throws(Refusal) {
+      try body()
+      return nil
+    } catch {
+      return error.errno
+    }
+  }
+
+  @Test("Emulated devices come and go in any order")
+  func emulated() throws {
+    for stream in [7, 0, .max, 3, 9] as [StreamID] { try streams.addEmulated(stream) }
+    #expect(streams.emulatedCount == 5)
+    for stream in [0, 3, 7, 9, .max] as [StreamID] { #expect(streams.isEmulated(stream)) }
+    for stream in [1, 4, 8, 10, .max - 1] as [StreamID] { #expect(!streams.isEmulated(stream)) }
+    #expect(refusal { () throws(Refusal) in try streams.addEmulated(7) } == .eexist)
+    try streams.removeEmulated(7)
+    #expect(refusal { () throws(Refusal) in try streams.removeEmulated(7) } == .enoent)
+    #expect(!streams.isEmulated(7) && streams.emulatedCount == 4)
+  }
+
+  @Test("There are no more than the header says")
+  func capacity() throws {
+    for stream in 0..<StreamID(StreamDirectory.mostEmulated) { try streams.addEmulated(stream) }
+    #expect(refusal { () throws(Refusal) in try streams.addEmulated(1 << 20) } == .enomem)
+    try streams.removeEmulated(5)
+    try streams.addEmulated(1 << 20)
+  }
+
+  @Test("Assigned devices are in the order of their StreamIDs")
+  func assigned() throws {
+    #expect([5, 1, 9, 3].map { streams.insert(device($0)) } == [0, 0, 2, 1])
+    #expect(streams.assigned.map(\.stream) == [1, 3, 5, 9])
+    #expect([0, 1, 2, 5, 6, 10].map { streams.place(of: $0) } == [0, 0, 1, 2, 3, 4])
+    #expect(streams.index(of: 3) == 1 && streams.index(of: 4) == nil)
+    #expect(try streams.require(9) == 3)
+    #expect(refusal { () throws(Refusal) in _ = try streams.require(4) } == .enoent)
+  }
+
+  @Test("A StreamID is of one device, and assigned ones are none to translate")
+  func kinds() {
+    _ = streams.insert(device(4))
+    #expect(refusal { () throws(Refusal) in try streams.addEmulated(4) } == .eexist)
+    #expect(!streams.isEmulated(4))
+    #expect(refusal { () throws(Refusal) in try streams.removeEmulated(4) } == .enoent)
+  }
+}
