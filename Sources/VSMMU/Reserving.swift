@@ -24,7 +24,7 @@ enum Need {
   /// One that makes a few objects.
   static var call: Int { 64 << 10 }
   /// An instance beside its caches, which are `tlbEntries` of 32 bytes and `configurationEntries`
-  /// of 192.
+  /// of 128.
   static var instance: Int { 1 << 20 }
   /// An assigned device in the arrays that name it, which may be copied and grow.
   static var assigned: Int { 2 << 10 }

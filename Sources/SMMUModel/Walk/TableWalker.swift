@@ -8,13 +8,11 @@ final class TableWalker {
   /// Whether walks may begin at tables that earlier ones found.
   let cachesTables: Bool
 
-  init(_ bus: Bus, cachesTables: Bool) {
+  init(_ bus: Bus, _ cache: WalkCache, cachesTables: Bool) {
     self.bus = bus
+    self.cache = cache
     self.cachesTables = cachesTables
-    cache = WalkCache()
   }
-
-  deinit { cache.table.deallocate() }
 
   /// Stage 1 alone: its tables are at physical addresses.
   @inline(__always)
