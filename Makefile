@@ -30,12 +30,12 @@ export BUILD FUZZ_SECONDS
 
 .PHONY: all library examples run test qemu qemu-test qemu-bench bench bench-gate stress explore explore-defects explore-orderings fuzz asan tsan coverage lint install clean help packages
 
-all: library examples ## The library without a Swift runtime, and the C examples, into build/
+all: library examples ## The libraries without a Swift runtime, and the C examples, into build/
 
-library: | packages ## build/libvsmmuv3.so.0 and build/libvsmmuv3.a
+library: | packages ## libvsmmuv3 and libvsmmuv3-emulated, as .so.0 and .a, in build/
 	@mkdir -p $(BUILD)
 	@# SwiftPM leaves objects of files that are gone in an archive that it finds.
-	@rm -f .build-embedded/release/libvsmmuv3-static.a
+	@rm -f .build-embedded/release/libvsmmuv3*-static.a
 	@VSMMU_RUNTIME=embedded swift build -c release --scratch-path .build-embedded $(UNCACHED)
 	@Tests/tools/library.sh .build-embedded/release $(BUILD)
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 /// A device's dealings with its host.
 extension Device {

@@ -2,6 +2,7 @@
 import CKernel
 import SMMUAtomics
 import SMMUHost
+import VSMMUShared
 
 /// A thread of the library's own that moves host events to the guest's queue.
 final class EventThread {

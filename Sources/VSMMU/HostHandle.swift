@@ -2,7 +2,9 @@
 import CSupport
 import CVSMMU
 import SMMUAtomics
+import SMMUBase
 import SMMUHost
+import VSMMUShared
 
 /// What a `vsmmu_host_t *` points to: a kernel, shared by the vSMMUs that use it.
 final class HostHandle {
@@ -63,11 +65,11 @@ extension HostHandle {
     }
   }
 
-  /// Linux or the emulated host, with a recorder before it if the caller listens.
+  /// Linux or the caller's, with a recorder before it if the caller listens.
   private static func kernel(_ config: vsmmu_host_config) throws(Refusal) -> any Kernel {
     let kernel: any Kernel =
-      if let emulated = config.emulated {
-        EmulatedHandle.kernel(of: emulated)
+      if let calls = config.kernel {
+        try CallbackKernel.make(calls)
       } else {
         LinuxKernel.kernel()
       }

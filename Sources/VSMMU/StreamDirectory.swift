@@ -2,6 +2,7 @@
 import CSupport
 import SMMUAtomics
 import SMMUHost
+import VSMMUShared
 
 /// The StreamIDs that the VMM has added, sorted. Asked only where the caches do not know a stream.
 final class StreamDirectory {

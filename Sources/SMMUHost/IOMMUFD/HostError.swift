@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 
 /// A refusal on the host side: an error number for the caller, and the sentence that explains it.
 public struct HostError: Error {

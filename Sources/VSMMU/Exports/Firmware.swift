@@ -4,6 +4,7 @@ import CSupport
 import CVSMMU
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 /// Writes little-endian fields as far as there is room, and counts them all.
 private struct ByteWriter {

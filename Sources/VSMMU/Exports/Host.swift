@@ -2,9 +2,11 @@
 // Section 10 of the header: the host and the devices that are assigned from it.
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 @implementation @_cdecl("vsmmu_host_open")
 public func vsmmu_host_open(

@@ -2,7 +2,9 @@
 // Section 10 of the header: the events of assigned devices.
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
+import VSMMUShared
 
 @implementation @_cdecl("vsmmu_event_fd")
 public func vsmmu_event_fd(_ vsmmu: OpaquePointer?) -> Int32 {

@@ -3,8 +3,10 @@
 import CSupport
 import CVSMMU
 import SMMUAtomics
+import SMMUBase
 import SMMUHost
 import SMMUModel
+import VSMMUShared
 
 @implementation @_cdecl("vsmmu_create")
 public func vsmmu_create(

@@ -4,34 +4,7 @@ import CSupport
 import CVSMMU
 import SMMUModel
 import SMMUSpec
-
-extension Access {
-  @inline(__always)
-  init(_ c: vsmmu_access) {
-    self.init(
-      stream: c.stream, substream: c.substream, flags: AccessFlags(rawValue: c.flags),
-      address: c.address)
-    if flags.contains(.attributes) {
-      attributes = MemoryAttributes(
-        mair: UInt8(truncatingIfNeeded: c.attributes),
-        shareability: UInt8(truncatingIfNeeded: c.attributes >> 8 & 3))
-    }
-  }
-}
-
-extension vsmmu_result {
-  @inline(__always)
-  init(_ translation: Translation) {
-    self.init(
-      size: UInt32(MemoryLayout<vsmmu_result>.size), kind: UInt32(translation.kind.rawValue),
-      address: translation.address, length: translation.length,
-      permissions: UInt32(translation.permissions),
-      event: UInt32(translation.event?.rawValue ?? 0),
-      attributes: UInt32(translation.attributes.mair)
-        | UInt32(translation.attributes.shareability) << 8,
-      page_bits: UInt32(translation.pageBits), generation: translation.generation)
-  }
-}
+import VSMMUShared
 
 extension Device {
   /// Translates what the fast path did not. Only here a stream is looked for in the directory: the
