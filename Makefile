@@ -25,6 +25,7 @@ HOST_HEADERS := $(wildcard examples/host/*.h)
 UNCACHED := --disable-build-manifest-caching
 GLIB := glib-2.0 gmodule-2.0 gio-2.0
 LIBRARY := $(BUILD)/libvsmmuv3.so.0
+EMULATED := $(BUILD)/libvsmmuv3-emulated.so.0
 
 export BUILD FUZZ_SECONDS
 
@@ -47,7 +48,7 @@ $(BUILD)/hello: examples/hello.c $(HEADERS) | $(LIBRARY)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -IInclude -o $@ $< -L$(BUILD) -lvsmmuv3 \
 		-Wl,-rpath,'$$ORIGIN'
 
-# The host loads the library at run time, as a VMM with plug-ins does.
+# The host loads the libraries at run time, as a VMM with plug-ins does.
 $(BUILD)/host: $(HOST) $(HOST_HEADERS) $(HEADERS) | packages
 	@mkdir -p $(BUILD)
 	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -IInclude $$(pkg-config --cflags $(GLIB)) -o $@ $(HOST) \
@@ -56,7 +57,7 @@ $(BUILD)/host: $(HOST) $(HOST_HEADERS) $(HEADERS) | packages
 run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device like a guest
 	$(BUILD)/host --library $(LIBRARY) --replay Tests/Data/captures/*.gz
 	$(BUILD)/host --library $(LIBRARY) --demo
-	$(BUILD)/host --library $(LIBRARY) --assigned
+	$(BUILD)/host --library $(LIBRARY) --emulated $(EMULATED) --assigned
 
 test: ## Proves all of it: about 16 minutes on two cores
 	@Tests/tools/test.sh

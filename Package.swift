@@ -138,7 +138,7 @@ let package = Package(
         tests(
           "SMMUEmulatedTests",
           ["CKernel", "SMMUBase", "SMMUEmulated", "SMMUModel", "SMMUSpec", "TestSupport"]),
-        tests("VSMMUTests", ["VSMMU", "CVSMMU", "SMMUSpec"]),
+        tests("VSMMUTests", ["VSMMU", "CVSMMU", "SMMUModel", "SMMUSpec", "VSMMUShared"]),
         tests("VSMMUEmulatedTests", ["VSMMUEmulated", "CVSMMU"]),
         tests("ScenarioTests", ["VSMMU", "CVSMMU"]),
       ])

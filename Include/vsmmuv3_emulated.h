@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vsmmuv3_emulated.h - a host in this process: a Linux kernel's /dev/iommu, VFIO devices and KVM,
- * over physical SMMUs, DMA engines and memory that are emulated. A library of its own:
- * cc test.c $(pkg-config --cflags --libs vsmmuv3 vsmmuv3-emulated).
+ * vsmmuv3_emulated.h - a Linux host with SMMUs, in this process.
  *
- * It is for those who write or test a VMM where there is no Arm host. vsmmu_host_open() takes its
+ * It is a kernel's /dev/iommu, VFIO devices and KVM, over physical SMMUs, DMA engines and memory that
+ * are emulated, in a library of its own, libvsmmuv3-emulated. It is for those who write or test a VMM where there is no Arm host. vsmmu_host_open() takes its
  * kernel in place of the machine's, and everything above it runs unchanged:
  *
  *     vsmmu_kernel kernel = { .size = sizeof kernel };
@@ -23,8 +22,8 @@
  * not fail for that. Events for which there is none wait at the SMMU, or are lost as on Linux.
  * Physical memory is this process's own: a physical address is a pointer.
  *
- * RESULTS, POINTERS, STRUCTS and MEMORY are as vsmmuv3.h says. Every function may be called from any thread,
- * _destroy while no other call is running.
+ * RESULTS, POINTERS, STRUCTS and MEMORY are as vsmmuv3.h says. Every function may be called from any
+ * thread, _destroy while no other call is running.
  */
 #ifndef VSMMUV3_EMULATED_H
 #define VSMMUV3_EMULATED_H

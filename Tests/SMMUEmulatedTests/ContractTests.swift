@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUSpec
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 private let einval: Int64 = -22
 private let enoent: Int64 = -2

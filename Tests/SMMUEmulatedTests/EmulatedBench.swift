@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// A client of an emulated host: system calls with results as Linux gives them, negative errno
 /// included, and shortcuts for the usual way from /dev/iommu to a nested page table.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import TestSupport
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// Random clients: whatever they ask for in whatever order, counts add up, STEs say what the
 /// attachments are, and the end of all files leaves nothing.

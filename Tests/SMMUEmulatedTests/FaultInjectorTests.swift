@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 import CKernel
-import SMMUHost
+import SMMUBase
+import SMMUEmulated
 import Testing
+import TestSupport
 
 @Suite struct FaultInjectorTests {
   let kernel = ScriptedKernel()

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 @Suite struct GuestCommandTests {
   struct Row: Sendable {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUSpec
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 @Suite struct KernelObjectTests {
   @Test("Ids come from 1 upwards, the lowest free one first, in one namespace")

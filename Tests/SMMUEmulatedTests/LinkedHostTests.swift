@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// Whose VMID a device's stage 2 has, by what KVM was told before BIND.
 @Suite struct LinkedHostTests {

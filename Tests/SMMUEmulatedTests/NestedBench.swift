@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// A bench with a VM and its device, its memory as guest RAM at 1 GiB, a nest parent and a vIOMMU.
 final class NestedBench {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUSpec
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// DMA through a guest's stage 1 over the kernel's stage 2, as a real host does it.
 @Suite struct NestedDMATests {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CVSMMU
-import SMMUSpec
 import Testing
+import VSMMUEmulated
 
 /// The functions of vsmmuv3_emulated.h, as C calls them.
 @Suite struct EmulatedExportTests {
@@ -12,7 +12,11 @@ import Testing
     var host: OpaquePointer?
     var message = [CChar](repeating: 1, count: 256)
     let status = vsmmu_emulated_create(&config, &host, &message, message.count)
-    return (status, host, TestDevice.text(message))
+    return (status, host, Self.text(message))
+  }
+
+  private static func text(_ characters: [CChar]) -> String {
+    String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   private func withUnits(

@@ -3,8 +3,7 @@ import CVSMMU
 import SMMUModel
 import SMMUSpec
 import Testing
-
-@testable import VSMMU
+import VSMMUShared
 
 @Suite("vsmmu_dvm")
 struct BroadcastCallTests {

@@ -29,7 +29,8 @@ ld -r -o "$out/CSupport.o" "$out"/CSupport_*.part
 # shellcheck disable=SC2086
 "$clang" -std=gnu11 -O1 -g $sanitize -ISources/CKernel/include \
   -c Sources/CKernel/system.c -o "$out/CKernel.o"
-for module in ${MODULES:-SMMUAtomics SMMUSpec SMMUModel SMMUBase SMMUHost SMMUEmulated VSMMUShared VSMMU VSMMUEmulated}; do
+all="SMMUAtomics SMMUSpec SMMUModel SMMUBase SMMUHost SMMUEmulated VSMMUShared VSMMU VSMMUEmulated"
+for module in ${MODULES:-$all}; do
   find "Sources/$module" -name '*.swift' | sort > "$out/$module.files"
   swiftc -swift-version 6 -parse-as-library -wmo -O -g -module-name $module \
     -emit-module -emit-module-path "$out/$module.swiftmodule" \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
-import SMMUHost
+import SMMUBase
 import Testing
 
 @Suite struct ErrnoTests {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-import SMMUHost
+import SMMUBase
 import Testing
-
-import SMMUHost
 
 @Suite("Sentences")
 struct SentenceTests {

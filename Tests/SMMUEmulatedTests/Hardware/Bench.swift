@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// A physical SMMU with a stage 2 that maps one buffer, and streams that tests put behind it.
 final class Bench {

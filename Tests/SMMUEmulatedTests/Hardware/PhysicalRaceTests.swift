@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import Synchronization
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// Devices that go on while the kernel changes what they may do.
 @Suite(.serialized) struct PhysicalRaceTests {

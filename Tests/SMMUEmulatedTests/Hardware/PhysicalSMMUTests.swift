@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 @Suite struct PhysicalSMMUTests {
   @Test("An aborting stream is silent, one that was never there is not")

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import TestSupport
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 @Suite struct Stage2TableTests {
   /// What the SMMU makes of an IPA: the physical address and the size of the leaf.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import TestSupport
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// Processes that run VMs with devices, by system calls alone, until they end or are killed: their
 /// descriptors are closed in any order. Other VMs use up KVM's VMIDs meanwhile.

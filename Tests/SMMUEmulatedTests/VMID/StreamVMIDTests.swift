@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 @Suite struct StreamVMIDTests {
   private func unit(_ bench: KVMBench, _ flags: PhysicalOptions.Flags = []) -> PhysicalSMMU {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUSpec
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 @Suite struct VMIDAllocatorTests {
   /// Loads and puts others until the generation changes.

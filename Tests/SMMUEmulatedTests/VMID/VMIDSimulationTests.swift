@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import TestSupport
 import Testing
 
-@testable import SMMUHost
+@testable import SMMUEmulated
 
 /// VMs come, run, get devices and die at random, on CPUs and SMMUs that run out of VMIDs. After
 /// each step all invariants hold, each VM's number is what a plain list says, and each device reads

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUHost
 import Testing
+import TestSupport
 
 /// Lines that a recorder told.
 private final class Lines {

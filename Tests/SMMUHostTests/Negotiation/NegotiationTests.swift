@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import Testing
+import TestSupport
 
 @testable import SMMUHost
 
