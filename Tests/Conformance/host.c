@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Section 10 of the header: assigned devices behind a host SMMU. */
+/* vsmmuv3_host.h: assigned devices behind a host SMMU. */
 #define _GNU_SOURCE
 #include "hosted.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Section 11 of the header.
+// Section 7 of vsmmuv3_host.h.
 import CSupport
 import CVSMMU
 import SMMUModel

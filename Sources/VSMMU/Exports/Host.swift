@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Section 10 of the header: the host and the devices that are assigned from it.
+// Sections 2 to 6 of vsmmuv3_host.h: the host and the devices that are assigned from it.
 import CSupport
 import CVSMMU
 import SMMUBase

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Section 10 of the header: the events of assigned devices.
+// Section 6 of vsmmuv3_host.h: the events of assigned devices.
 import CSupport
 import CVSMMU
 import SMMUBase
