@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CSupport
 import SMMUBase
-import SMMUHost
 import VSMMUShared
 
 /// Which devices this thread is inside of: in a serial call on one, or in one of its callbacks. A

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CSupport
 import SMMUAtomics
-import SMMUHost
 import VSMMUShared
 
 /// The StreamIDs that the VMM has added, sorted. Asked only where the caches do not know a stream.

@@ -22,6 +22,9 @@ static struct broker {
 	int32_t open_answer;
 	int64_t read_answer;
 	char path[64];
+	/* A device that an ioctl calls, and what came of it. */
+	vsmmu_t *called;
+	int32_t called_answer;
 } broker;
 
 static int32_t broker_open(void *opaque, const char *path)
@@ -47,6 +50,8 @@ static int64_t broker_ioctl(void *opaque, int32_t fd, uint32_t request, void *ar
 
 	this->ioctls++;
 	this->invalidations += request == REQUEST_INVALIDATE;
+	if (this->called)
+		this->called_answer = api.vsmmu_reset(this->called);
 	if (request == this->refused)
 		return this->answer;
 	return this->to.ioctl(this->to.opaque, fd, request, argument);
@@ -259,6 +264,21 @@ static void kernel_port_is_not_believed_all(void)
 	hosted_close(&hosted);
 }
 
+/* A call on the device whose call it serves would wait for itself. */
+static void kernel_port_may_not_call_the_device(void)
+{
+	static struct hosted hosted;
+
+	if (!brokered_open_translated(&hosted))
+		return;
+	broker.called = hosted.guest.vsmmu;
+	command(&hosted.guest, TLBI_NH_ALL, 0);
+	sync_all(&hosted.guest);
+	broker.called = NULL;
+	EQUAL(broker.called_answer, -EDEADLK);
+	hosted_close(&hosted);
+}
+
 /* A struct with something wrong is refused with the name of the field, and no call is made. */
 static void kernel_port_is_checked(void)
 {
@@ -349,6 +369,7 @@ void kernel_port_section(void)
 	RUN(kernel_port_has_kvm);
 	RUN(kernel_port_may_refuse);
 	RUN(kernel_port_is_not_believed_all);
+	RUN(kernel_port_may_not_call_the_device);
 	RUN(kernel_port_is_checked);
 	RUN(kernel_port_of_the_emulated_host);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Section 7 of vsmmuv3_host.h.
-import CSupport
 import CVSMMU
 import SMMUModel
 import SMMUSpec

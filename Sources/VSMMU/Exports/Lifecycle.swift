@@ -4,7 +4,6 @@ import CSupport
 import CVSMMU
 import SMMUAtomics
 import SMMUBase
-import SMMUHost
 import SMMUModel
 import VSMMUShared
 

@@ -3,7 +3,6 @@
 import CSupport
 import CVSMMU
 import SMMUBase
-import SMMUHost
 import SMMUModel
 import SMMUSpec
 import VSMMUShared

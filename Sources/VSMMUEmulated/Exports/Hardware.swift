@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Section 3 of vsmmuv3_emulated.h.
-import CSupport
 import CVSMMU
 import SMMUBase
 import SMMUEmulated
