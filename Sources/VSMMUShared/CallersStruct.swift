@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+// Inlinable, so that each user of a struct has code for that struct: DMA passes here.
 import CSupport
 
 /// The size that a struct of the caller's says it has: at least the fields that none can do
 /// without, and zeros where this library knows no field.
+@inlinable
 public func checkedSize<T>(
   _ source: UnsafePointer<T>?, _ name: StaticString, least: Int
 ) throws(Refusal) -> Int {
@@ -20,6 +22,7 @@ public func checkedSize<T>(
 }
 
 /// Copies a struct of the caller's; a smaller one is completed with zeros.
+@inlinable
 public func copyIn<T>(
   _ source: UnsafePointer<T>?, _ name: StaticString, least: Int, into copy: inout T
 ) throws(Refusal) {
@@ -31,6 +34,7 @@ public func copyIn<T>(
 }
 
 /// Copies a filled struct to the caller, as much of it as the caller knows.
+@inlinable
 public func copyOut<T>(
   _ value: T, to target: UnsafeMutablePointer<T>?, _ name: StaticString, least: Int
 ) throws(Refusal) {
