@@ -138,7 +138,8 @@ let package = Package(
         tests(
           "SMMUEmulatedTests",
           ["CKernel", "SMMUBase", "SMMUEmulated", "SMMUModel", "SMMUSpec", "TestSupport"]),
-        tests("VSMMUTests", ["VSMMU", "CVSMMU", "SMMUModel", "SMMUSpec", "VSMMUShared"]),
+        tests(
+          "VSMMUTests", ["VSMMU", "CVSMMU", "SMMUBase", "SMMUModel", "SMMUSpec", "VSMMUShared"]),
         tests("VSMMUEmulatedTests", ["VSMMUEmulated", "CVSMMU"]),
         tests("ScenarioTests", ["VSMMU", "CVSMMU"]),
       ])
