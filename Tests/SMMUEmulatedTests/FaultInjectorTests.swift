@@ -2,8 +2,8 @@
 import CKernel
 import SMMUBase
 import SMMUEmulated
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct FaultInjectorTests {
   let kernel = ScriptedKernel()

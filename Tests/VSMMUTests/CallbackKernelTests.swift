@@ -27,8 +27,8 @@ private func answer(
   return told(opaque).pointee.answer
 }
 
-/// The caller's functions as a kernel: each call reaches the one of its name with its arguments, and
-/// what no kernel answers is EIO. Tests/Conformance has those that the library makes by itself.
+/// The caller's functions as a kernel: each call reaches the one of its name with its arguments,
+/// and what no kernel answers is EIO. Tests/Conformance has those that the library makes by itself.
 @Suite("A kernel of the caller's")
 struct CallbackKernelTests {
   private func calls(_ notes: UnsafeMutablePointer<Told>) -> vsmmu_kernel {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import SMMUEmulated
 import SMMUHost
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct KernelThreadTests {
   @Test("Calls of several threads are all counted, and each order to fail is carried out once")

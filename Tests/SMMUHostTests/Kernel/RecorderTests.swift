@@ -2,8 +2,8 @@
 import CKernel
 import SMMUBase
 import SMMUHost
-import Testing
 import TestSupport
+import Testing
 
 /// Lines that a recorder told.
 private final class Lines {

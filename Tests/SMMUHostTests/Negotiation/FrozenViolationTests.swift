@@ -2,8 +2,8 @@
 import SMMUBase
 import SMMUModel
 import SMMUSpec
-import Testing
 import TestSupport
+import Testing
 
 @testable import SMMUHost
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import CKernel
 import SMMUBase
-import Testing
 import TestSupport
+import Testing
 
 @testable import SMMUEmulated
 @testable import SMMUHost
