@@ -25,17 +25,18 @@ HOST_HEADERS := $(wildcard examples/host/*.h)
 UNCACHED := --disable-build-manifest-caching
 GLIB := glib-2.0 gmodule-2.0 gio-2.0
 LIBRARY := $(BUILD)/libvsmmuv3.so.0
+EMULATED := $(BUILD)/libvsmmuv3-emulated.so.0
 
 export BUILD FUZZ_SECONDS
 
 .PHONY: all deps deps-qemu library examples run check test qemu qemu-test qemu-bench bench bench-gate stress explore explore-defects explore-orderings fuzz asan tsan coverage lint install clean help packages
 
-all: library examples ## The library without a Swift runtime, and the C examples, into build/
+all: library examples ## The libraries without a Swift runtime, and the C examples, into build/
 
-library: | packages ## build/libvsmmuv3.so.0 and build/libvsmmuv3.a
+library: | packages ## libvsmmuv3 and libvsmmuv3-emulated, as .so.0 and .a, in build/
 	@mkdir -p $(BUILD)
 	@# SwiftPM leaves objects of files that are gone in an archive that it finds.
-	@rm -f .build-embedded/release/libvsmmuv3-static.a
+	@rm -f .build-embedded/release/libvsmmuv3*-static.a
 	@VSMMU_RUNTIME=embedded swift build -c release --scratch-path .build-embedded $(UNCACHED)
 	@Sources/tools/library.sh .build-embedded/release $(BUILD)
 
@@ -47,7 +48,7 @@ $(BUILD)/hello: examples/hello.c $(HEADERS) | $(LIBRARY)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -IInclude -o $@ $< -L$(BUILD) -lvsmmuv3 \
 		-Wl,-rpath,'$$ORIGIN'
 
-# The host loads the library at run time, as a VMM with plug-ins does.
+# The host loads the libraries at run time, as a VMM with plug-ins does.
 $(BUILD)/host: $(HOST) $(HOST_HEADERS) $(HEADERS) | packages
 	@mkdir -p $(BUILD)
 	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -IInclude $$(pkg-config --cflags $(GLIB)) -o $@ $(HOST) \
@@ -62,7 +63,7 @@ deps-qemu: ## The same for QEMU and its guests
 run: all ## Replays what a Linux driver did to an SMMUv3, then drives the device like a guest
 	$(BUILD)/host --library $(LIBRARY) --replay Tests/Data/captures/*.gz
 	$(BUILD)/host --library $(LIBRARY) --demo
-	$(BUILD)/host --library $(LIBRARY) --assigned
+	$(BUILD)/host --library $(LIBRARY) --emulated $(EMULATED) --assigned
 
 check: packages ## What a change most likely breaks, in two minutes
 	@Tests/tools/test.sh --quick

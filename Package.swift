@@ -15,15 +15,7 @@ var small: [SwiftSetting] = []
 // Valgrind 3.19, which is Debian 12's, gives up at clang's DWARF 5. Swift's is 4.
 let c: [CSetting] = [.unsafeFlags(["-gdwarf-4"])]
 var support = c
-var link: [LinkerSetting] = [
-  .unsafeFlags(
-    [
-      "-Xlinker", "--version-script=\(root)/Sources/VSMMU/vsmmuv3.map",
-      "-Xlinker", "-soname=libvsmmuv3.so.0",
-      "-Xlinker", "-z", "-Xlinker", "nodelete",
-      "-Xlinker", "--no-undefined-version",
-    ], .when(configuration: .release))
-]
+var link: [LinkerSetting] = []
 switch runtime {
 case "embedded":
   // Each function on its own, so that the linker drops what nothing calls: 40 % of the library.
@@ -60,6 +52,17 @@ default:
   break
 }
 
+/// How a library shows the names of its version script alone.
+@MainActor func shown(_ name: String, by target: String) -> [LinkerSetting] {
+  let flags = [
+    "-Xlinker", "--version-script=\(root)/Sources/\(target)/\(name).map",
+    "-Xlinker", "-soname=lib\(name).so.0",
+    "-Xlinker", "-z", "-Xlinker", "nodelete",
+    "-Xlinker", "--no-undefined-version",
+  ]
+  return [.unsafeFlags(flags, .when(configuration: .release))] + link
+}
+
 /// A test target; the hosted flavours only, as Embedded Swift has no test runtime.
 @MainActor func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
@@ -71,9 +74,11 @@ let package = Package(
   products: [
     .library(name: "vsmmuv3", type: .dynamic, targets: ["VSMMU"]),
     .library(name: "vsmmuv3-static", type: .static, targets: ["VSMMU"]),
+    .library(name: "vsmmuv3-emulated", type: .dynamic, targets: ["VSMMUEmulated"]),
+    .library(name: "vsmmuv3-emulated-static", type: .static, targets: ["VSMMUEmulated"]),
   ],
   targets: [
-    // The public header as a module, with the compile-time checks of its layout.
+    // The public headers as a module, with the compile-time checks of their layout.
     .target(
       name: "CVSMMU", path: ".", sources: ["Sources/CVSMMU"], publicHeadersPath: "Include",
       cSettings: c),
@@ -84,30 +89,65 @@ let package = Package(
     .target(name: "SMMUSpec", swiftSettings: swift),
     .target(
       name: "SMMUModel", dependencies: ["SMMUAtomics", "SMMUSpec"], swiftSettings: swift),
-    // System calls and the kernel's structs, for the host side alone.
+    // System calls and the kernel's structs.
     .target(name: "CKernel", cSettings: c),
+    // What all above the model has in common: the port to a kernel, sentences, reserves.
+    .target(
+      name: "SMMUBase", dependencies: ["CKernel", "CSupport", "SMMUSpec"],
+      swiftSettings: swift + small),
+    // The client of a kernel with iommufd.
     .target(
       name: "SMMUHost",
-      dependencies: ["CKernel", "CSupport", "SMMUAtomics", "SMMUModel", "SMMUSpec"],
+      dependencies: ["CKernel", "SMMUAtomics", "SMMUBase", "SMMUModel", "SMMUSpec"],
+      swiftSettings: swift + small),
+    // Such a kernel in process, and the hardware below it.
+    .target(
+      name: "SMMUEmulated",
+      dependencies: ["CKernel", "CSupport", "SMMUAtomics", "SMMUBase", "SMMUModel", "SMMUSpec"],
+      swiftSettings: swift + small),
+    // What the C surfaces of both libraries have in common.
+    .target(
+      name: "VSMMUShared",
+      dependencies: ["CVSMMU", "CSupport", "SMMUBase", "SMMUModel", "SMMUSpec"],
       swiftSettings: swift + small),
     .target(
       name: "VSMMU",
       dependencies: [
-        "CKernel", "CVSMMU", "CSupport", "SMMUAtomics", "SMMUHost", "SMMUModel", "SMMUSpec",
+        "CKernel", "CVSMMU", "CSupport", "SMMUAtomics", "SMMUBase", "SMMUHost", "SMMUModel",
+        "SMMUSpec", "VSMMUShared",
       ],
-      exclude: ["vsmmuv3.map"], swiftSettings: swift + small, linkerSettings: link),
+      exclude: ["vsmmuv3.map"], swiftSettings: swift + small,
+      linkerSettings: shown("vsmmuv3", by: "VSMMU")),
+    .target(
+      name: "VSMMUEmulated",
+      dependencies: [
+        "CVSMMU", "CSupport", "SMMUBase", "SMMUEmulated", "SMMUModel", "SMMUSpec", "VSMMUShared",
+      ],
+      exclude: ["vsmmuv3-emulated.map"], swiftSettings: swift + small,
+      linkerSettings: shown("vsmmuv3-emulated", by: "VSMMUEmulated")),
   ]
     + (embedded
       ? []
       : [
         .target(
-          name: "TestSupport", dependencies: ["SMMUAtomics", "SMMUModel", "SMMUSpec"],
+          name: "TestSupport", dependencies: ["SMMUAtomics", "SMMUBase", "SMMUModel", "SMMUSpec"],
           path: "Tests/Support",
           swiftSettings: swift),
         tests("SMMUSpecTests", ["SMMUSpec"]),
         tests("SMMUModelTests", ["SMMUAtomics", "SMMUModel", "SMMUSpec", "TestSupport"]),
-        tests("SMMUHostTests", ["SMMUHost", "SMMUModel", "SMMUSpec", "CKernel", "TestSupport"]),
-        tests("VSMMUTests", ["VSMMU", "CVSMMU", "SMMUSpec"]),
+        tests("SMMUBaseTests", ["CKernel", "SMMUBase"]),
+        tests(
+          "SMMUHostTests",
+          [
+            "CKernel", "SMMUBase", "SMMUEmulated", "SMMUHost", "SMMUModel", "SMMUSpec",
+            "TestSupport",
+          ]),
+        tests(
+          "SMMUEmulatedTests",
+          ["CKernel", "SMMUBase", "SMMUEmulated", "SMMUModel", "SMMUSpec", "TestSupport"]),
+        tests(
+          "VSMMUTests", ["VSMMU", "CVSMMU", "SMMUBase", "SMMUModel", "SMMUSpec", "VSMMUShared"]),
+        tests("VSMMUEmulatedTests", ["VSMMUEmulated", "CVSMMU"]),
         tests("ScenarioTests", ["VSMMU", "CVSMMU"]),
       ])
 )

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vsmmuv3_emulated.h - a host in this process: a Linux kernel's /dev/iommu, VFIO devices and KVM,
- * over physical SMMUs, DMA engines and memory that are emulated.
+ * vsmmuv3_emulated.h - a Linux host with SMMUs, in this process.
  *
- * It is for those who write or test a VMM where there is no Arm host. vsmmu_host_open() takes one
- * in place of the machine's kernel, and everything above it runs unchanged. It answers each system
- * call as Linux on arm64 does, with the same numbers, structs, object ids and errno.
+ * It is a kernel's /dev/iommu, VFIO devices and KVM, over physical SMMUs, DMA engines and memory that
+ * are emulated, in a library of its own, libvsmmuv3-emulated. It is for those who write or test a VMM where there is no Arm host. vsmmu_host_open() takes its
+ * kernel in place of the machine's, and everything above it runs unchanged:
+ *
+ *     vsmmu_kernel kernel = { .size = sizeof kernel };
+ *     vsmmu_host_config config = { .size = sizeof config, .kernel = &kernel };
+ *
+ *     vsmmu_emulated_create(NULL, &emulated, NULL, 0);
+ *     vsmmu_emulated_kernel(emulated, &kernel);
+ *     vsmmu_host_open(&config, &host, NULL, 0);
+ *
+ * It answers each system call as Linux on arm64 does, with the same numbers, structs, object ids and
+ * errno.
  *
  * Paths: "/dev/iommu", "/dev/kvm", "/dev/vfio/devices/vfioN" for device N. File descriptors are
  * real ones (of eventfds), so they can be polled, but only the functions below understand them.
@@ -13,13 +22,13 @@
  * not fail for that. Events for which there is none wait at the SMMU, or are lost as on Linux.
  * Physical memory is this process's own: a physical address is a pointer.
  *
- * RESULTS, POINTERS and STRUCTS are as vsmmuv3.h says. Every function may be called from any thread,
- * _destroy while no other call is running.
+ * RESULTS, POINTERS, STRUCTS and MEMORY are as vsmmuv3.h says. Every function may be called from any
+ * thread, _destroy while no other call is running.
  */
 #ifndef VSMMUV3_EMULATED_H
 #define VSMMUV3_EMULATED_H
 
-#include "vsmmuv3.h"
+#include "vsmmuv3_host.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +39,9 @@ extern "C" {
  */
 
 typedef struct vsmmu_emulated vsmmu_emulated_t;
+
+/* The API that the loaded library offers, to be compared as vsmmu_api_version(). */
+uint32_t vsmmu_emulated_api_version(void);
 
 /* What the kernel can do. */
 #define VSMMU_EMULATED_LINUX_7_3 0u /* validates every field of invalidations */
@@ -98,6 +110,10 @@ int64_t vsmmu_emulated_write(vsmmu_emulated_t *emulated, int32_t fd, const void 
 /* The events of poll(2) that are set now; never waits. */
 int32_t vsmmu_emulated_poll(vsmmu_emulated_t *emulated, int32_t fd);
 int32_t vsmmu_emulated_dup(vsmmu_emulated_t *emulated, int32_t fd);
+
+/* Fills the struct with these calls: the emulated host as vsmmu_host_open() takes a kernel. Set
+ * kernel->size first. Errors: -EINVAL, -E2BIG. */
+int32_t vsmmu_emulated_kernel(vsmmu_emulated_t *emulated, vsmmu_kernel *kernel);
 
 /* The number of the request on a KVM VM that pins its VMID (argument: uint32_t *, receives it), and
  * of the one that gives the pin back (no argument). 0 where the kernel has none. */

@@ -2,6 +2,7 @@
 // The layout of every public struct, checked where it is compiled: it is the ABI.
 #include "vsmmuv3.h"
 #include "vsmmuv3_emulated.h"
+#include "vsmmuv3_host.h"
 
 #define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 #define AT(type, field, offset) \
@@ -85,8 +86,22 @@ AT(vsmmu_iort, mappings, 40);
 AT(vsmmu_iort, mapping_count, 48);
 AT(vsmmu_iort, identifier, 52);
 
+SIZE(vsmmu_kernel, 88);
+AT(vsmmu_kernel, size, 0);
+AT(vsmmu_kernel, reserved, 4);
+AT(vsmmu_kernel, opaque, 8);
+AT(vsmmu_kernel, open, 16);
+AT(vsmmu_kernel, close, 24);
+AT(vsmmu_kernel, ioctl, 32);
+AT(vsmmu_kernel, read, 40);
+AT(vsmmu_kernel, write, 48);
+AT(vsmmu_kernel, poll, 56);
+AT(vsmmu_kernel, dup, 64);
+AT(vsmmu_kernel, mmap, 72);
+AT(vsmmu_kernel, munmap, 80);
+
 SIZE(vsmmu_host_config, 56);
-AT(vsmmu_host_config, emulated, 8);
+AT(vsmmu_host_config, kernel, 8);
 AT(vsmmu_host_config, iommufd, 16);
 AT(vsmmu_host_config, pin_request, 20);
 AT(vsmmu_host_config, unpin_request, 24);

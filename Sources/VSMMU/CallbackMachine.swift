@@ -2,6 +2,7 @@
 import CSupport
 import CVSMMU
 import SMMUAtomics
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec

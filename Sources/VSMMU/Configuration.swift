@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 /// What a caller's `vsmmu_config` asks for, checked.
 extension vsmmu_config {

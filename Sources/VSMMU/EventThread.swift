@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 import CKernel
 import SMMUAtomics
+import SMMUBase
 import SMMUHost
+import VSMMUShared
 
 /// A thread of the library's own that moves host events to the guest's queue.
 final class EventThread {

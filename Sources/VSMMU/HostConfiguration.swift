@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
+import VSMMUShared
 
 /// What a `vsmmu_host_t *` points to is a `Host`.
 extension Host {
@@ -27,11 +29,11 @@ extension Host {
     return try open(try kernel(config), fd: fd, knowing: Knowledge(config))
   }
 
-  /// Linux or the emulated host, with a recorder before it if the caller listens.
+  /// Linux or the caller's, with a recorder before it if the caller listens.
   private static func kernel(_ config: vsmmu_host_config) throws(Refusal) -> any Kernel {
     let kernel: any Kernel =
-      if let emulated = config.emulated {
-        EmulatedHandle.kernel(of: emulated)
+      if let calls = config.kernel {
+        try CallbackKernel.make(calls)
       } else {
         LinuxKernel.kernel()
       }

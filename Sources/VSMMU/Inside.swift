@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CSupport
-import SMMUHost
+import SMMUBase
+import VSMMUShared
 
 /// Which instances this thread is inside of: in a serial call on one, or in one of its callbacks. A
 /// call on the same instance would wait for itself there.

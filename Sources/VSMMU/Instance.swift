@@ -2,9 +2,11 @@
 import CSupport
 import CVSMMU
 import SMMUAtomics
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 /// What a `vsmmu_t *` points to: the instance, and beside it what answers most accesses.
 struct InstanceHandle {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Puts the library of a build folder where compilers and loaders look for it, or takes it away:
+# Puts the libraries of a build folder where compilers and loaders look for them, or takes them away:
 # install.sh install FROM, install.sh uninstall. DESTDIR, PREFIX and LIBDIR as for make.
 set -eu
 verb=$1
@@ -54,39 +54,60 @@ debug_uninstall() {
   done
 }
 
+# description NAME WHAT
 description() {
   cat << END
 prefix=$prefix
 includedir=\${prefix}/include
 libdir=$(below_prefix "$libdir")
 
-Name: vsmmuv3
-Description: a virtual Arm SMMUv3
+Name: $1
+Description: $2
 Version: $version
 Cflags: -I\${includedir}
-Libs: -L\${libdir} -lvsmmuv3
+Libs: -L\${libdir} -l$1
 Libs.private: -lpthread
 END
 }
+
+# page NAME LIBRARIES: the manual page of a header.
+page() {
+  awk -v version="$version" -v name="$1" -v libraries="$2" -f Sources/tools/man.awk "Include/$1.h" \
+    > "$pages/$1.3"
+  chmod 644 "$pages/$1.3"
+}
+
+both="vsmmuv3 vsmmuv3-emulated"
 
 case $verb in
   install)
     install -d "$include" "$libraries/pkgconfig" "$pages"
     install -m 644 Include/*.h "$include"
-    install -m 644 "$from/libvsmmuv3.a" "$libraries"
-    install -m 755 "$from/libvsmmuv3.so.0" "$libraries"
-    debug_uninstall libvsmmuv3.so.0
-    debug_install libvsmmuv3.so.0
-    ln -sf libvsmmuv3.so.0 "$libraries/libvsmmuv3.so"
-    description > "$libraries/pkgconfig/vsmmuv3.pc"
-    awk -v version="$version" -f Sources/tools/man.awk Include/vsmmuv3.h > "$pages/vsmmuv3.3"
-    chmod 644 "$libraries/pkgconfig/vsmmuv3.pc" "$pages/vsmmuv3.3"
+    for name in $both; do
+      install -m 644 "$from/lib$name.a" "$libraries"
+      install -m 755 "$from/lib$name.so.0" "$libraries"
+      debug_uninstall "lib$name.so.0"
+      debug_install "lib$name.so.0"
+      ln -sf "lib$name.so.0" "$libraries/lib$name.so"
+    done
+    description vsmmuv3 "a virtual Arm SMMUv3" > "$libraries/pkgconfig/vsmmuv3.pc"
+    description vsmmuv3-emulated "a Linux host with SMMUs, in process" \
+      > "$libraries/pkgconfig/vsmmuv3-emulated.pc"
+    chmod 644 "$libraries"/pkgconfig/vsmmuv3*.pc
+    page vsmmuv3 vsmmuv3
+    page vsmmuv3_host vsmmuv3
+    page vsmmuv3_emulated "$both"
     ;;
   uninstall)
-    for header in Include/*.h; do rm -f "$include/${header##*/}"; done
-    debug_uninstall libvsmmuv3.so.0
-    rm -f "$libraries/libvsmmuv3.so" "$libraries/libvsmmuv3.so.0" "$libraries/libvsmmuv3.a" \
-      "$libraries/pkgconfig/vsmmuv3.pc" "$pages/vsmmuv3.3"
+    for header in Include/*.h; do
+      header=${header##*/}
+      rm -f "$include/$header" "$pages/${header%.h}.3"
+    done
+    for name in $both; do
+      debug_uninstall "lib$name.so.0"
+      rm -f "$libraries/lib$name.so" "$libraries/lib$name.so.0" "$libraries/lib$name.a" \
+        "$libraries/pkgconfig/$name.pc"
+    done
     ;;
   *)
     echo "usage: install.sh install FROM, or install.sh uninstall" >&2

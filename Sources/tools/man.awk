@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Makes the page vsmmuv3(3) of Include/vsmmuv3.h, so that nothing is said twice: the first comment
+# Makes the page NAME(3) of Include/NAME.h, so that nothing is said twice: the first comment
 # is the description; each "N. Title" begins a section, in which comments that begin a line are text
 # and the rest is code. Text that is indented further stays as it is.
 #
-#     awk -v version=0.1.0 -f man.awk Include/vsmmuv3.h
+#     awk -v version=0.1.0 -v name=vsmmuv3 -v libraries=vsmmuv3 -f man.awk Include/vsmmuv3.h
 
 # What troff would take for its own.
 function literal(text) {
@@ -58,24 +58,24 @@ function text(line) {
 
 # The name and what it is, from the first line of the first comment.
 function head(line) {
-  sub(/^vsmmuv3\.h - /, "", line)
+  sub(/^[^ ]* - /, "", line)
   sub(/\.$/, "", line)
-  print ".\\\" Made of vsmmuv3.h by man.awk."
-  print ".TH VSMMUV3 3 \"\" \"vsmmuv3 " version "\" \"Library Functions Manual\""
+  print ".\\\" Made of " name ".h by man.awk."
+  print ".TH " toupper(name) " 3 \"\" \"vsmmuv3 " version "\" \"Library Functions Manual\""
   # Names are not to be broken.
   print ".nr HY 0\n.nh\n.ad l"
   print ".SH NAME"
-  print "vsmmuv3 \\- " literal(line)
+  print name " \\- " literal(line)
   print ".SH SYNOPSIS"
-  print ".EX\n#include <vsmmuv3.h>\n"
-  print "cc vmm.c $(pkg\\-config \\-\\-cflags \\-\\-libs vsmmuv3)\n.EE"
+  print ".EX\n#include <" name ".h>\n"
+  print literal("cc vmm.c $(pkg-config --cflags --libs " libraries ")") "\n.EE"
   section("Description")
 }
 
 BEGIN { state = "begin" }
 
 # The first comment.
-state == "begin" && /^ \* vsmmuv3\.h - / { head(substr($0, 4)); state = "first"; next }
+state == "begin" && /^ \* vsmmuv3[a-z_]*\.h - / { head(substr($0, 4)); state = "first"; next }
 state == "first" && /^ \*\/$/ { state = "macros"; next }
 state == "first" { text(substr($0, 4)); next }
 
@@ -120,7 +120,8 @@ state == "body" { code($0) }
 END {
   if (now == "code") print ".EE"
   print ".SH SEE ALSO"
-  print "The headers vsmmuv3_emulated.h (a kernel with iommufd, and SMMUs, in process) and"
-  print "vsmmuv3_fdt.h (device trees) beside vsmmuv3.h;"
+  print "vsmmuv3(3), the device; vsmmuv3_host(3), assigned devices on a host SMMU;"
+  print "vsmmuv3_emulated(3), a kernel with iommufd, and SMMUs, in process;"
+  print "the header vsmmuv3_fdt.h, device trees;"
   print "Arm IHI 0070 G.b, the architecture."
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library under test as a table of functions. `api.vsmmu_x` is found with dlsym, or linked
- * directly with -DLINKED: both ways to use the library run the same tests.
+ * The libraries under test as a table of functions. `api.vsmmu_x` is found with dlsym, or linked
+ * directly with -DLINKED: both ways to use a library run the same tests.
  */
 #ifndef API_H
 #define API_H
@@ -50,7 +50,10 @@
 	X(vsmmu_event_run) \
 	X(vsmmu_event_thread) \
 	X(vsmmu_get_host_counters) \
-	X(vsmmu_dvm) \
+	X(vsmmu_dvm)
+
+#define API_EMULATED_FUNCTIONS(X) \
+	X(vsmmu_emulated_api_version) \
 	X(vsmmu_emulated_create) \
 	X(vsmmu_emulated_destroy) \
 	X(vsmmu_emulated_open) \
@@ -60,6 +63,7 @@
 	X(vsmmu_emulated_write) \
 	X(vsmmu_emulated_poll) \
 	X(vsmmu_emulated_dup) \
+	X(vsmmu_emulated_kernel) \
 	X(vsmmu_emulated_pin_request) \
 	X(vsmmu_emulated_unpin_request) \
 	X(vsmmu_emulated_dma_read) \
@@ -77,6 +81,7 @@
 struct api {
 #define API_MEMBER(name) __typeof__(&name) name;
 	API_FUNCTIONS(API_MEMBER)
+	API_EMULATED_FUNCTIONS(API_MEMBER)
 #undef API_MEMBER
 };
 
@@ -84,5 +89,7 @@ extern struct api api;
 
 /* Fills it from a library, by its file name. Linked, the name is for the report alone. */
 bool api_load(const char *name);
+/* The functions of the emulated host, which is a library of its own, beside the one of that name. */
+bool api_load_emulated(const char *name);
 
 #endif

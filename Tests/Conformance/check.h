@@ -46,5 +46,6 @@ void wait_section(void);
 void callback_section(void);
 void change_section(void);
 void emulated_section(void);
+void kernel_port_section(void);
 
 #endif

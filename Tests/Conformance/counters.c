@@ -82,7 +82,7 @@ static void counters_know_sizes(void)
 	guest_close(&guest);
 }
 
-/* Section 10: without config.host. */
+/* vsmmuv3_host.h, section 6: without config.host. */
 static void counters_of_no_host(void)
 {
 	static struct guest guest;

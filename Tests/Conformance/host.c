@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Section 10 of the header: assigned devices behind a host SMMU. */
+/* vsmmuv3_host.h: assigned devices behind a host SMMU. */
 #define _GNU_SOURCE
 #include "hosted.h"
 
@@ -47,8 +47,10 @@ static void host_translates(void)
 static void host_refuses_no_file(void)
 {
 	static struct hosted hosted;
+	vsmmu_kernel kernel = { .size = sizeof(kernel) };
 	vsmmu_host_config config = {
 		.size = sizeof(config), .flags = VSMMU_HOST_IOMMUFD, .iommufd = -1,
+		.kernel = &kernel,
 	};
 	vsmmu_device device = {
 		.size = sizeof(device), .flags = VSMMU_DEVICE_FD, .stream = ASSIGNED, .fd = -1,
@@ -59,7 +61,7 @@ static void host_refuses_no_file(void)
 
 	if (!hosted_open(&hosted, NULL))
 		return;
-	config.emulated = hosted.emulated;
+	EQUAL(api.vsmmu_emulated_kernel(hosted.emulated, &kernel), 0);
 	calls = emulated_counters(&hosted).calls;
 	EQUAL(api.vsmmu_host_open(&config, &host, message, sizeof(message)), -EINVAL);
 	CONTAINS(message, "config.iommufd");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Section 10 of the header: what a caller may do wrong, and what a kernel may. */
+/* vsmmuv3_host.h: what a caller may do wrong, and what a kernel may. */
 #include "hosted.h"
 
 #include <fcntl.h>

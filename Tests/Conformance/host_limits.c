@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Section 10 of the header: more than a queue, a call or the kernel takes. */
+/* vsmmuv3_host.h: more than a queue, a call or the kernel takes. */
 #include "hosted.h"
 
 #include <poll.h>

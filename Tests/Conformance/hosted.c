@@ -12,7 +12,14 @@ bool hosted_open(struct hosted *hosted, const vsmmu_emulated_config *config)
 bool hosted_open_with(struct hosted *hosted, const vsmmu_emulated_config *config,
 		      vsmmu_config vsmmu)
 {
-	vsmmu_host_config host = { .size = sizeof(host) };
+	return hosted_open_by(hosted, config, vsmmu, NULL);
+}
+
+bool hosted_open_by(struct hosted *hosted, const vsmmu_emulated_config *config,
+		    vsmmu_config vsmmu, void (*bring)(vsmmu_kernel *kernel))
+{
+	vsmmu_kernel kernel = { .size = sizeof(kernel) };
+	vsmmu_host_config host = { .size = sizeof(host), .kernel = &kernel };
 	char message[256] = "";
 
 	memset(hosted, 0, sizeof(*hosted));
@@ -21,7 +28,9 @@ bool hosted_open_with(struct hosted *hosted, const vsmmu_emulated_config *config
 		printf("  %s\n", message);
 		return false;
 	}
-	host.emulated = hosted->emulated;
+	EQUAL(api.vsmmu_emulated_kernel(hosted->emulated, &kernel), 0);
+	if (bring)
+		bring(&kernel);
 	host.pin_request = api.vsmmu_emulated_pin_request(hosted->emulated);
 	host.unpin_request = api.vsmmu_emulated_unpin_request(hosted->emulated);
 	if (!EQUAL(api.vsmmu_host_open(&host, &hosted->host, message, sizeof(message)), 0)) {

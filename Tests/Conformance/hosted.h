@@ -22,6 +22,9 @@ bool hosted_open(struct hosted *hosted, const vsmmu_emulated_config *config);
 /* The same, with what the vSMMU's configuration says beside its host. */
 bool hosted_open_with(struct hosted *hosted, const vsmmu_emulated_config *config,
 		      vsmmu_config vsmmu);
+/* The same, where `bring` puts something before the host's kernel. */
+bool hosted_open_by(struct hosted *hosted, const vsmmu_emulated_config *config,
+		    vsmmu_config vsmmu, void (*bring)(vsmmu_kernel *kernel));
 /* With device 0 behind it, translated by the guest's stage 1 from IOVA to DATA. */
 bool hosted_open_translated(struct hosted *hosted);
 /* Everything is closed in order, and nothing may be left in the kernel. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sections 10 and 11 of the header: VMs, their VMIDs, broadcast TLB maintenance, the report. */
+/* Sections 3, 5 and 7 of vsmmuv3_host.h: VMs, their VMIDs, broadcast TLB maintenance, the report. */
 #include "hosted.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proves that a library does what vsmmuv3.h says: conformance LIBRARY [TEST...]
+ * Proves that a library does what its headers say: conformance LIBRARY [TEST...] The emulated host is
+ * the library beside it.
  * Linked with -DLINKED, LIBRARY is a name for the report.
  */
 #include "api.h"
@@ -14,7 +15,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s LIBRARY [TEST...]\n", argv[0]);
 		return 2;
 	}
-	if (!api_load(argv[1]))
+	if (!api_load(argv[1]) || !api_load_emulated(argv[1]))
 		return 1;
 	run_only(argv + 2);
 	version_section();
@@ -33,6 +34,7 @@ int main(int argc, char **argv)
 	host_limit_section();
 	link_section();
 	emulated_section();
+	kernel_port_section();
 	thread_section();
 	wait_section();
 	callback_section();

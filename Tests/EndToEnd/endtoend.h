@@ -7,7 +7,7 @@
 #ifndef ENDTOEND_H
 #define ENDTOEND_H
 
-#include <vsmmuv3.h>
+#include <vsmmuv3_host.h>
 
 #include <errno.h>
 #include <stdbool.h>

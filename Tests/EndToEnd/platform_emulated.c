@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The emulated host of the library. */
+/* The emulated host. */
 #ifndef REAL
 #include "endtoend.h"
 
@@ -11,15 +11,16 @@ static vsmmu_emulated_t *emulated;
 
 bool platform_open(vsmmu_host_t **host)
 {
-	vsmmu_host_config config = {.size = sizeof(config)};
+	vsmmu_kernel kernel = {.size = sizeof(kernel)};
+	vsmmu_host_config config = {.size = sizeof(config), .kernel = &kernel};
 	char message[200] = "";
 
 	if (!emulated && vsmmu_emulated_create(NULL, &emulated, message, sizeof(message)) != 0) {
 		printf("     %s\n", message);
 		return false;
 	}
-	config.emulated = emulated;
-	if (vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
+	if (vsmmu_emulated_kernel(emulated, &kernel) == 0 &&
+	    vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
 		return true;
 	printf("     %s\n", message);
 	return false;

@@ -37,12 +37,15 @@ static void on_call(void *opaque, const char *line)
 
 static int64_t host_open(void)
 {
+	vsmmu_kernel kernel = { .size = sizeof(kernel) };
 	vsmmu_host_config config = {
-		.size = sizeof(config), .emulated = EMULATED, .call = on_call,
+		.size = sizeof(config), .kernel = &kernel, .call = on_call,
 	};
 	vsmmu_host_t *host = NULL;
-	int32_t result = api.vsmmu_host_open(&config, &host, scene.message, sizeof(scene.message));
+	int32_t result;
 
+	EQUAL(api.vsmmu_emulated_kernel(EMULATED, &kernel), 0);
+	result = api.vsmmu_host_open(&config, &host, scene.message, sizeof(scene.message));
 	CHECK((result == 0) == (host != NULL));
 	CHECK((result == 0) == (scene.message[0] == 0));
 	EQUAL(api.vsmmu_host_close(host), 0);
@@ -51,10 +54,11 @@ static int64_t host_open(void)
 
 static void open_opened(void)
 {
-	vsmmu_host_config config = { .size = sizeof(config) };
+	vsmmu_kernel kernel = { .size = sizeof(kernel) };
+	vsmmu_host_config config = { .size = sizeof(config), .kernel = &kernel };
 
 	open_host();
-	config.emulated = EMULATED;
+	EQUAL(api.vsmmu_emulated_kernel(EMULATED, &kernel), 0);
 	CHECK(api.vsmmu_host_open(&config, &scene.hosted.host, NULL, 0) == 0);
 }
 

@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 	}
 	/* A buffer of its own would count. */
 	setvbuf(stdout, buffer, _IOLBF, sizeof(buffer));
-	if (!api_load(argv[1]))
+	if (!api_load(argv[1]) || !api_load_emulated(argv[1]))
 		return 1;
 	run_only(argv + 2);
 	device_calls();

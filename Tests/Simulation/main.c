@@ -298,7 +298,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s LIBRARY FIRST_SEED COUNT [STEPS]\n", argv[0]);
 		return 2;
 	}
-	if (!api_load(argv[1]))
+	if (!api_load(argv[1]) || !api_load_emulated(argv[1]))
 		return 1;
 	first = strtoull(argv[2], NULL, 0);
 	count = strtoull(argv[3], NULL, 0);

@@ -58,7 +58,8 @@ void world_open(void)
 {
 	vsmmu_emulated_smmu smmus[2];
 	vsmmu_emulated_device devices[DEVICES];
-	vsmmu_host_config host = { .size = sizeof(host) };
+	vsmmu_kernel kernel = { .size = sizeof(kernel) };
+	vsmmu_host_config host = { .size = sizeof(host), .kernel = &kernel };
 	char message[256] = "";
 
 	configure(&world.config, smmus, devices);
@@ -69,7 +70,7 @@ void world_open(void)
 	     world.config.vmid_bits, world.config.pin_limit);
 	if (api.vsmmu_emulated_create(&world.config, &world.emulated, message, sizeof(message)) != 0)
 		violation("no host: %s", message);
-	host.emulated = world.emulated;
+	SUCCEEDS(api.vsmmu_emulated_kernel(world.emulated, &kernel));
 	host.pin_request = api.vsmmu_emulated_pin_request(world.emulated);
 	host.unpin_request = api.vsmmu_emulated_unpin_request(world.emulated);
 	host.vmid_bits = chance(80) ? world.config.vmid_bits : 0;

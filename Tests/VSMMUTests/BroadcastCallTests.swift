@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CVSMMU
-import SMMUHost
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import Testing
-
-@testable import VSMMU
+import VSMMUShared
 
 @Suite("vsmmu_dvm")
 struct BroadcastCallTests {

@@ -48,9 +48,9 @@ constants() {
     grep -v -e '^VSMMU_API_MINOR ' | LC_ALL=C sort
 }
 
-# name, version
+# name, version; of both libraries
 symbols() {
-  nm -D --defined-only "$build/libvsmmuv3.so.0" |
+  nm -D --defined-only "$build/libvsmmuv3.so.0" "$build/libvsmmuv3-emulated.so.0" |
     sed -n 's/^[^ ]* [B-Z] \(vsmmu_[^@]*\)@@\(.*\)/\1 \2/p' | LC_ALL=C sort
 }
 

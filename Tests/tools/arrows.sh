@@ -7,7 +7,7 @@ set -eu
 root=$1
 out=$2
 shift 2
-toolchain=$(dirname "$(Tests/tools/toolchain.sh)")
+toolchain=$(dirname "$(Sources/tools/toolchain.sh)")
 mkdir -p "$out"
 if [ ! -x "$out/arrows" ]; then
   "${CC:-cc}" -std=c11 -O1 -Wall -Wextra -I"$toolchain/local/include" -o "$out/arrows" \

@@ -6,7 +6,7 @@
 set -eu
 out=$1
 shift
-[ $# != 0 ] || set -- SMMUAtomics SMMUSpec SMMUModel SMMUHost VSMMU Exploration
+[ $# != 0 ] || set -- SMMUAtomics SMMUSpec SMMUModel SMMUBase SMMUHost VSMMUShared VSMMU Exploration
 modules=$(echo "$*" | sed 's/Exploration//')
 [ -z "$modules" ] || MODULES=$modules Tests/tools/modules.sh "$out" -DEXPLORE \
   -enforce-exclusivity=unchecked -enable-testing -disable-cmo -no-emit-module-separately-wmo \

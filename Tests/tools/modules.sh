@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Compiles the library's modules with plain swiftc, for builds that SwiftPM does not make (fuzzers,
+# Compiles the libraries' modules with plain swiftc, for builds that SwiftPM does not make (fuzzers,
 # sanitizers of C programs): modules.sh OUT FLAG...
 # Leaves OUT/*.o and OUT/*.swiftmodule. MODULES: those to compile, where OUT has the others.
 set -eu
@@ -29,7 +29,8 @@ ld -r -o "$out/CSupport.o" "$out"/CSupport_*.part
 # shellcheck disable=SC2086
 "$clang" -std=gnu11 -O1 -g $sanitize -ISources/CKernel/include \
   -c Sources/CKernel/system.c -o "$out/CKernel.o"
-for module in ${MODULES:-SMMUAtomics SMMUSpec SMMUModel SMMUHost VSMMU}; do
+all="SMMUAtomics SMMUSpec SMMUModel SMMUBase SMMUHost SMMUEmulated VSMMUShared VSMMU VSMMUEmulated"
+for module in ${MODULES:-$all}; do
   find "Sources/$module" -name '*.swift' | sort > "$out/$module.files"
   swiftc -swift-version 6 -parse-as-library -wmo -O -g -module-name $module \
     -emit-module -emit-module-path "$out/$module.swiftmodule" \

@@ -9,7 +9,7 @@ rm -f "$out/stress"
 modules=
 for built in "${BUILD:-build}/thread" "$out"; do
   # The last one to be compiled, so that all of them were.
-  [ -n "$(find "$built/VSMMU.o" -newer "$built/CSupport.o" 2> /dev/null)" ] || continue
+  [ -n "$(find "$built/VSMMUEmulated.o" -newer "$built/CSupport.o" 2> /dev/null)" ] || continue
   [ -n "$(find Sources Include -newer "$built/CSupport.o" -type f)" ] || modules=$built
 done
 if [ -z "$modules" ]; then
@@ -23,7 +23,8 @@ for file in Tests/Stress/*.c Tests/Conformance/guest.c Tests/Conformance/api.c; 
 done
 # Swift's driver knows what a sanitizer's runtime wants besides.
 set --
-for module in CSupport CKernel SMMUAtomics SMMUSpec SMMUModel SMMUHost VSMMU; do
+for module in CSupport CKernel SMMUAtomics SMMUSpec SMMUModel SMMUBase SMMUHost VSMMUShared VSMMU
+do
   set -- "$@" "$modules/$module.o"
 done
 if ! swiftc -sanitize=thread -o "$out/stress" "$@" "$out"/stress_*.o 2> "$out/link.log"; then

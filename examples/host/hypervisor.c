@@ -33,13 +33,15 @@ gboolean hypervisor_start(struct hypervisor *hypervisor, const struct library *l
 			  uint32_t kernel, gboolean verbose, GError **error)
 {
 	const vsmmu_emulated_config emulated = { .size = sizeof emulated, .kernel = kernel };
-	vsmmu_host_config host = { .size = sizeof host, .call = on_call, .opaque = hypervisor };
+	vsmmu_kernel calls = { .size = sizeof calls };
+	vsmmu_host_config host = { .size = sizeof host, .kernel = &calls, .call = on_call,
+				   .opaque = hypervisor };
 	char message[256] = "no VM";
 
 	*hypervisor = (struct hypervisor){ .library = library, .vm = -1, .verbose = verbose };
 	if (library->emulated_create(&emulated, &hypervisor->emulated, message, sizeof message) < 0)
 		goto failed;
-	host.emulated = hypervisor->emulated;
+	library->emulated_kernel(hypervisor->emulated, &calls);
 	host.pin_request = library->emulated_pin_request(hypervisor->emulated);
 	host.unpin_request = library->emulated_unpin_request(hypervisor->emulated);
 	if (library->host_open(&host, &hypervisor->host, message, sizeof message) < 0)

@@ -12,6 +12,7 @@
 
 struct options {
 	char *library;
+	char *emulated;
 	gboolean demo;
 	gboolean assigned;
 	gboolean replay;
@@ -37,6 +38,8 @@ static gboolean parse(struct options *options, int *argc, char ***argv, GError *
 	const GOptionEntry entries[] = {
 		{ "library", 'l', 0, G_OPTION_ARG_FILENAME, &options->library,
 		  "The library (default libvsmmuv3.so.0)", "PATH" },
+		{ "emulated", 'e', 0, G_OPTION_ARG_FILENAME, &options->emulated,
+		  "The emulated host (default libvsmmuv3-emulated.so.0)", "PATH" },
 		{ "demo", 'd', 0, G_OPTION_ARG_NONE, &options->demo,
 		  "Drive the device like a guest and tell what happens", NULL },
 		{ "assigned", 'a', 0, G_OPTION_ARG_NONE, &options->assigned,
@@ -81,7 +84,10 @@ static gboolean run_library(const struct options *options, GError **error)
 	if (options->demo)
 		good = demo(&library, options->verbose, error);
 	else if (options->assigned)
-		good = assigned(&library, options->verbose, error);
+		good = library_open_emulated(&library,
+					     options->emulated ? options->emulated :
+					     "libvsmmuv3-emulated.so.0", error) &&
+		       assigned(&library, options->verbose, error);
 	else if (options->replay)
 		good = replay_files(&library, options->files, &replay);
 	else
@@ -102,6 +108,7 @@ int main(int argc, char **argv)
 	if (error != NULL)
 		g_printerr("host: %s\n", error->message);
 	g_free(options.library);
+	g_free(options.emulated);
 	g_free(options.tree);
 	g_free(options.iort);
 	g_strfreev(options.files);

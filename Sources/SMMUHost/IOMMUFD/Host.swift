@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CKernel
 import SMMUAtomics
+import SMMUBase
 
 /// A kernel with an open /dev/iommu, for any number of vSMMUs.
 public final class Host {

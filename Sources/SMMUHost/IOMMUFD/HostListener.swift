@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 
 /// Hears what the host's operator should know.
 public protocol HostListener: AnyObject {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 
 /// The calls on an open /dev/iommu and on VFIO character devices, with Swift's types.
 struct IOMMUFD {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 
 /// Objects that the kernel would not destroy. That should not be: it happens where the kernel and
 /// we disagree on who uses one. They are tried again, and they are few.

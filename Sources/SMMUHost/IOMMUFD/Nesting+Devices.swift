@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 

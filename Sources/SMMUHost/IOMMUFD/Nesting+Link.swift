@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 
 /// The link with a KVM VM.
 extension Nesting {

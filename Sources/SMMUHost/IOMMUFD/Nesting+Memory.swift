@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 
 /// Guest memory in the address space that devices see through stage 2. With one of the caller's
 /// there is nothing to do: what is in it is the caller's to say.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A system call as one line of text, in the style of strace.
+import SMMUBase
 
 /// What a call came to.
 enum CallResult {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 
 /// ioctl(2) with a struct or number of the caller's, which the kernel may change. Not a method, as
 /// Embedded Swift has no generic ones on existentials.

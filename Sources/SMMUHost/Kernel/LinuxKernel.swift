@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 
 /// The kernel of this machine: each call is the system call of its name.
 public final class LinuxKernel: Kernel {

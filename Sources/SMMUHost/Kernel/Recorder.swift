@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 import SMMUAtomics
-
-/// The calls of `Kernel`.
-public enum SystemCall: UInt8, CaseIterable, Sendable {
-  case open, close, control, read, write, poll, duplicate, map, unmap
-}
+import SMMUBase
 
 /// Stands before a kernel, counts its calls and tells each as a line in the style of strace.
 public final class Recorder: Kernel {

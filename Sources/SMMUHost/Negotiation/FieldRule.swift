@@ -103,11 +103,6 @@ enum FieldRule {
   }
 }
 
-extension IdentificationRegister {
-  /// `fields`, but not a table of them wherever it is used.
-  public var layout: [Field] { @inline(never) get { fields } }
-}
-
 /// Why a field has its value.
 public enum NegotiationReason: UInt8, CaseIterable, Sendable {
   case noHost, notAsked, honoured, hostLimits, assumed, own, noBound, hostStage2, noAttributes

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUSpec
 
 /// A field of frozen ID registers that a device cannot honour.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUSpec
 
 /// Decides the ID registers of a vSMMU from what is asked for and what the hosts of its devices can

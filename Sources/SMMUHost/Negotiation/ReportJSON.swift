@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUSpec
 
 extension NegotiationReport {

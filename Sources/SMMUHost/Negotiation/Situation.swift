@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUSpec
 
 /// All that the ID registers of a vSMMU hang on. What is decided of it is a function of it alone.

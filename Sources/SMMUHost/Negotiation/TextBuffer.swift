@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 
 /// A caller's buffer that text is written to; what does not fit is counted.
 struct TextBuffer {

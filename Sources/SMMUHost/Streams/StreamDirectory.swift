@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import SMMUAtomics
+import SMMUBase
 import SMMUSpec
 
 /// The devices of a vSMMU by StreamID, which is of one device alone. An emulated device is its

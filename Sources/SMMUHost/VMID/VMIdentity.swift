@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 
 /// What a file descriptor is, as far as linking a VM goes.
 enum VMIdentity: UInt8, CaseIterable {

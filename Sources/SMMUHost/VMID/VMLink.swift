@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 
 /// The KVM VM that a vSMMU belongs to. It is held open, its VMID pinned, and devices are bound for
 /// it, until `close`.

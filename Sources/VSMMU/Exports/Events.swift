@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Section 10 of the header: the events of assigned devices.
+// Section 6 of vsmmuv3_host.h: the events of assigned devices.
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
+import VSMMUShared
 
 @implementation @_cdecl("vsmmu_event_fd")
 public func vsmmu_event_fd(_ vsmmu: OpaquePointer?) -> Int32 {

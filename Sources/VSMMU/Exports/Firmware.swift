@@ -2,9 +2,11 @@
 // Section 9 of the header: nodes of the ACPI I/O Remapping Table (Arm DEN0049).
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 /// Writes little-endian fields as far as there is room, and counts them all.
 private struct ByteWriter {

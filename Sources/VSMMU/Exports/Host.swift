@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Section 10 of the header: the host and the devices that are assigned from it.
+// Sections 2 to 6 of vsmmuv3_host.h: the host and the devices that are assigned from it.
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 @implementation @_cdecl("vsmmu_host_open")
 public func vsmmu_host_open(

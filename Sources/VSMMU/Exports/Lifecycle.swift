@@ -3,8 +3,9 @@
 import CSupport
 import CVSMMU
 import SMMUAtomics
-import SMMUHost
+import SMMUBase
 import SMMUModel
+import VSMMUShared
 
 @implementation @_cdecl("vsmmu_create")
 public func vsmmu_create(

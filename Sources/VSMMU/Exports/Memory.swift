@@ -2,8 +2,10 @@
 // Section 5 of the header.
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
+import VSMMUShared
 
 /// Registers memory, of a part of a file or not.
 private func add(

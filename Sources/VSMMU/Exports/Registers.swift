@@ -2,9 +2,11 @@
 // Section 4 of the header.
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 /// A register access as the caller may make it; what the guest may not is the SMMU's to say.
 private func check(_ offset: UInt64, _ width: UInt32) throws(Refusal) {

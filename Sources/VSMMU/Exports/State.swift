@@ -2,9 +2,11 @@
 // Sections 7 and 8 of the header.
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
+import VSMMUShared
 
 @implementation @_cdecl("vsmmu_save")
 public func vsmmu_save(

@@ -2,43 +2,11 @@
 // Section 6 of the header.
 import CSupport
 import CVSMMU
+import SMMUBase
 import SMMUHost
 import SMMUModel
 import SMMUSpec
-
-extension Access {
-  /// Of one without attributes of its own.
-  @inline(__always)
-  init(plain c: vsmmu_access) {
-    self.init(
-      stream: c.stream, substream: c.substream, flags: AccessFlags(rawValue: c.flags),
-      address: c.address)
-  }
-
-  @inline(__always)
-  init(_ c: vsmmu_access) {
-    self.init(plain: c)
-    if flags.contains(.attributes) {
-      attributes = MemoryAttributes(
-        mair: UInt8(truncatingIfNeeded: c.attributes),
-        shareability: UInt8(truncatingIfNeeded: c.attributes >> 8 & 3))
-    }
-  }
-}
-
-extension vsmmu_result {
-  @inline(__always)
-  init(_ translation: Translation) {
-    let (kind, event) = translation.numbers
-    self.init(
-      size: UInt32(MemoryLayout<vsmmu_result>.size), kind: UInt32(kind),
-      address: translation.address, length: translation.length,
-      permissions: UInt32(translation.permissions), event: UInt32(event),
-      attributes: UInt32(translation.attributes.mair)
-        | UInt32(translation.attributes.shareability) << 8,
-      page_bits: UInt32(translation.pageBits), generation: translation.generation)
-  }
-}
+import VSMMUShared
 
 extension Instance {
   /// Translates what the fast path did not. Only here a stream is looked for in the directory: the

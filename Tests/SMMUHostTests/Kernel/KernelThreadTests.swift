@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+import SMMUEmulated
 import SMMUHost
+import TestSupport
 import Testing
 
 @Suite struct KernelThreadTests {

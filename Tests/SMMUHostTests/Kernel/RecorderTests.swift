@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUHost
+import TestSupport
 import Testing
 
 /// Lines that a recorder told.

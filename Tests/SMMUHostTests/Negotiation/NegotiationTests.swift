@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+import SMMUBase
 import SMMUModel
 import SMMUSpec
+import TestSupport
 import Testing
 
 @testable import SMMUHost

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import SMMUAtomics
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import Testing

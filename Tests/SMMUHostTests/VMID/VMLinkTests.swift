@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
+import TestSupport
 import Testing
 
+@testable import SMMUEmulated
 @testable import SMMUHost
 
 @Suite struct VMIdentityTests {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import TestSupport
 import Testing
 
+@testable import SMMUEmulated
 @testable import SMMUHost
 
 /// What a device is attached to, as its guest's STE and the kernel's failures change it.

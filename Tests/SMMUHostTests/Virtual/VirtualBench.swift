@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import TestSupport
 
+@testable import SMMUEmulated
 @testable import SMMUHost
 
 /// A virtual SMMU on an emulated host, with RAM, and faults to order between them.

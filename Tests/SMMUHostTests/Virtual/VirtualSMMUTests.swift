@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 import CKernel
+import SMMUBase
 import SMMUModel
 import SMMUSpec
 import TestSupport
 import Testing
 
+@testable import SMMUEmulated
 @testable import SMMUHost
 
 /// A device that comes, stays and goes: what the vSMMU is then, and after each failure.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The library for Linux on arm64, in its two builds: what is in it, and what it does, under QEMU's
+# The libraries for Linux on arm64, in their two builds: what is in them, and what they do, under QEMU's
 # emulation of a user's program and on a real kernel where a guest can be run here.
 . Tests/tools/check.sh
 . Tests/tools/guest.sh
@@ -17,7 +17,7 @@ build() {
 ok "make arm64" build arm64
 ok "make arm64 LSE=1" build arm64 LSE=1
 
-# ---- what is in it
+# ---- what is in them
 
 exports() { nm -D --defined-only "$1" | sed -n 's/^[^ ]* [B-Z] \(.*\)/\1/p' | LC_ALL=C sort; }
 dynamic() { readelf -d "$1" | sed -n "s/.*($2).*\[\(.*\)\]/\1/p" | LC_ALL=C sort | xargs; }
@@ -27,23 +27,24 @@ shown_besides() { nm -g --defined-only "$1" | grep ' [A-Z] ' | grep -v ' vsmmu_'
 exclusive() { $cross-objdump -d "$1" | grep -E '	(ldaxr|ldxr|stxr|stlxr)[bh]?	'; }
 at_once() { $cross-objdump -d "$1" | grep -cE '	(cas|swp|ldadd|ldset|ldclr)[alp]*[bh]?	'; }
 
-exports "$BUILD/libvsmmuv3.so.0" > "$work/x86-64"
-nm -g --defined-only "$BUILD/libvsmmuv3.a" | sed -n 's/^[^ ]* [A-Z] \(.*\)/\1/p' | LC_ALL=C sort \
-  > "$work/archive"
-for folder in build-arm64 build-arm64-lse; do
-  so=$folder/libvsmmuv3.so.0
-  echo "> $so: $(wc -c < $so) bytes, needs $(dynamic $so NEEDED)"
-  ok "$folder: for AArch64" sh -c "readelf -h $so | grep -q 'Machine: *AArch64'"
-  exports $so > "$work/$folder"
-  same "$folder: exports as on x86-64" "$work/x86-64" "$work/$folder"
-  shown $folder/libvsmmuv3.a > "$work/$folder.a"
-  same "$folder: the archive shows as on x86-64" "$work/archive" "$work/$folder.a"
-  empty "$folder: the archive shows nothing else" shown_besides $folder/libvsmmuv3.a
-  ok "$folder: SONAME" [ "$(dynamic $so SONAME)" = libvsmmuv3.so.0 ]
-  # The guard of the stack is the loader's.
-  ok "$folder: needs libc alone" [ "$(dynamic $so NEEDED)" = "ld-linux-aarch64.so.1 libc.so.6" ]
-  empty "$folder: code is not relocated" sh -c "readelf -d $so | grep TEXTREL"
-  ok "$folder: is never unloaded" sh -c "readelf -d $so | grep -q 'FLAGS_1.*NODELETE'"
+for name in vsmmuv3 vsmmuv3-emulated; do
+  exports "$BUILD/lib$name.so.0" > "$work/x86-64"
+  shown "$BUILD/lib$name.a" > "$work/archive"
+  for folder in build-arm64 build-arm64-lse; do
+    so=$folder/lib$name.so.0
+    echo "> $so: $(wc -c < $so) bytes, needs $(dynamic $so NEEDED)"
+    ok "$so: for AArch64" sh -c "readelf -h $so | grep -q 'Machine: *AArch64'"
+    exports $so > "$work/$folder"
+    same "$so: exports as on x86-64" "$work/x86-64" "$work/$folder"
+    shown $folder/lib$name.a > "$work/$folder.a"
+    same "$folder/lib$name.a shows as on x86-64" "$work/archive" "$work/$folder.a"
+    empty "$folder/lib$name.a shows nothing else" shown_besides $folder/lib$name.a
+    ok "$so: SONAME" [ "$(dynamic $so SONAME)" = lib$name.so.0 ]
+    # The guard of the stack is the loader's.
+    ok "$so: needs libc alone" [ "$(dynamic $so NEEDED)" = "ld-linux-aarch64.so.1 libc.so.6" ]
+    empty "$so: code is not relocated" sh -c "readelf -d $so | grep TEXTREL"
+    ok "$so: is never unloaded" sh -c "readelf -d $so | grep -q 'FLAGS_1.*NODELETE'"
+  done
 done
 ok "build-arm64 runs on ARMv8.0" [ "$(at_once build-arm64/libvsmmuv3.so.0)" = 0 ]
 ok "build-arm64 has atomic instructions" [ -n "$(exclusive build-arm64/libvsmmuv3.so.0)" ]
@@ -58,7 +59,7 @@ ok "what the headers say on arm64 is read" layout
 empty "nothing that was promised is otherwise on arm64" Tests/tools/abi.sh compare \
   Tests/Data/abi "$work/abi"
 
-# ---- what it does
+# ---- what they do
 
 # program NAME SOURCE_OR_FLAG...
 program() {
@@ -76,9 +77,9 @@ emulated() {
 
 ok "conformance program, by dlopen" program conformance Tests/Conformance/*.c -ldl
 ok "conformance program, linked" program conformance-shared Tests/Conformance/*.c -DLINKED \
-  -Lbuild-arm64 -lvsmmuv3 -Wl,-rpath,"$PWD/build-arm64"
-ok "conformance program, archive" program conformance-static Tests/Conformance/*.c -DLINKED \
-  -static build-arm64/libvsmmuv3.a
+  -Lbuild-arm64 -lvsmmuv3 -lvsmmuv3-emulated -Wl,-rpath,"$PWD/build-arm64"
+ok "conformance program, archives" program conformance-static Tests/Conformance/*.c -DLINKED \
+  -static build-arm64/libvsmmuv3.a build-arm64/libvsmmuv3-emulated.a
 # A CPU without ARMv8.1, and one with it.
 counted "arm64, ARMv8.0, by dlopen" emulated cortex-a57 400 "$work/conformance" \
   build-arm64/libvsmmuv3.so.0
@@ -86,7 +87,7 @@ counted "arm64, LSE, by dlopen" emulated max 400 "$work/conformance" \
   build-arm64-lse/libvsmmuv3.so.0
 counted "arm64, linked" emulated cortex-a57 120 "$work/conformance-shared" shared version create \
   translate
-counted "arm64, archive" emulated cortex-a57 120 "$work/conformance-static" static version create \
+counted "arm64, archives" emulated cortex-a57 120 "$work/conformance-static" static version create \
   translate dma state threads
 
 ok "backtrace program" program backtrace -fno-omit-frame-pointer -fasynchronous-unwind-tables \
@@ -139,7 +140,7 @@ for name in $programs; do
   counted "arm64, LSE, $name" emulated max 300 "$work/$name" build-arm64-lse/libvsmmuv3.so.0 10
 done
 
-# A real kernel for arm64. Its CPUs are emulated too. on_linux NAME PROGRAM FILE -- WORD...: FILE lies
+# A real kernel for arm64. Its CPUs are emulated too. on_linux NAME PROGRAM FILE... -- WORD...: FILEs lie
 # in the guest's /bin, where its loader looks too.
 on_linux() {
   name=$1
@@ -153,7 +154,7 @@ scenarios_on_linux() {
 }
 if [ -n "$(guest_directory)" ]; then
   counted "arm64, Linux, conformance" on_linux conformance "$work/conformance" \
-    build-arm64/libvsmmuv3.so.0 -- libvsmmuv3.so.0
+    build-arm64/libvsmmuv3.so.0 build-arm64/libvsmmuv3-emulated.so.0 -- libvsmmuv3.so.0
   ok "arm64, Linux, scenarios run" scenarios_on_linux
   same "arm64, Linux, scenarios: every answer is that of x86-64" "$work/answers-x86-64" \
     "$work/answers-linux"

@@ -30,9 +30,11 @@ saved() {
 }
 told() { sed '/^#/d' "$1"/*.txt; }
 
-# flavour NAME: its library, built by SwiftPM for a real Swift runtime.
+# flavour NAME: its libraries, built by SwiftPM for a real Swift runtime.
 flavour() {
-  VSMMU_RUNTIME=$1 swiftpm build -c release --product vsmmuv3 --scratch-path ".build-$1"
+  for product in vsmmuv3 vsmmuv3-emulated; do
+    VSMMU_RUNTIME=$1 swiftpm build -c release --product $product --scratch-path ".build-$1" || return
+  done
 }
 
 # A hang is a failure, which `counted` tells by the missing last line.
@@ -42,12 +44,18 @@ conforms() {
 
 ok "conformance program, by dlopen" program conformance -ldl
 ok "conformance program, linked" program conformance-shared -DLINKED -L"$BUILD" -lvsmmuv3 \
-  -Wl,-rpath,"$PWD/$BUILD"
-ok "conformance program, archive" program conformance-static -DLINKED "$BUILD/libvsmmuv3.a"
+  -lvsmmuv3-emulated -Wl,-rpath,"$PWD/$BUILD"
+ok "conformance program, archives" program conformance-static -DLINKED "$BUILD/libvsmmuv3.a" \
+  "$BUILD/libvsmmuv3-emulated.a"
+# Neither has a name that the other one shows.
+ok "conformance program, archives in the other order" program conformance-reversed -DLINKED \
+  "$BUILD/libvsmmuv3-emulated.a" "$BUILD/libvsmmuv3.a"
 
 counted "embedded, by dlopen" conforms "$BUILD/test/conformance" "$BUILD/libvsmmuv3.so.0"
 counted "embedded, linked" conforms "$BUILD/test/conformance-shared" shared
-counted "embedded, archive" conforms "$BUILD/test/conformance-static" static
+counted "embedded, archives" conforms "$BUILD/test/conformance-static" static
+counted "embedded, archives in the other order" conforms "$BUILD/test/conformance-reversed" static \
+  kernel_port host_
 ok "program that counts allocations" allocation
 counted "a guest allocates nothing" conforms "$BUILD/test/allocation" "$BUILD/libvsmmuv3.so.0"
 ok "program that saves states" saved

@@ -30,7 +30,7 @@ emulated() {
   : > "$out/emulated-$1.txt"
   for machine in whole incoherent unnested; do
     counted "emulated $1 $machine" Tests/tools/patience.sh 120 "$out/emulated" \
-      "$BUILD/libvsmmuv3.so.0" "$1" $machine
+      "$BUILD/libvsmmuv3-emulated.so.0" "$1" $machine
     rows "$log" >> "$out/emulated-$1.txt"
   done
   same "the emulated $1 says what is committed" "$data/emulated-$1.txt" "$out/emulated-$1.txt"

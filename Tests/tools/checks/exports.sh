@@ -1,36 +1,58 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# One list of functions: declared, in the version script, exported by both libraries, called by the
-# conformance program.
+# One list of functions for each library: declared in its headers, in its version script, exported by
+# both of its forms, called by the conformance program.
 . Tests/tools/check.sh
 
 work=$BUILD/test/exports
 mkdir -p "$work"
 
-# Declarations without their comments and macros; members of structs are (*name)(...). The header of
-# the emulated host includes the other one.
-cc -E -P Include/vsmmuv3_emulated.h | grep -o '\bvsmmu_[a-z0-9_]* *(' | tr -d ' (' | sort -u > "$work/header"
-sed -n 's/^ *\(vsmmu_[a-z0-9_]*\);$/\1/p' Sources/VSMMU/vsmmuv3.map | sort > "$work/map"
-# Capital letters are global.
-nm -D --defined-only "$BUILD/libvsmmuv3.so.0" | sed -n 's/^[^ ]* [B-Z] \([^@]*\).*/\1/p' | sort \
-  > "$work/shared"
-nm -g --defined-only "$BUILD/libvsmmuv3.a" | sed -n 's/^[^ ]* [A-Z] \(.*\)/\1/p' | sort \
-  > "$work/static"
+# declared HEADER: declarations without their comments and macros; members of structs are
+# (*name)(...). A header includes those that it is about.
+declared() {
+  cc -E -P "Include/$1" | grep -o '\bvsmmu_[a-z0-9_]*\( \)*(' | tr -d ' (' | sort -u
+}
+
+# library NAME TARGET NODE: what it shows is in the file named like it.
+library() {
+  wanted=$work/$1
+  map=Sources/$2/$1.map
+  so=$BUILD/lib$1.so.0
+  sed -n 's/^ *\(vsmmu_[a-z0-9_]*\);$/\1/p' "$map" | sort > "$work/map"
+  # Capital letters are global.
+  nm -D --defined-only "$so" | sed -n 's/^[^ ]* [B-Z] \([^@]*\).*/\1/p' | sort > "$work/shared"
+  nm -g --defined-only "$BUILD/lib$1.a" | sed -n 's/^[^ ]* [A-Z] \(.*\)/\1/p' | sort \
+    > "$work/static"
+  ok "headers of $1 declare functions ($(wc -l < "$wanted"))" [ -s "$wanted" ]
+  same "the version script of $1 lists what is declared" "$wanted" "$work/map"
+  same "lib$1.so.0 exports what is declared" "$wanted" "$work/shared"
+  same "lib$1.a shows what is declared" "$wanted" "$work/static"
+
+  echo "> lib$1.so.0: $(wc -c < "$so") bytes, $(tables) of them unwind tables," \
+    "needs $(dynamic NEEDED | xargs)"
+  ok "lib$1.so.0 needs libc alone" [ "$(dynamic NEEDED | grep -v '^ld-linux')" = libc.so.6 ]
+  ok "SONAME of lib$1.so.0" [ "$(dynamic SONAME)" = "lib$1.so.0" ]
+  empty "all of lib$1.so.0 are of $3" unversioned "$3"
+}
+tables() { size -A -d "$so" | awk '/^\.eh_frame/ { sum += $2 } END { print sum + 0 }'; }
+dynamic() { readelf -d "$so" | sed -n "s/.*($1).*\[\(.*\)\]/\1/p"; }
+unversioned() { nm -D "$so" | grep ' T ' | grep -v "@@$1\$"; }
+
+declared vsmmuv3_host.h > "$work/vsmmuv3"
+declared vsmmuv3_emulated.h > "$work/all"
+comm -13 "$work/vsmmuv3" "$work/all" > "$work/vsmmuv3-emulated"
+library vsmmuv3 VSMMU VSMMU_1.0
+library vsmmuv3-emulated VSMMUEmulated VSMMU_EMULATED_1.0
+
 cat Tests/Conformance/*.c | grep -o '\bapi\.vsmmu_[a-z0-9_]* *(' | tr -d ' (' | sed 's/^api\.//' |
   sort -u > "$work/called"
-
-ok "the header declares functions ($(wc -l < "$work/header"))" [ -s "$work/header" ]
-same "the version script lists what is declared" "$work/header" "$work/map"
-same "libvsmmuv3.so.0 exports what is declared" "$work/header" "$work/shared"
-same "libvsmmuv3.a shows what is declared" "$work/header" "$work/static"
-same "the conformance program calls what is declared" "$work/header" "$work/called"
-
-dynamic() { readelf -d "$BUILD/libvsmmuv3.so.0" | sed -n "s/.*($1).*\[\(.*\)\]/\1/p"; }
-tables=$(size -A -d "$BUILD/libvsmmuv3.so.0" | awk '/^\.eh_frame/ { sum += $2 } END { print sum }')
-echo "> libvsmmuv3.so.0: $(wc -c < "$BUILD/libvsmmuv3.so.0") bytes, $tables of them unwind tables," \
-  "needs $(dynamic NEEDED | xargs)"
-ok "needs libc alone" [ "$(dynamic NEEDED | grep -v '^ld-linux')" = libc.so.6 ]
-ok "SONAME" [ "$(dynamic SONAME)" = libvsmmuv3.so.0 ]
-unversioned() { nm -D "$BUILD/libvsmmuv3.so.0" | grep ' T ' | grep -v '@@VSMMU_1.0$'; }
-empty "all are of VSMMU_1.0" unversioned
+same "the conformance program calls what is declared" "$work/all" "$work/called"
+# The emulated host is in its own library alone: a sentence of each of its halves. 300 KB: what comes
+# has room.
+says() { strings -a "$BUILD/lib$1.so.0" | grep -cF -e 'two VMs run with VMID' -e 'smmu.features has'; }
+ok "libvsmmuv3-emulated.so.0 has the emulated host" [ "$(says vsmmuv3-emulated)" -gt 1 ]
+ok "libvsmmuv3.so.0 has nothing of it" [ "$(says vsmmuv3)" = 0 ]
+so=$BUILD/libvsmmuv3.so.0
+bytes=$(($(wc -c < "$so") - $(tables)))
+ok "libvsmmuv3.so.0 has at most 300 KB without unwind tables ($bytes bytes)" [ "$bytes" -le 307200 ]
 finish

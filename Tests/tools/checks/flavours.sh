@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The same library three times: without a Swift runtime, with one inside, with one beside it. Each
+# The same libraries three times: without a Swift runtime, with one inside, with one beside it. Each
 # shows the same names and needs what it says; the first gets along with a Swift runtime in its
 # process. (conformance.sh proves what each of them does.)
 . Tests/tools/check.sh
@@ -8,11 +8,14 @@
 work=$PWD/$BUILD/test/flavours
 rm -rf "$work"
 mkdir -p "$work"
+libraries="vsmmuv3 vsmmuv3-emulated"
 
-# flavour NAME: its library, built by SwiftPM for a real Swift runtime.
+# flavour NAME: its libraries, built by SwiftPM for a real Swift runtime.
 flavour() {
-  VSMMU_RUNTIME=$1 swiftpm build -c release --product vsmmuv3 --scratch-path ".build-$1" \
-    > "$work/$1.log" 2>&1 || { tail -n 20 "$work/$1.log"; false; }
+  for product in $libraries; do
+    VSMMU_RUNTIME=$1 swiftpm build -c release --product $product --scratch-path ".build-$1" \
+      > "$work/$1.log" 2>&1 || { tail -n 20 "$work/$1.log"; return 1; }
+  done
 }
 exports() { nm -D --defined-only "$1" | sed -n 's/^[^ ]* [B-Z] \(.*\)/\1/p' | LC_ALL=C sort; }
 needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | LC_ALL=C sort | xargs; }
@@ -20,18 +23,21 @@ soname() { readelf -d "$1" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'; }
 stays() { readelf -d "$1" | grep -q 'FLAGS_1.*NODELETE'; }
 
 # Symbols of the runtime are the linker's to hide, so those of all flavours are the same.
-exports "$BUILD/libvsmmuv3.so.0" > "$work/embedded"
-for runtime in dynamic static; do
-  so=.build-$runtime/release/libvsmmuv3.so
-  ok "build with the $runtime runtime" flavour $runtime
-  exports $so > "$work/$runtime"
-  same "$runtime runtime: exports" "$work/embedded" "$work/$runtime"
-  ok "$runtime runtime: SONAME" [ "$(soname $so)" = libvsmmuv3.so.0 ]
-  ok "$runtime runtime: is never unloaded" stays $so
-  echo "> $runtime runtime: $(wc -c < $so) bytes, needs $(needed $so)"
+for runtime in dynamic static; do ok "build with the $runtime runtime" flavour $runtime; done
+for library in $libraries; do
+  so=$BUILD/lib$library.so.0
+  exports "$so" > "$work/embedded"
+  ok "embedded $library: is never unloaded" stays "$so"
+  ok "embedded $library: needs libc alone" [ "$(needed "$so")" = libc.so.6 ]
+  for runtime in dynamic static; do
+    so=.build-$runtime/release/lib$library.so
+    exports $so > "$work/$runtime"
+    same "$runtime runtime, $library: exports" "$work/embedded" "$work/$runtime"
+    ok "$runtime runtime, $library: SONAME" [ "$(soname $so)" = lib$library.so.0 ]
+    ok "$runtime runtime, $library: is never unloaded" stays $so
+    echo "> $runtime runtime, $library: $(wc -c < $so) bytes, needs $(needed $so)"
+  done
 done
-ok "embedded: is never unloaded" stays "$BUILD/libvsmmuv3.so.0"
-ok "embedded: needs libc alone" [ "$(needed "$BUILD/libvsmmuv3.so.0")" = libc.so.6 ]
 empty "static runtime: needs no library of Swift" sh -c \
   'readelf -d .build-static/release/libvsmmuv3.so | grep "NEEDED.*libswift"'
 ok "dynamic runtime: needs the real one" sh -c \

@@ -26,6 +26,10 @@ fdt() {
 }
 ok "program of the device-tree helper" fdt
 counted "vsmmuv3_fdt.h" "$BUILD/test/fdt"
-lines=$(wc -l < Include/vsmmuv3.h)
-ok "vsmmuv3.h has at most 600 lines ($lines)" [ "$lines" -le 600 ]
+for path in Include/*.h; do
+  lines=$(wc -l < "$path")
+  ok "$(basename "$path") has at most 600 lines ($lines)" [ "$lines" -le 600 ]
+done
+ok "vsmmuv3.h includes no other header of the library" sh -c \
+  "! grep -q '#include \"vsmmuv3' Include/vsmmuv3.h"
 finish

@@ -28,23 +28,34 @@ sort > "$work/wanted" << 'END'
 ./usr/include/vsmmuv3_emulated.h
 ./usr/include/vsmmuv3_fdt.h
 ./usr/lib/debug/.build-id/ID.debug
+./usr/lib/debug/.build-id/ID.debug
+./usr/lib/x86_64-linux-gnu/.debug/libvsmmuv3-emulated.so.0.debug
 ./usr/lib/x86_64-linux-gnu/.debug/libvsmmuv3.so.0.debug
+./usr/include/vsmmuv3_host.h
+./usr/lib/x86_64-linux-gnu/libvsmmuv3-emulated.a
+./usr/lib/x86_64-linux-gnu/libvsmmuv3-emulated.so
+./usr/lib/x86_64-linux-gnu/libvsmmuv3-emulated.so.0
 ./usr/lib/x86_64-linux-gnu/libvsmmuv3.a
 ./usr/lib/x86_64-linux-gnu/libvsmmuv3.so
 ./usr/lib/x86_64-linux-gnu/libvsmmuv3.so.0
+./usr/lib/x86_64-linux-gnu/pkgconfig/vsmmuv3-emulated.pc
 ./usr/lib/x86_64-linux-gnu/pkgconfig/vsmmuv3.pc
 ./usr/share/man/man3/vsmmuv3.3
+./usr/share/man/man3/vsmmuv3_emulated.3
+./usr/share/man/man3/vsmmuv3_host.3
 END
 files "$root" | sed 's|/[0-9a-f]*/[0-9a-f]*\.debug$|/ID.debug|' > "$work/is"
 same "what is installed" "$work/wanted" "$work/is"
 ok "others may read it" [ -z "$(find "$root" ! -perm -a+r)" ]
-ok "the .so is a link to the SONAME" \
-  [ "$(readlink "$root/usr/lib/x86_64-linux-gnu/libvsmmuv3.so")" = libvsmmuv3.so.0 ]
-ok "the debug file is where its build-id says" [ -s "$root/usr/lib/debug/.build-id/$(readelf -n \
-  "$root/usr/lib/x86_64-linux-gnu/libvsmmuv3.so.0" |
-  sed -n 's|^ *Build ID: \(..\)|\1/|p').debug" ]
-ok "a debugger finds it beside the library" \
-  [ -s "$root/usr/lib/x86_64-linux-gnu/.debug/libvsmmuv3.so.0.debug" ]
+build_id() { readelf -n "$1" | sed -n 's|^ *Build ID: \(..\)|\1/|p'; }
+for name in vsmmuv3 vsmmuv3-emulated; do
+  folder=$root/usr/lib/x86_64-linux-gnu
+  ok "lib$name.so is a link to the SONAME" \
+    [ "$(readlink "$folder/lib$name.so")" = lib$name.so.0 ]
+  ok "the debug file of lib$name.so.0 is where its build-id says" \
+    [ -s "$root/usr/lib/debug/.build-id/$(build_id "$folder/lib$name.so.0").debug" ]
+  ok "a debugger finds it beside lib$name.so.0" [ -s "$folder/.debug/lib$name.so.0.debug" ]
+done
 # A later version has another build-id.
 mkdir -p "$root/usr/lib/debug/.build-id/00"
 touch "$root/usr/lib/debug/.build-id/00/11.debug"
@@ -153,19 +164,42 @@ cmake_consumer() {
 ok "meson" meson_consumer
 ok "CMake" cmake_consumer
 
-# The page: without a warning, with every function of the header.
-page=$prefix/share/man/man3/vsmmuv3.3
-empty "groff has nothing to say of vsmmuv3(3)" groff -man -ww -z "$page"
-ok "man finds it" sh -c "MANPATH='$prefix/share/man' man -w 3 vsmmuv3 | grep -q vsmmuv3.3"
-ok "its name and purpose" sh -c "lexgrog '$page' | grep -q '\"vsmmuv3 - a virtual Arm SMMUv3'"
-LC_ALL=C.UTF-8 MANWIDTH=100 man -l "$page" > "$work/page" 2> /dev/null
-untold() {
-  cc -E -P Include/vsmmuv3.h | grep -o '\bvsmmu_[a-z0-9_]* *(' | tr -d ' (' | sort -u |
-    while read -r function; do grep -qF "$function(" "$work/page" || echo "$function"; done
+# The emulated host beside it, from outside the tree.
+emulated_consumer() {
+  program=$work/emulated-$1
+  case $1 in
+    shared) flags=$(pkg-config --cflags --libs vsmmuv3 vsmmuv3-emulated) ;;
+    static) flags="-static $(pkg-config --static --cflags --libs vsmmuv3 vsmmuv3-emulated)" ;;
+  esac
+  # shellcheck disable=SC2086 # several flags
+  cc -std=c11 -Wall -Wextra -Werror -o "$program" Tests/Consumer/emulated.c $flags &&
+    LD_LIBRARY_PATH="$prefix/lib" "$patience" 60 "$program" < /dev/null |
+    grep -q '^a device is attached, system calls: [1-9][0-9]'
 }
-empty "it has every function" untold
-ok "its sections are the header's" [ "$(grep -c '^[0-9]*\. [A-Z]' "$work/page")" = \
-  "$(grep -c '^ \* [0-9]*\. [A-Z]' Include/vsmmuv3.h)" ]
+for link in shared static; do ok "the emulated host, $link" emulated_consumer $link; done
+
+# The pages: without a warning, with every function of their headers.
+untold() {
+  declared "$1" | while read -r function; do grep -qF "$function(" "$work/page" || echo "$function"; done
+}
+# Functions of a header alone, without those of the headers that it includes.
+declared() {
+  grep -v '^#include "' "Include/$1.h" | cc -E -P -I Include -x c - 2> /dev/null |
+    grep -o '\bvsmmu_[a-z0-9_]* *(' | tr -d ' (' | sort -u
+}
+for name in vsmmuv3 vsmmuv3_host vsmmuv3_emulated; do
+  page=$prefix/share/man/man3/$name.3
+  empty "groff has nothing to say of $name(3)" groff -man -ww -z "$page"
+  ok "man finds $name(3)" sh -c \
+    "MANPATH='$prefix/share/man' man -w 3 $name | grep -q $name.3"
+  purpose=$(sed -n "s/^ \* $name\.h - \(.*\)\.\$/\1/p" "Include/$name.h")
+  ok "$name(3): $purpose" sh -c "lexgrog '$page' | grep -qF '\"$name - $purpose\"'"
+  LC_ALL=C.UTF-8 MANWIDTH=100 man -l "$page" > "$work/page" 2> /dev/null
+  ok "$name(3) has functions" [ -n "$(declared $name)" ]
+  empty "$name(3) has every function" untold $name
+  ok "sections of $name(3) are the header's" [ "$(grep -c '^[0-9]*\. [A-Z]' "$work/page")" = \
+    "$(grep -c '^ \* [0-9]*\. [A-Z]' "Include/$name.h")" ]
+done
 
 ok "make uninstall PREFIX=" make_quiet uninstall PREFIX="$prefix"
 empty "it leaves nothing" files "$prefix"

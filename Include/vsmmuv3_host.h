@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vsmmuv3_host.h - assigned devices behind the SMMU of vsmmuv3.h, on a host SMMU.
+ *
+ * The guest's stage 1 of an assigned device runs in the host's SMMU, by way of Linux iommufd;
+ * emulated devices of the same vSMMU go on with vsmmu_translate(). In short:
+ *
+ *     vsmmu_host_open()      a kernel with iommufd: this machine's, or one that you bring
+ *     vsmmu_create()         with config.host
+ *     vsmmu_link_vm()        for broadcast TLB maintenance
+ *     vsmmu_device_attach()  a device behind the vSMMU
+ *     vsmmu_event_run()      when vsmmu_event_fd() is readable
+ *
+ * RESULTS, POINTERS, STRUCTS, THREADS and MEMORY are as vsmmuv3.h says: vsmmu_host_open from any
+ * thread, the others are serial. The third blame is the kernel's: calls return its errno, and where it
+ * fails on behalf of a guest's command, the command queue stops there with CERROR_ABT, the command is
+ * tried again when the guest acknowledges, and VSMMU_LOG_HOST tells why; that a kernel has no memory
+ * is such a failure. On a vSMMU without config.host the calls are -EINVAL, if not said otherwise;
+ * vsmmu_freeze and vsmmu_negotiation_report work there too.
+ */
+#ifndef VSMMUV3_HOST_H
+#define VSMMUV3_HOST_H
+
+#include "vsmmuv3.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * 1. The kernel: the system calls by which a host is driven
+ */
+
+/* A kernel that you bring: a VMM whose sandbox has a broker make its system calls, or the emulated
+ * one (vsmmuv3_emulated.h). Each function is the system call of its name, and returns what that
+ * returns, or its errno as a negative number. None may be NULL. They are called from any thread that
+ * calls this library, several at a time, with locks of the library held: they must not call it for
+ * the device or the host in question.
+ *
+ * What the library asks of it: open of "/dev/iommu" and of vsmmu_device.path; of /dev/iommu
+ * IOMMU_DESTROY, IOAS_ALLOC, IOAS_IOVA_RANGES, IOAS_MAP, IOAS_MAP_FILE, IOAS_COPY, IOAS_UNMAP,
+ * GET_HW_INFO, HWPT_ALLOC, HWPT_INVALIDATE, VIOMMU_ALLOC, VDEVICE_ALLOC, VEVENTQ_ALLOC and read of
+ * what the last one opens; VFIO_DEVICE_BIND_IOMMUFD, _ATTACH_IOMMUFD_PT, _DETACH_IOMMUFD_PT, _RESET;
+ * and after vsmmu_link_vm() dup, KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_GET_MP_STATE,
+ * KVM_CREATE_DEVICE, KVM_SET_DEVICE_ATTR, and the requests that pin and unpin a VMID. `argument` is
+ * the pointer, to memory of this process, or the number that the request takes. IOAS_MAP names memory
+ * of the calling process: a broker that is another one is given files (vsmmu_ram_add_file) or maps
+ * by itself (vsmmu_config.ioas).
+ *
+ * File descriptors are of this process, as the library waits for the event queue's with epoll(7). */
+typedef struct vsmmu_kernel {
+	uint32_t size;
+	uint32_t reserved;
+	void *opaque; /* the first argument of each function */
+
+	/* For reading and writing; closed by exec. */
+	int32_t (*open)(void *opaque, const char *path);
+	int32_t (*close)(void *opaque, int32_t fd);
+	int64_t (*ioctl)(void *opaque, int32_t fd, uint32_t request, void *argument);
+	int64_t (*read)(void *opaque, int32_t fd, void *data, uint64_t count);
+	int64_t (*write)(void *opaque, int32_t fd, const void *data, uint64_t count);
+	/* The events of poll(2) that are set now; never waits. */
+	int32_t (*poll)(void *opaque, int32_t fd);
+	int32_t (*dup)(void *opaque, int32_t fd);
+	/* Shared, for reading and writing. Returns 0 and the address. */
+	int32_t (*mmap)(void *opaque, int32_t fd, uint64_t offset, uint64_t length, void **address);
+	int32_t (*munmap)(void *opaque, void *address, uint64_t length);
+} vsmmu_kernel;
+
+/* ---------------------------------------------------------------------------------------------
+ * 2. A host
+ */
+
+/* A kernel with iommufd, shared by the vSMMUs that name it. */
+typedef struct vsmmu_host vsmmu_host_t;
+
+#define VSMMU_HOST_IOMMUFD 1u /* `iommufd` is an open /dev/iommu, which stays yours */
+
+typedef struct vsmmu_host_config {
+	uint32_t size;
+	uint32_t flags; /* VSMMU_HOST_* */
+	/* NULL = the kernel of this machine. The struct is copied; what its `opaque` points to is
+	 * needed until vsmmu_host_close(). */
+	const vsmmu_kernel *kernel;
+	int32_t iommufd;
+	/* Requests of a KVM VM that pin and unpin its VMID; 0 = the kernel has none, as all that were
+	 * released up to 7.3. Without them there is no BTM. */
+	uint32_t pin_request, unpin_request;
+	uint32_t reserved;
+	/* Told each system call as strace would print it. May be NULL. */
+	void (*call)(void *opaque, const char *line);
+	void *opaque;
+	/* Bits of KVM's VMIDs and of the guest CPUs' ASIDs, 8 or 16; 0 = not known, taken for 16. */
+	uint32_t vmid_bits, asid_bits;
+} vsmmu_host_config;
+
+/* `config` NULL is all defaults. Errors: -EINVAL, -E2BIG, -ENOMEM, and those of open(2). */
+int32_t vsmmu_host_open(const vsmmu_host_config *config, vsmmu_host_t **out,
+			char *message, size_t message_size);
+/* Destroy the devices that use it first, else -EBUSY. NULL is a no-op. */
+int32_t vsmmu_host_close(vsmmu_host_t *host);
+
+/* ---------------------------------------------------------------------------------------------
+ * 3. The VM
+ */
+
+/* Links the vSMMU with a KVM VM, which is kept open as long as the link lasts: until
+ * vsmmu_destroy(). Devices are bound for that VM, so link before you attach the first (-EBUSY). Its
+ * VMID is pinned now, unless VSMMU_LINK_ON_DEMAND leaves it to the first attachment that needs it.
+ * KVM is told of each device before it is bound; where the VM has a KVM VFIO device already, that is
+ * yours to do: say so with VSMMU_LINK_TOLD, else there is no BTM.
+ * Errors: -EINVAL (no VM of an arm64 host, no host), -EEXIST (linked already), -ENOSPC (no VMID is
+ * left to pin). */
+#define VSMMU_LINK_ON_DEMAND 1u
+#define VSMMU_LINK_TOLD 2u
+int32_t vsmmu_link_vm(vsmmu_t *vsmmu, int32_t vm_fd, uint32_t flags);
+
+/* ---------------------------------------------------------------------------------------------
+ * 4. Devices
+ */
+
+#define VSMMU_DEVICE_FD 1u    /* `fd` is an open VFIO character device, which stays yours */
+#define VSMMU_DEVICE_BOUND 2u /* with _FD: it is bound to the host's iommufd as `devid` */
+
+typedef struct vsmmu_device {
+	uint32_t size;
+	uint32_t flags;   /* VSMMU_DEVICE_* */
+	uint32_t stream;  /* the guest's StreamID */
+	int32_t fd;
+	uint32_t devid;
+	uint32_t reserved;
+	const char *path; /* "/dev/vfio/devices/vfio0", without VSMMU_DEVICE_FD */
+} vsmmu_device;
+
+/* Puts an assigned device behind the vSMMU and attaches what its stream needs now. The first one
+ * decides which physical SMMU this vSMMU stands for. ID registers follow what the hosts can do until
+ * the guest may have seen them (its first register access, or vsmmu_freeze); later a device that
+ * cannot honour them is refused. Errors: -EINVAL (another physical SMMU; no host; the sentence
+ * names both sides), -EEXIST (the StreamID), -EOPNOTSUPP (no nesting here; ID registers), and the
+ * kernel's. On an error nothing has changed, but that a file of yours stays bound, as after a
+ * detach, until you close it: open the device anew for another attempt. */
+int32_t vsmmu_device_attach(vsmmu_t *vsmmu, const vsmmu_device *device);
+/* Takes it away: no DMA of it passes any more. Errors: -ENOENT, and the kernel's. */
+int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint32_t stream);
+/* The guest gave the device another StreamID (a PCI bus number). Errors: -ENOENT, -EEXIST, and the
+ * kernel's. */
+int32_t vsmmu_device_renumber(vsmmu_t *vsmmu, uint32_t stream, uint32_t other);
+/* Resets it (VFIO_DEVICE_RESET) and attaches it again. Error: -ENOENT, and the kernel's. */
+int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint32_t stream);
+/* The open VFIO character device, for its regions and interrupts; -ENOENT. */
+int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint32_t stream);
+
+/* Guest physical addresses where a Linux host maps the doorbells of assigned devices' MSIs: reserve
+ * them with an identity mapping (ACPI IORT RMR), and have no RAM there. -ENODEV without a host. */
+int32_t vsmmu_msi_window(vsmmu_t *vsmmu, uint64_t *first, uint64_t *last);
+
+/* ---------------------------------------------------------------------------------------------
+ * 5. ID registers
+ */
+
+/* The guest may have seen the ID registers from now on. */
+int32_t vsmmu_freeze(vsmmu_t *vsmmu);
+
+#define VSMMU_REPORT_TEXT 0u
+#define VSMMU_REPORT_JSON 1u
+/* What became of each field of the ID registers: asked, host, chosen, and why; and what keeps BTM
+ * away. Returns the length, whether or not it fits. */
+int64_t vsmmu_negotiation_report(vsmmu_t *vsmmu, uint32_t format, char *text, uint64_t capacity);
+
+/* ---------------------------------------------------------------------------------------------
+ * 6. Events and counters
+ */
+
+/* Faults of assigned devices come by a file: when it is readable, vsmmu_event_run() moves them to
+ * the guest's event queue and returns how many there were. One call moves 1024 at most. While the
+ * file stays readable there are more; who does not poll it calls until the result is 0. Where the
+ * kernel lost some and the guest's queue was full at that place, the guest sees an overflow (7.4).
+ * One file for the vSMMU's life; -ENODEV without a host. vsmmu_event_thread(..., 1) has the library
+ * do that on a thread of its own until (..., 0); your callbacks then run on it, so they must not
+ * wait for a lock that you hold around a serial call. Detaching or renumbering a device moves all
+ * that waits, as long as that takes. */
+int32_t vsmmu_event_fd(vsmmu_t *vsmmu);
+int32_t vsmmu_event_run(vsmmu_t *vsmmu);
+int32_t vsmmu_event_thread(vsmmu_t *vsmmu, uint32_t on);
+
+typedef struct vsmmu_host_counters {
+	uint32_t size;
+	uint32_t devices;           /* attached now */
+	uint64_t invalidate_calls;  /* IOMMU_HWPT_INVALIDATE */
+	uint64_t forwarded;         /* commands in them */
+	uint64_t withheld;          /* commands that concern no hardware */
+	uint64_t hwpts;             /* nested HWPTs made */
+	uint64_t attachments;       /* attach calls */
+	uint64_t events;            /* given to the guest's queue */
+	uint64_t events_lost;       /* that the kernel reported as lost */
+	uint64_t failures;          /* of the kernel on behalf of a guest's command */
+	uint64_t kept;              /* objects that the kernel would not destroy, now */
+} vsmmu_host_counters;
+/* What a guest makes the kernel hold: for each device a nested HWPT, and a second one while an STE
+ * changes. An HWPT that the kernel would not destroy is one of `failures` and `kept`; each CMD_SYNC
+ * and each attachment tries four of these again. Before they could be more than 64, beside one for
+ * each device, no further one is made: a stream whose STE asks for one aborts, its command is
+ * CERROR_ABT, and an attachment is -EBUSY, until the kernel lets some go. */
+int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
+
+/* ---------------------------------------------------------------------------------------------
+ * 7. Broadcast TLB maintenance by emulated CPUs, where IDR0.BTM is 1
+ */
+
+/* Kinds of vsmmu_dvm_op, by the TLBI instruction's scope. */
+#define VSMMU_DVM_ALL 0u        /* ALLE1: all of NS-EL1, every VMID */
+#define VSMMU_DVM_VMALLS12 1u   /* vmid, both stages */
+#define VSMMU_DVM_VMALL 2u      /* vmid, stage 1 */
+#define VSMMU_DVM_ASID 3u       /* vmid, asid */
+#define VSMMU_DVM_VA 4u         /* vmid, asid, [address, last]; VAE1, VALE1, RVAE1 ... */
+#define VSMMU_DVM_VAA 5u        /* vmid, [address, last], any asid */
+#define VSMMU_DVM_IPA 6u        /* vmid, [address, last] of stage 2 */
+#define VSMMU_DVM_EL2 7u        /* any EL2 scope: no entries here, but see VSMMU_QUIRK_TLBI_EL2 */
+#define VSMMU_DVM_VMID8 1u      /* flag: the CPU's VMIDs have 8 bits, a larger `vmid` is -EINVAL */
+#define VSMMU_DVM_ASID8 2u      /* flag: its ASIDs have 8 bits, a larger `asid` is -EINVAL */
+
+typedef struct vsmmu_dvm_op {
+	uint32_t size;
+	uint32_t kind;    /* VSMMU_DVM_* */
+	uint32_t flags;
+	uint32_t vmid;    /* ignored where the vSMMU has no stage 2 */
+	uint32_t asid;
+	uint32_t reserved;
+	uint64_t address; /* bytes */
+	uint64_t last;    /* inclusive */
+} vsmmu_dvm_op;
+
+/* A CPU's TLBI ...IS, with the DSB that follows: returns when no access uses what it removed. Has no
+ * effect while CR2.PTM is 1 or IDR0.BTM 0 (3.17, 6.3.12). Entries of contexts with CD.ASET = 1 stay
+ * where an ASID is named (ASID, VA), and go with all else (VAA, VMALL, VMALLS12, ALL). Fields that
+ * the kind does not name are not looked at. Errors: -EINVAL, -E2BIG. Serial. */
+int32_t vsmmu_dvm(vsmmu_t *vsmmu, const vsmmu_dvm_op *op);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+import CKernel
+import SMMUBase
+import SMMUModel
+import SMMUSpec
+
+/// The way of a physical SMMU's events to the vEVENTQs.
+extension EmulatedKernelState {
+  func deliverEvents(of smmu: PhysicalSMMU) {
+    smmu.takeEvents { record in
+      guard Self.isGuests(record) else { return }
+      let stream = StreamID(truncatingIfNeeded: record[EventRecord.streamID])
+      for device in devices where device.smmu === smmu && device.stream == stream {
+        deliver(record, of: device)
+      }
+    }
+  }
+
+  /// A vSMMU that has no queue loses its events without a trace.
+  private func deliver(_ record: EventRecord, of device: EmulatedDevice) {
+    guard let (viommu, stream) = device.virtual,
+      let queue = viommu.queue(IOMMUFD_VEVENTQ_TYPE_ARM_SMMUV3)
+    else { return }
+    var record = record
+    record[EventRecord.streamID] = UInt64(stream)
+    queue.append(record)
+  }
+
+  /// Faults that the guest's own tables cause. Those of stage 2, and of what the host configures,
+  /// stay in the host's log.
+  private static func isGuests(_ record: EventRecord) -> Bool {
+    guard !record.flag(EventRecord.stall), !record.flag(EventRecord.s2) else { return false }
+    switch EventKind(rawValue: UInt8(truncatingIfNeeded: record[EventRecord.number])) {
+    case .badSTE, .streamDisabled, .badSubstreamID, .badCD, .translation, .addressSize, .access,
+      .permission:
+      return true
+    default: return false
+    }
+  }
+}
+
+// MARK: DMA
+
+extension EmulatedHost {
+  /// A device reads or writes through its SMMU; `access.stream` is not looked at. nil = no device.
+  public func dma(
+    _ device: Int, _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
+  ) -> Translation? {
+    guard kernel.devices.indices.contains(device) else { return nil }
+    let engine = kernel.devices[device]
+    var access = access
+    access.stream = engine.stream
+    let isWrite = access.flags.contains(.write)
+    let result =
+      isWrite
+      ? engine.smmu.dmaWrite(access, from: data, length)
+      : engine.smmu.dmaRead(access, into: data, length)
+    if result.event != nil { deliverEvents(of: engine.smmu) }
+    return result
+  }
+
+  /// Where memory is short they wait in the SMMU's queue for the next one.
+  private func deliverEvents(of smmu: PhysicalSMMU) {
+    locked {
+      guard let reserve = Reserve(bytes: EmulatedNeed.call) else { return }
+      defer { reserve.giveBack() }
+      reserve.covering { kernel.deliverEvents(of: smmu) }
+    }
+  }
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+import CKernel
+import SMMUAtomics
+import SMMUBase
+import SMMUModel
+import SMMUSpec
+
+/// A physical SMMU with the kernel's driver for it: stream table, queues and VMIDs. Calls come with
+/// the host's lock held, but for DMA and `takeEvents`.
+final class PhysicalSMMU {
+  let options: PhysicalOptions
+  let vmids: StreamVMIDs
+  private let smmu: SMMU
+  private let table: StreamTable
+  private let commands: CommandIssuer
+  private let events: EventReader
+  private var erratum = RepeatErratum()
+  /// Register accesses are serialised, and `takeEvents` comes without the host's lock.
+  private let registers: Mutex
+
+  /// nil without memory. `kvm` is where VMIDs come from on a kernel that links both, and whose
+  /// broadcasts reach it.
+  static func make(_ options: PhysicalOptions, _ kvm: Hypervisor) -> PhysicalSMMU? {
+    guard let registers = Mutex() else { return nil }
+    guard let reserve = Reserve(bytes: needed(options)) else {
+      registers.destroy()
+      return nil
+    }
+    defer { reserve.giveBack() }
+    return reserve.covering {
+      let smmu = PhysicalSMMU(options, kvm.isLinked ? kvm.vmids : nil, registers)
+      kvm.add(smmu)
+      return smmu
+    }
+  }
+
+  /// Bytes for the model with its caches, the stream table, and queues, sets of VMIDs and objects.
+  private static func needed(_ options: PhysicalOptions) -> Int {
+    options.tlbEntries * 32 + 2 * StreamTable.rootBytes(options.working) + (3 << 19)
+  }
+
+  /// Makes a place for a stream's STE; false without memory.
+  func makeRoom(for stream: StreamID) -> Bool {
+    guard let reserve = Reserve(bytes: StreamTable.leafNeed + EmulatedNeed.call) else {
+      return false
+    }
+    defer { reserve.giveBack() }
+    reserve.covering { _ = table.make(stream) }
+    return true
+  }
+
+  private init(_ options: PhysicalOptions, _ kvm: VMIDAllocator?, _ registers: Mutex) {
+    self.options = options
+    self.registers = registers
+    let features = options.working
+    var model = Options()
+    model.tlbEntries = options.tlbEntries
+    smmu = SMMU(features, model, machine: PhysicalMachine())
+    vmids = StreamVMIDs(bits: features.vmid16 ? 16 : 8, canBroadcast: options.canBroadcast, kvm)
+    table = StreamTable(features)
+    commands = CommandIssuer(smmu)
+    events = EventReader(smmu)
+    start()
+  }
+
+  deinit { registers.destroy() }
+
+  // MARK: Bring-up
+
+  /// The order of a driver: everything off, tables and queues, commands, a clean slate, events,
+  /// interrupts, translation.
+  private func start() {
+    let start = PhysicalMachine.memoryStart
+    do throws(MemoryError) {
+      try smmu.addMemory(
+        start, length: PhysicalMachine.memoryEnd - start,
+        host: UnsafeMutableRawPointer(bitPattern: UInt(truncatingIfNeeded: start))!)
+    } catch {
+      return
+    }
+    smmu[.cr0] = 0
+    smmu[.cr1] = 0xd75
+    smmu[.cr2] = CR2.recinvsid.mask | (vmids.takesPart ? 0 : CR2.ptm.mask)
+    smmu[.strtabBase] = table.base
+    smmu[.strtabBaseConfig] = table.configuration
+    smmu[.cmdqBase] = commands.base
+    smmu[.cmdqProd] = 0
+    smmu[.cmdqCons] = 0
+    smmu[.cr0] = CR0.cmdqen.mask
+    submit([.forgetAllStreams, .forgetAllTranslations])
+    smmu[.eventqBase] = events.base
+    smmu[.eventqProd] = 0
+    smmu[.eventqCons] = 0
+    smmu[.cr0] = CR0.cmdqen.mask | CR0.eventqen.mask
+    smmu[.irqCtrl] = InterruptControl.eventq.mask | InterruptControl.gerror.mask
+    smmu[.cr0] = CR0.cmdqen.mask | CR0.eventqen.mask | CR0.smmuen.mask
+  }
+
+  // MARK: What it is
+
+  /// What IOMMU_GET_HW_INFO tells: the raw registers. A kernel before 7.3 shows no flags.
+  var information: iommufd_hw_info_arm_smmuv3 { options.information }
+  /// S1P and S2P, no erratum against it; a vIOMMU also needs S2FWB or CANWBS.
+  var canNest: Bool {
+    features.stage1 && features.stage2 && !options.flags.contains(.noNesting)
+  }
+  var canHaveVIOMMU: Bool {
+    canNest && (features.forcedWriteBack || options.flags.contains(.canWBS))
+  }
+  var outputBits: Int { min(features.outputBits, 48) }
+  /// As the ID registers show them, without extra bits.
+  var features: Features { options.shown }
+  /// PTM is 0: broadcast TLB maintenance reaches it.
+  var takesPartInBroadcast: Bool { vmids.takesPart }
+
+  /// Commands that it consumed.
+  var commandCount: UInt64 { smmu.counters[.commands] }
+
+  // MARK: VMIDs
+
+  /// Takes a VMID for a stage 2: the pinned one of `vm` on a kernel that links them, else one of
+  /// its own. ENOSPC if there is none.
+  func takeVMID(for vm: VirtualMachine?) throws(Errno) -> VMID { try vmids.take(for: vm) }
+
+  /// Gives it back after CFGI of all STEs, TLBI_S12_VMALL and SYNC were issued by this call. STEs
+  /// name it no more.
+  func giveBack(_ vmid: VMID, of vm: VirtualMachine?) {
+    issueByDriver([.forgetAllStreams])
+    issueByDriver([.forget(vmid: vmid)])
+    vmids.giveBack(vmid)
+  }
+
+  // MARK: Configuration
+
+  /// Writes a stream's STE, invalidates its configuration and waits. A driver installs `.abort`
+  /// when a device appears: only then are its transactions refused without an event.
+  func install(_ ste: StreamTableEntry, for stream: StreamID) {
+    guard let slot = table.make(stream) else { return }
+    slot.update(to: ste) { issueByDriver([.forget(stream: stream)]) }
+  }
+
+  /// Aborting if there is none.
+  func entry(of stream: StreamID) -> StreamTableEntry {
+    guard table.contains(stream), let slot = table.find(stream) else { return .abort }
+    return slot.value
+  }
+
+  func eachEntry(_ body: (StreamTableSlot) -> Void) { table.each(body) }
+
+  // MARK: Commands and events
+
+  /// Issues commands and a CMD_SYNC, as one batch. ETIMEDOUT if the queue stopped at one of them.
+  func issue(_ commands: [CommandWords]) throws(Errno) {
+    guard submit(commands) else { throw .etimedout }
+  }
+
+  /// The driver's own commands, which it repeats where the erratum demands it.
+  private func issueByDriver(_ commands: [CommandWords]) {
+    submit(commands)
+    if options.flags.contains(.repeats) { submit(commands) }
+  }
+
+  @discardableResult
+  private func submit(_ batch: [CommandWords]) -> Bool {
+    registers.locked { () -> Bool in
+      guard options.flags.contains(.repeats) else { return commands.issue(batch) }
+      return commands.issue(erratum.pass(batch, smmu.features))
+    }
+  }
+
+  /// A CPU's TLBI, if the SMMU takes part: done, and no access uses what it removed.
+  func broadcast(_ scope: TLBInvalidation) { registers.locked { smmu.broadcast(scope) } }
+
+  /// For checks: the VMIDs with whose translations its TLB may still answer.
+  func eachCachedVMID(_ body: (VMID) -> Void) { smmu.eachCachedVMID(body) }
+
+  /// Events that were recorded since the last call, oldest first. Without the host's lock.
+  func takeEvents(_ each: (EventRecord) -> Void) {
+    let records = registers.locked { () -> [EventRecord] in events.take() }
+    for record in records { each(record) }
+  }
+
+  // MARK: Transactions
+
+  /// A device reads memory, on any thread and without the host's lock. The answer is that of
+  /// `SMMU.transfer`.
+  func dmaRead(
+    _ access: Access, into data: UnsafeMutableRawPointer, _ length: UInt64
+  ) -> Translation {
+    var access = access
+    access.flags.subtract([.write, .atomic])
+    return transfer(access, data, length)
+  }
+
+  /// A device writes memory.
+  func dmaWrite(
+    _ access: Access, from data: UnsafeRawPointer, _ length: UInt64
+  ) -> Translation {
+    var access = access
+    access.flags.formUnion(.write)
+    return transfer(access, UnsafeMutableRawPointer(mutating: data), length)
+  }
+
+  private func transfer(
+    _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
+  ) -> Translation {
+    // The caller refuses a length that wraps; here it does at least no harm.
+    let room = UInt64.max - access.address
+    return smmu.transfer(access, data, min(length, room, UInt64(Int.max)))
+  }
+}
+
+extension CommandWords {
+  static func forget(stream: StreamID) -> CommandWords {
+    CommandWords(UInt64(Opcode.cfgiSTE.rawValue) | UInt64(stream) << 32, 1)
+  }
+  static func forget(vmid: VMID) -> CommandWords {
+    CommandWords(UInt64(Opcode.tlbiS12VMAll.rawValue) | UInt64(vmid) << 32, 0)
+  }
+  /// CMD_CFGI_ALL.
+  static var forgetAllStreams: CommandWords {
+    CommandWords(UInt64(Opcode.cfgiSTERange.rawValue), 31)
+  }
+  static var forgetAllTranslations: CommandWords {
+    CommandWords(UInt64(Opcode.tlbiNSNHAll.rawValue), 0)
+  }
+}
