@@ -47,12 +47,9 @@ public final class SMMU: @unchecked Sendable {
   let accesses: AccessGuard
   /// Guards the event queue's indices and GERROR, which faulting threads change too.
   let eventLock: Lock
-  /// Something was invalidated that accesses in progress may still use.
-  var isUnsettled = false
-  /// The command in progress failed in hardware.
-  var isHardwareToBlame = false
-  /// What the command in progress costs of the budget.
-  var commandCost = 0
+  /// CMDQ and EVENTQ.
+  var commands: CommandQueue<CommandQueueRegisters>
+  let events: OutputQueue<EventQueueRegisters>
 
   public init(_ features: Features, _ options: Options = Options(), machine: any Machine) {
     self.features = features
@@ -63,6 +60,10 @@ public final class SMMU: @unchecked Sendable {
     keepsCopies = machine.keepsCopies
     counters = Counters()
     registers = RegisterFile(features, resetAborts: options.resetAborts)
+    commands = CommandQueue(
+      CommandQueueRegisters(registers: registers), CommandDecoder(features, options.commandRules))
+    events = OutputQueue(
+      EventQueueRegisters(registers: registers), entryBytes: EventRecord.bytes)
     control = TranslationControl()
     control.publish(registers, changesQueue: false)
     memory = GuestMemory()
@@ -96,6 +97,7 @@ public final class SMMU: @unchecked Sendable {
   /// Takes other features, in the reset state. Alone: no other call may be running.
   public func renegotiate(_ features: Features) {
     self.features = features
+    commands = CommandQueue(commands.port, CommandDecoder(features, options.commandRules))
     replaceState { registers.adopt(features, resetAborts: options.resetAborts) }
   }
 

@@ -1,41 +1,75 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// The command queue (§3.5, §4.1.2, §7.1). Serialised by the caller.
-extension SMMU {
-  /// Consumes up to `budget` commands in order, at most to the PROD that it finds; true if more are
-  /// waiting. Commands that search the TLB or wait for accesses count for more than one.
-  @discardableResult
-  public func consumeCommands(_ budget: Int) -> Bool {
-    guard var queue = waitingCommands else { return false }
-    var left = budget
-    let (features, rules) = (features, options.commandRules)
-    while queue.count > 0 {
-      guard left > 0 else {
-        machine.commandsLeft()
-        return true
-      }
-      // Time advances by one a command.
-      if queue.count & 31 == 0 { renewCaches() }
-      var words = CommandWords()
-      commandCost = 1
-      do throws(CommandError) {
-        words = try fetch(queue)
-        try perform(try Command(words, features, rules), words, &queue)
-      } catch {
-        stop(error, words, at: queue)
-        return false
-      }
-      left -= commandCost
-    }
-    return false
+/// What carries out the commands of a queue.
+protocol CommandExecutor {
+  /// Asked before each 32 commands: time advances by one a command.
+  func renewCaches()
+  /// Takes effect. What it cost, in commands.
+  func carryOut(
+    _ command: Command, _ state: inout CommandQueueState
+  ) throws(HardwareRefusal) -> Int
+  /// CMD_SYNC: all that came before is done, and no access uses what it removed.
+  func synchronize(_ state: inout CommandQueueState) throws(HardwareRefusal) -> Int
+  /// Software may see that a command is done.
+  func passed()
+  /// What tells of a CMD_SYNC, once it may be seen that it is done (§3.18).
+  func signal(_ sync: Synchronization)
+}
+
+/// Hardware could not be made to follow a command. It has told why, and it is not the guest's
+/// fault.
+struct HardwareRefusal: Error {}
+
+/// What a queue's commands leave behind.
+struct CommandQueueState {
+  /// Something was invalidated that accesses in progress may still use.
+  var isUnsettled = false
+}
+
+/// A command queue (§3.5, §4.1.2, §7.1). Calls are serialised.
+struct CommandQueue<Port: CommandQueuePort> {
+  let port: Port
+  let decoder: CommandDecoder
+  var state = CommandQueueState()
+
+  /// How a call ended.
+  enum Outcome {
+    /// Nothing is waiting.
+    case done
+    /// More commands are waiting.
+    case left
+    case stopped(Stop, slot: UInt32)
   }
 
-  /// What a wait or a system call counts, in commands.
-  private static var systemCall: Int { 64 }
+  /// Why it stopped at a command. CONS stays there, and the port tells of it; for the caller it is
+  /// to activate the error.
+  enum Stop {
+    case illegal(CommandWords)
+    /// The entry could not be read.
+    case abort
+    /// As if the entry could not be read: it is tried again when the error is acknowledged.
+    case hardware
+
+    var error: CommandError {
+      switch self {
+      case .illegal: .illegal
+      case .abort, .hardware: .abort
+      }
+    }
+  }
+
+  init(_ port: Port, _ decoder: CommandDecoder) {
+    self.port = port
+    self.decoder = decoder
+  }
+
+  var ring: Ring {
+    Ring(base: port.base, most: port.log2Most, entryBytes: CommandWords.bytes)
+  }
 
   /// The commands that wait. Registers and RAM change between calls alone, so this holds for one.
-  private struct WaitingCommands {
+  private struct Waiting {
     let ring: Ring
     /// The whole ring, if it is in one region of RAM.
     let slots: UnsafeMutableRawPointer?
@@ -46,139 +80,92 @@ extension SMMU {
 
   /// None while the queue is off, empty, stopped by an error, or holds indices that contradict each
   /// other.
-  private var waitingCommands: WaitingCommands? {
-    guard registers.flag(.cr0ack, CR0.cmdqen), !isActive(GlobalError.cmdq) else { return nil }
-    let ring = commandRing
-    let consumer = registers[.cmdqCons] & ring.mask
-    guard let count = ring.count(producer: registers[.cmdqProd], consumer: consumer), count > 0
+  private func waiting(_ memory: some QueueMemory) -> Waiting? {
+    guard port.isEnabled, !port.isStopped else { return nil }
+    let ring = ring
+    let consumer = port.consumer & ring.mask
+    guard let count = ring.count(producer: port.producer, consumer: consumer), count > 0
     else { return nil }
-    renewCaches()
-    return WaitingCommands(
+    return Waiting(
       ring: ring, slots: memory.host(ring.base, ring.capacity &* ring.entryBytes),
       consumer: consumer, count: count)
   }
 
+  /// Consumes commands in order, at most to the producer that it finds, until they have cost
+  /// `budget`: those that search the TLB or wait for accesses cost more than one.
   @inline(__always)
-  private func fetch(_ queue: WaitingCommands) throws(CommandError) -> CommandWords {
-    if let slots = queue.slots {
-      let offset = queue.ring.slot(queue.consumer) &* CommandWords.bytes
+  mutating func consume(
+    _ budget: Int, _ executor: some CommandExecutor & QueueMemory
+  ) -> Outcome {
+    guard var waiting = waiting(executor) else { return .done }
+    executor.renewCaches()
+    var left = budget
+    while waiting.count > 0 {
+      guard left > 0 else { return .left }
+      if waiting.count & 31 == 0 { executor.renewCaches() }
+      let words: CommandWords
+      do throws(BusAbort) {
+        words = try fetch(waiting, executor)
+      } catch {
+        return stop(.abort, waiting)
+      }
+      let command: Command
+      do throws(CommandError) {
+        command = try decoder.decode(words)
+      } catch {
+        return stop(.illegal(words), waiting)
+      }
+      do throws(HardwareRefusal) {
+        left &-= try perform(command, &waiting, executor)
+      } catch {
+        return stop(.hardware, waiting)
+      }
+    }
+    return .done
+  }
+
+  @inline(__always)
+  private func fetch(
+    _ waiting: Waiting, _ memory: some QueueMemory
+  ) throws(BusAbort) -> CommandWords {
+    if let slots = waiting.slots {
+      let offset = waiting.ring.slot(waiting.consumer) &* CommandWords.bytes
       let slot = slots + Int(truncatingIfNeeded: offset)
       return CommandWords(loadWord(slot), loadWord(slot + 8))
     }
-    do throws(BusAbort) {
-      let address = queue.ring.address(queue.consumer)
-      return CommandWords(try load64(address), try load64(address &+ 8))
-    } catch {
-      throw .abort
-    }
+    let address = waiting.ring.address(waiting.consumer)
+    return CommandWords(try memory.load64(address), try memory.load64(address &+ 8))
   }
 
-  /// Takes effect, then moves CONS: a driver that sees CONS pass the command sees the effect.
+  /// Takes effect, then moves CONS: a driver that sees CONS pass the command sees the effect. Only
+  /// after that a CMD_SYNC can be heard of (§3.18).
   @inline(__always)
-  private func perform(
-    _ command: Command, _ words: CommandWords, _ queue: inout WaitingCommands
-  ) throws(CommandError) {
-    switch command {
-    case .prefetch: break
-    case .forgetStreams(let first, let last): try forgetStreams(first, last)
-    case .forgetContext(let stream, let substream):
-      forgetConfiguration(stream, substream)
-      isUnsettled = true
-      notify(.configuration(first: stream, last: stream))
-      try hand(words)
-    case .forgetContexts(let stream):
-      forgetStreamsHere(stream, stream)
-      try hand(words)
-    case .invalidate(let what):
-      invalidate(what, leavesOnly: words.namesLeaves)
-      try hand(words)
-    case .synchronize(let completion):
-      try synchronize(completion, &queue)
-      return
+  private mutating func perform(
+    _ command: Command, _ waiting: inout Waiting, _ executor: some CommandExecutor
+  ) throws(HardwareRefusal) -> Int {
+    guard case .sync(let sync) = command else {
+      let cost = try executor.carryOut(command, &state)
+      pass(&waiting, executor)
+      return cost
     }
-    consumed(&queue)
-  }
-
-  /// Hardware has the same to do. What it cannot is tried again, as if the fetch had aborted.
-  @inline(__always)
-  private func hand(_ words: CommandWords) throws(CommandError) {
-    guard let hardware, let opcode = Opcode(rawValue: UInt8(truncatingIfNeeded: words.low))
-    else { return }
-    guard hardware.invalidate(words, opcode) else { throw refusedByHardware() }
+    let cost = try executor.synchronize(&state)
+    pass(&waiting, executor)
+    executor.signal(sync)
+    return cost
   }
 
   @inline(__always)
-  private func consumed(_ queue: inout WaitingCommands) {
-    counters.addAlone(.commands)
-    queue.consumer = queue.ring.next(queue.consumer)
-    queue.count &-= 1
-    registers[.cmdqCons] = queue.consumer
+  private func pass(_ waiting: inout Waiting, _ executor: some CommandExecutor) {
+    executor.passed()
+    waiting.consumer = waiting.ring.next(waiting.consumer)
+    waiting.count &-= 1
+    port.pass(to: waiting.consumer)
   }
 
-  /// Hardware has told why, and it is not the guest's fault.
-  private func refusedByHardware() -> CommandError {
-    isHardwareToBlame = true
-    return .abort
-  }
-
-  private func forgetStreams(_ first: StreamID, _ last: StreamID) throws(CommandError) {
-    forgetStreamsHere(first, last)
-    guard let result = hardware?.configurationChanged(first: first, last: last) else { return }
-    commandCost += Self.systemCall * result.systemCalls + result.streams
-    guard result.isDone else { throw refusedByHardware() }
-  }
-
-  private func forgetStreamsHere(_ first: StreamID, _ last: StreamID) {
-    commandCost += forgetConfigurations(first, last) / 16
-    isUnsettled = true
-    notify(.configuration(first: first, last: last))
-  }
-
-  /// Removes translations here and gives notice to those who keep copies.
-  @inline(__always)
-  func invalidate(_ what: TLBInvalidation, leavesOnly: Bool = false) {
-    counters.addAlone(.invalidations)
-    if case .nothing = what { return }
-    // A command costs about as much as looking at 64 rows.
-    commandCost += forgetTranslations(what, leavesOnly: leavesOnly) / 64
-    isUnsettled = true
-    if keepsCopies { notify(.translations(what)) }
-  }
-
-  /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then
-  /// CONS passes it, and only after that it can be heard of (§3.18).
-  private func synchronize(
-    _ completion: Completion, _ queue: inout WaitingCommands
-  ) throws(CommandError) {
-    // Waiting costs the caller's time: it counts as many commands.
-    if isUnsettled && accesses.drain(machine) { commandCost += Self.systemCall }
-    isUnsettled = false
-    if let hardware {
-      commandCost += Self.systemCall
-      guard hardware.synchronize() else { throw refusedByHardware() }
-    }
-    counters.addAlone(.syncs)
-    consumed(&queue)
-    // IDR0.SEV is 0: an event is as no signal.
-    guard case .interrupt(let address, let data) = completion else { return }
-    if address != 0 && !signal(address & UInt64.ones(features.outputBits), data) {
-      raise(GlobalError.msiCmdqAbort)
-    }
-    if options.hasWiredInterrupts { machine.pulse(.sync) }
-  }
-
-  /// §7.1: CONS stays at the command, ERR tells why, then CMDQ_ERR becomes active.
   @inline(never)
-  private func stop(_ error: CommandError, _ words: CommandWords, at queue: WaitingCommands) {
-    counters.addAlone(.commandErrors)
-    registers[.cmdqCons] = queue.consumer | UInt64(error.rawValue) << 24
-    if !isHardwareToBlame {
-      machine.report(
-        .commandError(
-          error, opcode: UInt8(truncatingIfNeeded: words.low),
-          slot: UInt32(truncatingIfNeeded: queue.ring.slot(queue.consumer))))
-    }
-    isHardwareToBlame = false
-    raise(GlobalError.cmdq)
+  private func stop(_ why: Stop, _ waiting: Waiting) -> Outcome {
+    port.stop(at: waiting.consumer, why.error)
+    return .stopped(
+      why, slot: UInt32(truncatingIfNeeded: waiting.ring.slot(waiting.consumer)))
   }
 }

@@ -117,10 +117,17 @@ func decode(
   _ low: UInt64, _ high: UInt64 = 0, _ features: Features = FeatureCase.full,
   _ rules: CommandRules = CommandRules()
 ) -> Command? {
-  try? Command(CommandWords(low, high), features, rules)
+  try? CommandDecoder(features, rules).decode(CommandWords(low, high))
 }
 
-private var strict: CommandRules {
+func effect(
+  _ low: UInt64, _ high: UInt64 = 0, _ features: Features = FeatureCase.full,
+  _ rules: CommandRules = CommandRules()
+) -> CommandEffect? {
+  decode(low, high, features, rules)?.effect(features)
+}
+
+var strict: CommandRules {
   var rules = CommandRules()
   rules.strictReserved = true
   return rules
@@ -168,7 +175,7 @@ struct CommandTableTests {
     for range in ranges {
       for opcode in range {
         #expect(throws: CommandError.illegal, "opcode \(opcode)") {
-          try Command(CommandWords(opcode, 0), everything)
+          try CommandDecoder(everything).decode(CommandWords(opcode, 0))
         }
       }
     }
@@ -264,11 +271,12 @@ struct CommandTableTests {
     }
     rules.acceptEL2 = true
     for opcode: UInt64 in 0x20...0x23 {
-      #expect(decode(opcode, 0, features, rules) == .invalidate(.everything))
+      #expect(
+        effect(opcode, 0, features, rules) == .invalidate(.everything, leavesOnly: false))
     }
     // With HYP they are of EL2's entries.
     let hyp = FeatureCase(stage1: true, stage2: true, hyp: true, ril: true).features
-    #expect(decode(0x20, 0, hyp, rules) == .invalidate(.nothing))
+    #expect(effect(0x20, 0, hyp, rules) == .invalidate(.nothing, leavesOnly: false))
     // The other gates stay.
     #expect(decode(0x40, 0, features, rules) == nil)
   }
