@@ -5,17 +5,21 @@ import SMMUSpec
 /// What a TLBI removes (§4.4). Long searches let others have the lock in between: time has passed,
 /// so whatever they keep meanwhile was looked up after it.
 extension TranslationCache {
-  /// Of a TLB without entries, all that a TLBI does: whoever walks now keeps nothing.
-  /// False if there may be entries. Takes no lock: what another thread is about to keep belongs to
-  /// a time that ends here.
+  /// Whether there are no entries. Takes no lock: what another thread is about to keep belongs to a
+  /// time that ends with `expireAll`.
   @inline(__always)
-  func expireIfEmpty() -> Bool {
-    guard sizes[0].load(ordering: .relaxed) | sizes[1].load(ordering: .relaxed) == 0 else {
-      return false
-    }
+  var isEmpty: Bool {
+    sizes[0].load(ordering: .relaxed) | sizes[1].load(ordering: .relaxed) == 0
+  }
+
+  /// Of a TLB without entries, all that a TLBI does: whoever walks now keeps nothing. Looks at no
+  /// rows.
+  @inline(__always)
+  @discardableResult
+  func expireAll() -> Int {
     clock.advance()
     clock.expire(Self.everything)
-    return true
+    return 0
   }
 
   /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). `sharedOnly`:

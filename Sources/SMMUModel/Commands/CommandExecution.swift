@@ -7,85 +7,76 @@ extension SMMU: CommandExecutor {
   private static var systemCall: Int { 64 }
 
   @inline(__always)
-  func carryOut(
-    _ command: Command, _ state: inout CommandQueueState
-  ) throws(HardwareRefusal) -> Int {
+  func carryOut(_ command: Command) -> Int? {
+    // What most commands are, where nobody else keeps anything.
+    guard command.removesTranslations, hardware == nil, !keepsCopies else {
+      return carryOutWholly(command)
+    }
+    return invalidate(scope(of: command), leavesOnly: command.sparesTables)
+  }
+
+  @inline(never)
+  private func scope(of command: Command) -> TLBInvalidation {
+    if case .invalidate(let what) = command.effect(features) { what } else { .nothing }
+  }
+
+  @inline(never)
+  private func carryOutWholly(_ command: Command) -> Int? {
+    let cost: Int
     switch command.effect(features) {
-    case .none, .synchronize: return 1
-    case .forgetStreams(let first, let last): return try forgetStreams(first, last, &state)
+    case .none: return 1
+    case .forgetStreams(let first, let last): return forgetStreams(first, last)
     case .forgetContext(let stream, let substream):
       forgetConfiguration(stream, substream)
-      state.isUnsettled = true
       notify(.configuration(first: stream, last: stream))
-      try hand(command)
-      return 1
-    case .forgetContexts(let stream):
-      let cost = forgetStreamsHere(stream, stream, &state)
-      try hand(command)
-      return cost
-    case .invalidate(let what, let leavesOnly):
-      let cost = invalidate(what, leavesOnly: leavesOnly, &state)
-      try hand(command)
-      return cost
+      cost = 1
+    case .forgetContexts(let stream): cost = forgetStreamsHere(stream, stream)
+    case .invalidate(.nothing):
+      counters.addAlone(.invalidations)
+      cost = 1
+    case .invalidate(let what):
+      cost = invalidate(what, leavesOnly: command.sparesTables)
+      // Those who keep copies are told when it is forgotten here.
+      notify(.translations(what))
     }
+    // Hardware has the same to do. What it cannot is tried again, as if the fetch had aborted.
+    if let hardware, !hardware.invalidate(command) { return nil }
+    return cost
   }
 
-  /// Hardware has the same to do. What it cannot is tried again, as if the fetch had aborted.
-  @inline(__always)
-  private func hand(_ command: Command) throws(HardwareRefusal) {
-    if _slowPath(hardware != nil), let hardware { try hand(command, hardware) }
-  }
-
-  @inline(never)
-  private func hand(_ command: Command, _ hardware: any Hardware) throws(HardwareRefusal) {
-    guard hardware.invalidate(command) else { throw HardwareRefusal() }
-  }
-
-  @inline(never)
-  private func forgetStreams(
-    _ first: StreamID, _ last: StreamID, _ state: inout CommandQueueState
-  ) throws(HardwareRefusal) -> Int {
-    let cost = forgetStreamsHere(first, last, &state)
+  private func forgetStreams(_ first: StreamID, _ last: StreamID) -> Int? {
+    let cost = forgetStreamsHere(first, last)
     guard let result = hardware?.configurationChanged(first: first, last: last) else {
       return cost
     }
-    guard result.isDone else { throw HardwareRefusal() }
+    guard result.isDone else { return nil }
     return cost + Self.systemCall * result.systemCalls + result.streams
   }
 
-  private func forgetStreamsHere(
-    _ first: StreamID, _ last: StreamID, _ state: inout CommandQueueState
-  ) -> Int {
+  private func forgetStreamsHere(_ first: StreamID, _ last: StreamID) -> Int {
     let stamps = forgetConfigurations(first, last)
-    state.isUnsettled = true
     notify(.configuration(first: first, last: last))
     return 1 + stamps / 16
   }
 
-  /// Removes translations here and gives notice to those who keep copies.
+  /// Removes translations here. What it cost: a command costs about as much as looking at 64 rows.
   @inline(__always)
   private func invalidate(
-    _ what: TLBInvalidation, leavesOnly: Bool, _ state: inout CommandQueueState
+    _ what: @autoclosure () -> TLBInvalidation, leavesOnly: Bool
   ) -> Int {
     counters.addAlone(.invalidations)
-    if case .nothing = what { return 1 }
-    let rows = forgetTranslations(what, leavesOnly: leavesOnly)
-    state.isUnsettled = true
-    if keepsCopies { notify(.translations(what)) }
-    // A command costs about as much as looking at 64 rows.
-    return 1 &+ rows &>> 6
+    return 1 &+ forgetTranslations(what(), leavesOnly: leavesOnly) &>> 6
   }
 
   /// CMD_SYNC (§4.7.3).
   @inline(never)
-  func synchronize(_ state: inout CommandQueueState) throws(HardwareRefusal) -> Int {
+  func synchronize(isUnsettled: Bool) -> Int? {
     var cost = 1
     // Waiting costs the caller's time: it counts as many commands.
-    if state.isUnsettled && accesses.drain(machine) { cost += Self.systemCall }
-    state.isUnsettled = false
+    if isUnsettled && accesses.drain(machine) { cost += Self.systemCall }
     if let hardware {
       cost += Self.systemCall
-      guard hardware.synchronize() else { throw HardwareRefusal() }
+      guard hardware.synchronize() else { return nil }
     }
     counters.addAlone(.syncs)
     return cost

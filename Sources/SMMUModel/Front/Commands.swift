@@ -9,7 +9,7 @@ extension SMMU {
     // On a copy: what commands set going may look at the queue.
     var queue = commands
     let outcome = queue.consume(budget, self)
-    commands.state = queue.state
+    commands.isUnsettled = queue.isUnsettled
     switch outcome {
     case .done: return false
     case .left:

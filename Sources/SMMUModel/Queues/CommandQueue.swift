@@ -5,33 +5,24 @@ import SMMUSpec
 protocol CommandExecutor {
   /// Asked before each 32 commands: time advances by one a command.
   func renewCaches()
-  /// Takes effect. What it cost, in commands.
-  func carryOut(
-    _ command: Command, _ state: inout CommandQueueState
-  ) throws(HardwareRefusal) -> Int
-  /// CMD_SYNC: all that came before is done, and no access uses what it removed.
-  func synchronize(_ state: inout CommandQueueState) throws(HardwareRefusal) -> Int
+  /// A command that invalidates takes effect. What it cost, in commands; nil if hardware could not
+  /// be made to follow. It has told why then, and it is not the guest's fault.
+  func carryOut(_ command: Command) -> Int?
+  /// CMD_SYNC: all that came before is done, and, if something was invalidated, no access uses it
+  /// any more. What that cost, nil likewise.
+  func synchronize(isUnsettled: Bool) -> Int?
   /// Software may see that a command is done.
   func passed()
   /// What tells of a CMD_SYNC, once it may be seen that it is done (§3.18).
   func signal(_ sync: Synchronization)
 }
 
-/// Hardware could not be made to follow a command. It has told why, and it is not the guest's
-/// fault.
-struct HardwareRefusal: Error {}
-
-/// What a queue's commands leave behind.
-struct CommandQueueState {
-  /// Something was invalidated that accesses in progress may still use.
-  var isUnsettled = false
-}
-
 /// A command queue (§3.5, §4.1.2, §7.1). Calls are serialised.
 struct CommandQueue<Port: CommandQueuePort> {
   let port: Port
   let decoder: CommandDecoder
-  var state = CommandQueueState()
+  /// Something was invalidated by its commands that accesses in progress may still use.
+  var isUnsettled = false
 
   /// How a call ended.
   enum Outcome {
@@ -68,104 +59,83 @@ struct CommandQueue<Port: CommandQueuePort> {
     Ring(base: port.base, most: port.log2Most, entryBytes: CommandWords.bytes)
   }
 
-  /// The commands that wait. Registers and RAM change between calls alone, so this holds for one.
-  private struct Waiting {
-    let ring: Ring
-    /// The whole ring, if it is in one region of RAM.
-    let slots: UnsafeMutableRawPointer?
-    /// Index of the next.
-    var consumer: UInt64
-    var count: UInt64
-  }
-
-  /// None while the queue is off, empty, stopped by an error, or holds indices that contradict each
-  /// other.
-  private func waiting(_ memory: some QueueMemory) -> Waiting? {
-    guard port.isEnabled, !port.isStopped else { return nil }
-    let ring = ring
-    let consumer = port.consumer & ring.mask
-    guard let count = ring.count(producer: port.producer, consumer: consumer), count > 0
-    else { return nil }
-    return Waiting(
-      ring: ring, slots: memory.host(ring.base, ring.capacity &* ring.entryBytes),
-      consumer: consumer, count: count)
-  }
-
   /// Consumes commands in order, at most to the producer that it finds, until they have cost
-  /// `budget`: those that search the TLB or wait for accesses cost more than one.
+  /// `budget`: those that search the TLB or wait for accesses cost more than one. Registers and RAM
+  /// change between calls alone, so what is read of them at first holds.
   @inline(__always)
   mutating func consume(
     _ budget: Int, _ executor: some CommandExecutor & QueueMemory
   ) -> Outcome {
-    guard var waiting = waiting(executor) else { return .done }
+    guard port.isEnabled, !port.isStopped else { return .done }
+    let ring = ring
+    var consumer = port.consumer & ring.mask
+    // Indices that contradict each other consume nothing.
+    guard var count = ring.count(producer: port.producer, consumer: consumer), count > 0
+    else { return .done }
+    // The whole ring, if it is in one region of RAM.
+    let slots = executor.host(ring.base, ring.capacity &* CommandWords.bytes)
+    let decoder = decoder
     executor.renewCaches()
     var left = budget
-    while waiting.count > 0 {
+    while count > 0 {
       guard left > 0 else { return .left }
-      if waiting.count & 31 == 0 { executor.renewCaches() }
-      let words: CommandWords
-      do throws(BusAbort) {
-        words = try fetch(waiting, executor)
-      } catch {
-        return stop(.abort, waiting)
+      if count & 31 == 0 { executor.renewCaches() }
+      guard let words = fetch(ring, consumer, slots, executor) else {
+        return stop(.abort, ring, consumer)
       }
-      let command: Command
-      do throws(CommandError) {
-        command = try decoder.decode(words)
-      } catch {
-        return stop(.illegal(words), waiting)
+      guard let command = decoder.decode(words) else {
+        return stop(.illegal(words), ring, consumer)
       }
-      do throws(HardwareRefusal) {
-        left &-= try perform(command, &waiting, executor)
-      } catch {
-        return stop(.hardware, waiting)
-      }
+      guard let cost = perform(command, executor) else { return stop(.hardware, ring, consumer) }
+      // It has taken effect, then CONS moves: a driver that sees CONS pass it sees the effect.
+      consumer = ring.next(consumer)
+      count &-= 1
+      executor.passed()
+      port.pass(to: consumer)
+      // Only now it can be heard of (§3.18).
+      if case .sync(let sync) = command { executor.signal(sync) }
+      left &-= cost
     }
     return .done
   }
 
   @inline(__always)
-  private func fetch(
-    _ waiting: Waiting, _ memory: some QueueMemory
-  ) throws(BusAbort) -> CommandWords {
-    if let slots = waiting.slots {
-      let offset = waiting.ring.slot(waiting.consumer) &* CommandWords.bytes
-      let slot = slots + Int(truncatingIfNeeded: offset)
-      return CommandWords(loadWord(slot), loadWord(slot + 8))
-    }
-    let address = waiting.ring.address(waiting.consumer)
-    return CommandWords(try memory.load64(address), try memory.load64(address &+ 8))
-  }
-
-  /// Takes effect, then moves CONS: a driver that sees CONS pass the command sees the effect. Only
-  /// after that a CMD_SYNC can be heard of (§3.18).
-  @inline(__always)
-  private mutating func perform(
-    _ command: Command, _ waiting: inout Waiting, _ executor: some CommandExecutor
-  ) throws(HardwareRefusal) -> Int {
-    guard case .sync(let sync) = command else {
-      let cost = try executor.carryOut(command, &state)
-      pass(&waiting, executor)
+  private mutating func perform(_ command: Command, _ executor: some CommandExecutor) -> Int? {
+    switch command {
+    // Fetching nothing is a legal prefetch (§4.2.1).
+    case .prefetchConfig, .prefetchAddr: return 1
+    case .sync:
+      let cost = executor.synchronize(isUnsettled: isUnsettled)
+      if cost != nil { isUnsettled = false }
       return cost
+    default:
+      isUnsettled = true
+      return executor.carryOut(command)
     }
-    let cost = try executor.synchronize(&state)
-    pass(&waiting, executor)
-    executor.signal(sync)
-    return cost
   }
 
+  /// nil is an external abort.
   @inline(__always)
-  private func pass(_ waiting: inout Waiting, _ executor: some CommandExecutor) {
-    executor.passed()
-    waiting.consumer = waiting.ring.next(waiting.consumer)
-    waiting.count &-= 1
-    port.pass(to: waiting.consumer)
+  private func fetch(
+    _ ring: Ring, _ index: UInt64, _ slots: UnsafeMutableRawPointer?, _ memory: some QueueMemory
+  ) -> CommandWords? {
+    guard let slots else { return Self.fetch(ring.address(index), memory) }
+    let slot = slots + Int(truncatingIfNeeded: ring.slot(index) &* CommandWords.bytes)
+    return CommandWords(loadWord(slot), loadWord(slot + 8))
   }
 
   @inline(never)
-  private func stop(_ why: Stop, _ waiting: Waiting) -> Outcome {
-    port.stop(at: waiting.consumer, why.error)
-    return .stopped(
-      why, slot: UInt32(truncatingIfNeeded: waiting.ring.slot(waiting.consumer)))
+  private static func fetch(_ address: UInt64, _ memory: some QueueMemory) -> CommandWords? {
+    do throws(BusAbort) {
+      return CommandWords(try memory.load64(address), try memory.load64(address &+ 8))
+    } catch {
+      return nil
+    }
+  }
+
+  @inline(__always)
+  private func stop(_ why: Stop, _ ring: Ring, _ index: UInt64) -> Outcome {
+    port.stop(at: index, why.error)
+    return .stopped(why, slot: UInt32(truncatingIfNeeded: ring.slot(index)))
   }
 }

@@ -15,10 +15,10 @@ public struct CommandDecoder: Sendable {
   let features: Features
   let rules: CommandRules
   /// The opcodes that are commands here, a bit each.
-  private let low: UInt64
-  private let high: UInt64
-  private let vmids: VMID
-  private let asids: ASID
+  let low: UInt64
+  let high: UInt64
+  let vmids: VMID
+  let asids: ASID
 
   public init(_ features: Features, _ rules: CommandRules = CommandRules()) {
     self.features = features
@@ -41,81 +41,83 @@ public struct CommandDecoder: Sendable {
     opcode < 128 && (opcode < 64 ? low : high)[Int(truncatingIfNeeded: opcode & 63)]
   }
 
-  /// Total: every pair of words is a command or CERROR_ILL.
+  /// The command that these words are, nil for CERROR_ILL (`violation` says why).
   @inline(__always)
-  public func decode(_ words: CommandWords) throws(CommandError) -> Command {
-    let byte = UInt8(truncatingIfNeeded: words.low)
-    guard knows(byte), let opcode = Opcode(rawValue: byte) else { throw .illegal }
-    if _slowPath(words.flag(CommandWords.ssec)) && opcode.hasSSec { throw .illegal }
-    if _slowPath(rules.strictReserved) && words.hasReserved(opcode, features) { throw .illegal }
-    return try decode(opcode, words)
-  }
-
-  @inline(__always)
-  private func decode(
-    _ opcode: Opcode, _ words: CommandWords
-  ) throws(CommandError) -> Command {
+  public func decode(_ words: CommandWords) -> Command? {
+    let opcode = UInt8(truncatingIfNeeded: words.low)
+    guard knows(opcode), !_slowPath(words.flag(CommandWords.ssec) && hasSSec(opcode)),
+      !_slowPath(rules.strictReserved && hasReserved(words, opcode))
+    else { return nil }
     switch opcode {
-    case .prefetchConfig: return .prefetchConfig(words.source)
-    case .prefetchAddr: return .prefetchAddr(words.source, words.span)
-    case .cfgiSTE: return .cfgiSTE(words.stream, leaf: words.flag(CommandWords.leaf))
-    case .cfgiSTERange:
-      return .cfgiSTERange(
-        words.stream, range: UInt8(truncatingIfNeeded: words[CommandWords.range]))
-    case .cfgiCD:
-      return .cfgiCD(
-        words.stream, SubstreamID(truncatingIfNeeded: words[CommandWords.substreamID]),
-        leaf: words.flag(CommandWords.leaf))
-    case .cfgiCDAll: return .cfgiCDAll(words.stream)
-    case .tlbiNHAll: return .tlbiNHAll(vmid(words))
-    case .tlbiNHASID: return .tlbiNHASID(vmid(words), asid(words))
-    case .tlbiNHVA: return .tlbiNHVA(vmid(words), asid(words), try target(words))
-    case .tlbiNHVAA: return .tlbiNHVAA(vmid(words), try target(words))
-    case .tlbiEL2All: return .tlbiEL2All
-    case .tlbiEL2ASID: return .tlbiEL2ASID(asid(words))
-    case .tlbiEL2VA: return .tlbiEL2VA(asid(words), try target(words))
-    case .tlbiEL2VAA: return .tlbiEL2VAA(try target(words))
-    case .tlbiS12VMAll: return .tlbiS12VMAll(vmid(words))
-    case .tlbiS2IPA:
+    case Opcode.prefetchConfig.rawValue: return .prefetchConfig(words.source)
+    case Opcode.prefetchAddr.rawValue: return .prefetchAddr(words.source, words.span)
+    case Opcode.cfgiSTE.rawValue: return .cfgiSTE(words.stream, leaf: words.isLeaf)
+    case Opcode.cfgiSTERange.rawValue: return .cfgiSTERange(words.stream, range: words.streams)
+    case Opcode.cfgiCD.rawValue: return .cfgiCD(words.stream, words.substream, leaf: words.isLeaf)
+    case Opcode.cfgiCDAll.rawValue: return .cfgiCDAll(words.stream)
+    case Opcode.tlbiNHAll.rawValue: return .tlbiNHAll(vmid(words))
+    case Opcode.tlbiNHASID.rawValue: return .tlbiNHASID(vmid(words), asid(words))
+    case Opcode.tlbiNHVA.rawValue:
+      return target(words).map { .tlbiNHVA(vmid(words), asid(words), $0) }
+    case Opcode.tlbiNHVAA.rawValue: return target(words).map { .tlbiNHVAA(vmid(words), $0) }
+    case Opcode.tlbiEL2All.rawValue: return .tlbiEL2All
+    case Opcode.tlbiEL2ASID.rawValue: return .tlbiEL2ASID(asid(words))
+    case Opcode.tlbiEL2VA.rawValue: return target(words).map { .tlbiEL2VA(asid(words), $0) }
+    case Opcode.tlbiEL2VAA.rawValue: return target(words).map { .tlbiEL2VAA($0) }
+    case Opcode.tlbiS12VMAll.rawValue: return .tlbiS12VMAll(vmid(words))
+    case Opcode.tlbiS2IPA.rawValue:
       // Bits above the intermediate address are RES0.
-      var target = try target(words)
-      target.address &= UInt64.ones(56)
-      return .tlbiS2IPA(vmid(words), target)
-    case .tlbiNSNHAll: return .tlbiNSNHAll
-    case .sync: return .sync(try synchronization(words))
-    case .cfgiVMSPIDM, .atcInv, .priResp, .resume, .stallTerm, .dptiAll, .dptiPA:
-      // Their features cannot be offered, so their gates never hold.
-      throw .illegal
+      return target(CommandWords(words.low, words.high & UInt64.ones(56))).map {
+        .tlbiS2IPA(vmid(words), $0)
+      }
+    case Opcode.tlbiNSNHAll.rawValue: return .tlbiNSNHAll
+    case Opcode.sync.rawValue: return synchronization(words).map { .sync($0) }
+    // The features of the others cannot be offered.
+    default: return nil
     }
   }
 
+  @inline(never)
+  func hasSSec(_ opcode: UInt8) -> Bool { Opcode(rawValue: opcode)?.hasSSec ?? false }
+
+  @inline(never)
+  func hasReserved(_ words: CommandWords, _ opcode: UInt8) -> Bool {
+    guard let opcode = Opcode(rawValue: opcode) else { return true }
+    let reserved = words.reserved(opcode, features)
+    return words.low & reserved.low != 0 || words.high & reserved.high != 0
+  }
+
   @inline(__always)
-  private func vmid(_ words: CommandWords) -> VMID {
+  func vmid(_ words: CommandWords) -> VMID {
     VMID(truncatingIfNeeded: words[CommandWords.vmid]) & vmids
   }
 
   @inline(__always)
-  private func asid(_ words: CommandWords) -> ASID {
+  func asid(_ words: CommandWords) -> ASID {
     ASID(truncatingIfNeeded: words[CommandWords.asid]) & asids
   }
 
+  /// nil for a range that is illegal.
   @inline(__always)
-  private func target(_ words: CommandWords) throws(CommandError) -> TLBIAddress {
-    var target = TLBIAddress(
-      words[CommandWords.address] &<< 12, leaf: words.flag(CommandWords.leaf))
-    if words[CommandWords.tg] != 0 && features.rangeInvalidation {
-      target.range = words.invalidationRange
-      if let range = target.range, range.isReserved { throw .illegal }
-    }
-    return target
+  func target(_ words: CommandWords) -> TLBIAddress? {
+    if _slowPath(words[CommandWords.tg] != 0) { return rangeTarget(words) }
+    return TLBIAddress(words[CommandWords.address] &<< 12, leaf: words.isLeaf)
   }
 
+  @inline(never)
+  func rangeTarget(_ words: CommandWords) -> TLBIAddress? {
+    let range = features.rangeInvalidation ? words.invalidationRange : nil
+    if let range, range.isReserved { return nil }
+    return TLBIAddress(words[CommandWords.address] &<< 12, leaf: words.isLeaf, range: range)
+  }
+
+  /// nil for a signal that is illegal.
   @inline(__always)
-  private func synchronization(_ words: CommandWords) throws(CommandError) -> Synchronization {
+  func synchronization(_ words: CommandWords) -> Synchronization? {
     guard
       let signal = Synchronization.Signal(
         rawValue: UInt8(truncatingIfNeeded: words[CommandWords.cs]))
-    else { throw .illegal }
+    else { return nil }
     var sync = Synchronization(signal)
     // What says where an MSI goes is ignored where none is sent.
     guard signal == .interrupt, features.msi else { return sync }
@@ -129,17 +131,27 @@ public struct CommandDecoder: Sendable {
 
 extension CommandWords {
   @inline(__always)
-  fileprivate var stream: StreamID { StreamID(truncatingIfNeeded: self[CommandWords.streamID]) }
+  var stream: StreamID { StreamID(truncatingIfNeeded: self[CommandWords.streamID]) }
 
   @inline(__always)
-  fileprivate var source: CommandSource {
-    let substream = SubstreamID(truncatingIfNeeded: self[CommandWords.substreamID])
-    return CommandSource(stream, substream: flag(CommandWords.ssv) ? substream : nil)
+  var substream: SubstreamID {
+    SubstreamID(truncatingIfNeeded: self[CommandWords.substreamID])
+  }
+
+  @inline(__always)
+  var isLeaf: Bool { flag(CommandWords.leaf) }
+
+  @inline(__always)
+  var streams: UInt8 { UInt8(truncatingIfNeeded: self[CommandWords.range]) }
+
+  @inline(__always)
+  var source: CommandSource {
+    CommandSource(stream, substream: flag(CommandWords.ssv) ? substream : nil)
   }
 
   /// NS is RES0 on the non-secure queue.
   @inline(__always)
-  fileprivate var span: PrefetchSpan {
+  var span: PrefetchSpan {
     PrefetchSpan(
       address: self[CommandWords.address] &<< 12,
       size: UInt8(truncatingIfNeeded: self[CommandWords.prefetchSize]),
@@ -155,11 +167,6 @@ extension CommandWords {
       granule, num: UInt8(truncatingIfNeeded: self[CommandWords.num]),
       scale: UInt8(truncatingIfNeeded: self[CommandWords.scale] & 0x1f),
       ttl: granule == .size16K && ttl == 1 ? 0 : ttl)
-  }
-
-  func hasReserved(_ opcode: Opcode, _ features: Features) -> Bool {
-    let reserved = reserved(opcode, features)
-    return low & reserved.low != 0 || high & reserved.high != 0
   }
 
   /// The bits that `opcode` does not define on this SMMU.

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: MIT
 
-/// What a command does to an SMMU's caches and to who waits for it (§4.2 to §4.7).
+/// What a command makes an SMMU's caches forget (§4.3, §4.4).
 public enum CommandEffect: Equatable, Sendable {
-  /// Fetching nothing is a legal prefetch (§4.2.1).
   case none
   /// STEs of these StreamIDs go, with their CDs.
   case forgetStreams(first: StreamID, last: StreamID)
   case forgetContext(StreamID, SubstreamID)
   case forgetContexts(StreamID)
-  /// `leavesOnly` spares what is known of stage 1 tables.
-  case invalidate(TLBInvalidation, leavesOnly: Bool)
-  case synchronize(Synchronization)
+  case invalidate(TLBInvalidation)
 }
 
 extension Command {
-  @inline(__always)
   public func effect(_ features: Features) -> CommandEffect {
     switch self {
-    case .prefetchConfig, .prefetchAddr: return .none
+    case .prefetchConfig, .prefetchAddr, .sync: return .none
     case .cfgiSTE(let stream, _): return .forgetStreams(first: stream, last: stream)
     case .cfgiSTERange(let stream, let range):
       // 2^(Range+1) aligned StreamIDs; 31 is all of them (§4.3.2, §4.3.6).
@@ -25,21 +21,40 @@ extension Command {
       return .forgetStreams(first: stream & ~low, last: stream | low)
     case .cfgiCD(let stream, let substream, _): return .forgetContext(stream, substream)
     case .cfgiCDAll(let stream): return .forgetContexts(stream)
-    case .tlbiNHAll(let vmid): return .invalidate(.stage1(vmid), leavesOnly: false)
-    case .tlbiNHASID(let vmid, let asid):
-      return .invalidate(.asid(vmid, asid), leavesOnly: false)
+    case .tlbiNHAll(let vmid): return .invalidate(.stage1(vmid))
+    case .tlbiNHASID(let vmid, let asid): return .invalidate(.asid(vmid, asid))
     case .tlbiNHVA(let vmid, let asid, let target):
-      return .invalidate(.address(vmid, asid, target.virtual), leavesOnly: target.leaf)
+      return .invalidate(.address(vmid, asid, target.virtual))
     case .tlbiNHVAA(let vmid, let target):
-      return .invalidate(.address(vmid, nil, target.virtual), leavesOnly: target.leaf)
-    case .tlbiS12VMAll(let vmid): return .invalidate(.machine(vmid), leavesOnly: false)
+      return .invalidate(.address(vmid, nil, target.virtual))
+    case .tlbiS12VMAll(let vmid): return .invalidate(.machine(vmid))
     case .tlbiS2IPA(let vmid, let target):
-      // Leaf or not: stage 1 tables lie behind stage 2's leaves.
-      return .invalidate(.intermediate(vmid, target.intermediate), leavesOnly: false)
-    case .tlbiNSNHAll: return .invalidate(.everything, leavesOnly: false)
+      return .invalidate(.intermediate(vmid, target.intermediate))
+    case .tlbiNSNHAll: return .invalidate(.everything)
     case .tlbiEL2All, .tlbiEL2ASID, .tlbiEL2VA, .tlbiEL2VAA:
-      return .invalidate(.ofEL2(features), leavesOnly: false)
-    case .sync(let sync): return .synchronize(sync)
+      return .invalidate(.ofEL2(features))
+    }
+  }
+}
+
+extension Command {
+  /// A TLBI of the worlds that streams have here.
+  @inline(__always)
+  public var removesTranslations: Bool {
+    switch self {
+    case .tlbiNHAll, .tlbiNHASID, .tlbiNHVA, .tlbiNHVAA, .tlbiS12VMAll, .tlbiS2IPA, .tlbiNSNHAll:
+      true
+    default: false
+    }
+  }
+
+  /// Of a TLBI by address of stage 1: tables need not be forgotten (§4.4.1). For stage 2 they are
+  /// all the same, as stage 1 tables lie behind its leaves.
+  @inline(__always)
+  public var sparesTables: Bool {
+    switch self {
+    case .tlbiNHVA(_, _, let target), .tlbiNHVAA(_, let target): target.leaf
+    default: false
     }
   }
 }

@@ -56,7 +56,7 @@ private struct Accepted {
   private func decode(
     _ words: CommandWords, _ features: Features, _ rules: CommandRules = CommandRules()
   ) -> Command? {
-    try? CommandDecoder(features, rules).decode(words)
+    CommandDecoder(features, rules).decode(words)
   }
 
   @Test("Whatever legal command a guest sends, what is forwarded the kernel accepts")
@@ -84,8 +84,8 @@ private struct Accepted {
       guard let meant = decode(words, features),
         let command = HostCommand.of(meant, features)
       else { continue }
-      let again = try CommandDecoder(features).decode(command.words)
-      #expect(again.effect(features) == meant.effect(features))
+      let again = CommandDecoder(features).decode(command.words)
+      #expect(again?.effect(features) == meant.effect(features))
     }
   }
 

@@ -45,19 +45,15 @@ final class NotingExecutor: CommandExecutor, QueueMemory {
 
   func renewCaches() { renewals += 1 }
 
-  func carryOut(
-    _ command: Command, _ state: inout CommandQueueState
-  ) throws(HardwareRefusal) -> Int {
-    guard let cost = cost(command) else { throw HardwareRefusal() }
+  func carryOut(_ command: Command) -> Int? {
+    guard let cost = cost(command) else { return nil }
     notes.append(command)
-    state.isUnsettled = true
     return cost
   }
 
-  func synchronize(_ state: inout CommandQueueState) throws(HardwareRefusal) -> Int {
-    guard let cost = cost(.sync(Synchronization())) else { throw HardwareRefusal() }
-    wasUnsettled.append(state.isUnsettled)
-    state.isUnsettled = false
+  func synchronize(isUnsettled: Bool) -> Int? {
+    guard let cost = cost(.sync(Synchronization())) else { return nil }
+    wasUnsettled.append(isUnsettled)
     return cost
   }
 

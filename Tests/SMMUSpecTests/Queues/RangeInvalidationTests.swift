@@ -43,8 +43,8 @@ struct SeededWords: Sequence, IteratorProtocol {
 struct RangeInvalidationTests {
   private func range(_ effect: CommandEffect?) -> AddressRange? {
     switch effect {
-    case .invalidate(.address(_, _, let range), _): range
-    case .invalidate(.intermediate(_, let range), _): range
+    case .invalidate(.address(_, _, let range)): range
+    case .invalidate(.intermediate(_, let range)): range
     default: nil
     }
   }

@@ -30,13 +30,7 @@ struct RepeatErratum {
   }
 
   private static func needsRepeat(_ words: CommandWords, _ features: Features) -> Bool {
-    do throws(CommandError) {
-      switch try CommandDecoder(features).decode(words).effect(features) {
-      case .forgetStreams, .forgetContext, .forgetContexts, .invalidate: return true
-      case .none, .synchronize: return false
-      }
-    } catch {
-      return false
-    }
+    guard let command = CommandDecoder(features).decode(words) else { return false }
+    return command.effect(features) != .none
   }
 }
