@@ -7,21 +7,19 @@ extension SMMU: CommandExecutor {
   private static var systemCall: Int { 64 }
 
   @inline(__always)
+  func invalidate(leavesOnly: Bool, _ command: () -> Command?) -> Int? {
+    guard hardware == nil, !keepsCopies else { return nil }
+    return invalidate(scope(of: command()), leavesOnly: leavesOnly)
+  }
+
+  @inline(never)
+  private func scope(of command: Command?) -> TLBInvalidation {
+    guard case .invalidate(let what) = command?.effect(features) else { return .everything }
+    return what
+  }
+
+  @inline(never)
   func carryOut(_ command: Command) -> Int? {
-    // What most commands are, where nobody else keeps anything.
-    guard command.removesTranslations, hardware == nil, !keepsCopies else {
-      return carryOutWholly(command)
-    }
-    return invalidate(scope(of: command), leavesOnly: command.sparesTables)
-  }
-
-  @inline(never)
-  private func scope(of command: Command) -> TLBInvalidation {
-    if case .invalidate(let what) = command.effect(features) { what } else { .nothing }
-  }
-
-  @inline(never)
-  private func carryOutWholly(_ command: Command) -> Int? {
     let cost: Int
     switch command.effect(features) {
     case .none: return 1

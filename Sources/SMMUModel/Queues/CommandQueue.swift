@@ -8,6 +8,9 @@ protocol CommandExecutor {
   /// A command that invalidates takes effect. What it cost, in commands; nil if hardware could not
   /// be made to follow. It has told why then, and it is not the guest's fault.
   func carryOut(_ command: Command) -> Int?
+  /// The same for a TLBI without a range, which is decoded only where there is something to remove:
+  /// most find nothing. nil if it is to be carried out as any other.
+  func invalidate(leavesOnly: Bool, _ command: () -> Command?) -> Int?
   /// CMD_SYNC: all that came before is done, and, if something was invalidated, no access uses it
   /// any more. What that cost, nil likewise.
   func synchronize(isUnsettled: Bool) -> Int?
@@ -83,18 +86,29 @@ struct CommandQueue<Port: CommandQueuePort> {
       guard let words = fetch(ring, consumer, slots, executor) else {
         return stop(.abort, ring, consumer)
       }
-      guard let command = decoder.decode(words) else {
-        return stop(.illegal(words), ring, consumer)
+      var signal: Synchronization?
+      if let leavesOnly = decoder.sparesTables(words),
+        let cost = executor.invalidate(leavesOnly: leavesOnly, { decoder.decode(words) })
+      {
+        isUnsettled = true
+        left &-= cost
+      } else {
+        guard let command = decoder.decode(words) else {
+          return stop(.illegal(words), ring, consumer)
+        }
+        guard let cost = perform(command, executor) else {
+          return stop(.hardware, ring, consumer)
+        }
+        if case .sync(let sync) = command { signal = sync }
+        left &-= cost
       }
-      guard let cost = perform(command, executor) else { return stop(.hardware, ring, consumer) }
       // It has taken effect, then CONS moves: a driver that sees CONS pass it sees the effect.
       consumer = ring.next(consumer)
       count &-= 1
       executor.passed()
       port.pass(to: consumer)
-      // Only now it can be heard of (§3.18).
-      if case .sync(let sync) = command { executor.signal(sync) }
-      left &-= cost
+      // Only now a CMD_SYNC can be heard of (§3.18).
+      if let signal { executor.signal(signal) }
     }
     return .done
   }

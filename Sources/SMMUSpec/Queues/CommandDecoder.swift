@@ -17,6 +17,10 @@ public struct CommandDecoder: Sendable {
   /// The opcodes that are commands here, a bit each.
   let low: UInt64
   let high: UInt64
+  /// Those of them that are TLBIs of the worlds that streams have here; and of these, those of
+  /// stage 1 by address. All are below 64. None where rules are strict.
+  let invalidations: UInt64
+  let byAddress: UInt64
   let vmids: VMID
   let asids: ASID
 
@@ -26,10 +30,11 @@ public struct CommandDecoder: Sendable {
     var set: (low: UInt64, high: UInt64) = (0, 0)
     for opcode in Opcode.allCases
     where opcode.gate.holds(features) || (rules.acceptEL2 && opcode.isEL2) {
-      let bit: UInt64 = 1 &<< UInt64(opcode.rawValue & 63)
-      if opcode.rawValue < 64 { set.low |= bit } else { set.high |= bit }
+      if opcode.rawValue < 64 { set.low |= opcode.bit } else { set.high |= opcode.bit }
     }
     (low, high) = set
+    invalidations = rules.strictReserved ? 0 : set.low & Opcode.ofTranslations
+    byAddress = Opcode.tlbiNHVA.bit | Opcode.tlbiNHVAA.bit
     // Without stage 2 there are no VMIDs (§4.4.2); of 8-bit ones the upper half is not looked at.
     vmids = !features.stage2 ? 0 : features.vmid16 ? 0xffff : 0xff
     asids = features.asid16 ? 0xffff : 0xff
@@ -75,6 +80,17 @@ public struct CommandDecoder: Sendable {
     // The features of the others cannot be offered.
     default: return nil
     }
+  }
+
+  /// Of words that are a legal TLBI without a range, whether it spares tables; nil for all others.
+  /// This is all that an SMMU without cached translations needs to know of one.
+  @inline(__always)
+  public func sparesTables(_ words: CommandWords) -> Bool? {
+    let opcode = UInt8(truncatingIfNeeded: words.low)
+    guard opcode < 64, invalidations[Int(truncatingIfNeeded: opcode)],
+      words[CommandWords.tg] == 0
+    else { return nil }
+    return words.isLeaf && byAddress[Int(truncatingIfNeeded: opcode)]
   }
 
   @inline(never)
@@ -191,6 +207,17 @@ extension CommandWords {
 }
 
 extension Opcode {
+  /// In a set of those below 64, or of those from there on.
+  var bit: UInt64 { 1 &<< UInt64(rawValue & 63) }
+
+  /// TLBIs of NS-EL1.
+  static var ofTranslations: UInt64 {
+    let opcodes = [
+      tlbiNHAll, tlbiNHASID, tlbiNHVA, tlbiNHVAA, tlbiS12VMAll, tlbiS2IPA, tlbiNSNHAll,
+    ]
+    return opcodes.reduce(0) { $0 | $1.bit }
+  }
+
   var isEL2: Bool {
     switch self {
     case .tlbiEL2All, .tlbiEL2ASID, .tlbiEL2VA, .tlbiEL2VAA: true

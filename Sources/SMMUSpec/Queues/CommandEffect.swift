@@ -38,16 +38,6 @@ extension Command {
 }
 
 extension Command {
-  /// A TLBI of the worlds that streams have here.
-  @inline(__always)
-  public var removesTranslations: Bool {
-    switch self {
-    case .tlbiNHAll, .tlbiNHASID, .tlbiNHVA, .tlbiNHVAA, .tlbiS12VMAll, .tlbiS2IPA, .tlbiNSNHAll:
-      true
-    default: false
-    }
-  }
-
   /// Of a TLBI by address of stage 1: tables need not be forgotten (§4.4.1). For stage 2 they are
   /// all the same, as stage 1 tables lie behind its leaves.
   @inline(__always)

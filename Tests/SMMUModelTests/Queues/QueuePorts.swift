@@ -41,6 +41,8 @@ final class NotingExecutor: CommandExecutor, QueueMemory {
   var signals: [Synchronization] = []
   var onSignal: () -> Void = {}
   var renewals = 0
+  /// Whether TLBIs are taken undecoded.
+  var isQuick = false
   var count = 0
 
   func renewCaches() { renewals += 1 }
@@ -49,6 +51,10 @@ final class NotingExecutor: CommandExecutor, QueueMemory {
     guard let cost = cost(command) else { return nil }
     notes.append(command)
     return cost
+  }
+
+  func invalidate(leavesOnly: Bool, _ command: () -> Command?) -> Int? {
+    isQuick ? command().flatMap { carryOut($0) } : nil
   }
 
   func synchronize(isUnsettled: Bool) -> Int? {

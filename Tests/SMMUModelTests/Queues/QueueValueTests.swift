@@ -23,8 +23,11 @@ struct QueueValueTests {
     return slot
   }
 
-  @Test("two command queues go on by themselves, each with its own state (§3.5.6)")
-  func two() {
+  @Test(
+    "two command queues go on by themselves, each with its own state (§3.5.6)",
+    arguments: [false, true])
+  func two(isQuick: Bool) {
+    executor.isQuick = isQuick
     var (one, first) = queue(base: 0x1_0000 | 3)
     var (other, second) = queue(base: 0x2_0000 | 1)
     executor.put(.tlbiNHAll(1), 0, of: first)

@@ -250,6 +250,29 @@ struct CommandTableTests {
     }
   }
 
+  @Test("TLBIs that need no decoding where nothing is cached", arguments: FeatureCase.all)
+  func undecoded(features: FeatureCase) {
+    var random = SeededWords(state: 5)
+    for rules in [CommandRules(), strict] {
+      let decoder = CommandDecoder(features.features, rules)
+      for opcode in 0...UInt64(255) {
+        for _ in 0..<20 {
+          let words = CommandWords(
+            random.next()! & ~0xff | opcode, random.next()! & random.next()!)
+          let command = decoder.decode(words)
+          let plain = decoder.sparesTables(words)
+          guard [0x10, 0x11, 0x12, 0x13, 0x28, 0x2a, 0x30].contains(opcode),
+            words[CommandWords.tg] == 0, command != nil, !rules.strictReserved
+          else {
+            #expect(plain == nil, "\(words)")
+            continue
+          }
+          #expect(plain == command?.sparesTables, "\(words)")
+        }
+      }
+    }
+  }
+
   @Test("an illegal parameter wins over what the rules ignore (R-177, R-273)")
   func illegalWins() {
     // CS = 3 together with reserved bits, under both rules.
