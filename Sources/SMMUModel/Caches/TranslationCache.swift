@@ -11,8 +11,9 @@ struct TranslationCache {
 
   private static var vmids: Int { 256 }
   private static var asids: Int { 1024 }
+  private static var blocks: Int { 1024 }
   /// Stamps: everything, by VMID (stage 1, stage 2, nested), then by VMID, ASID and ASET, which
-  /// never share one.
+  /// never share one, then by block of addresses.
   static var everything: Int { 0 }
   static func stage1(_ vmid: VMID) -> Int { 1 &+ Int(vmid) & (vmids - 1) }
   static func stage2(_ vmid: VMID) -> Int { stage1(vmid) &+ vmids }
@@ -20,6 +21,17 @@ struct TranslationCache {
   static func context(_ tag: TranslationTag) -> Int {
     let contextBits = Int(truncatingIfNeeded: tag.raw &>> 16)
     return 1 &+ 3 &* vmids &+ (contextBits ^ Int(tag.vmid) &* 74) & (2 &* asids - 1)
+  }
+
+  /// log2 of the bytes of a block, of which each context has its own.
+  static var blockBits: Int { 21 }
+
+  /// Of the block that an address or page is in, for tags with that key.
+  @inline(__always)
+  static func block(_ page: UInt64, _ key: UInt64) -> Int {
+    let mixed = (page &>> UInt64(truncatingIfNeeded: blockBits)) ^ (key &* 0x9e37_79b9_7f4a_7c15)
+    let hash = (mixed &* 0xff51_afd7_ed55_8ccd) &>> 40
+    return 1 &+ 3 &* vmids &+ 2 &* asids &+ Int(truncatingIfNeeded: hash) & (blocks &- 1)
   }
 
   let table: Table
@@ -32,7 +44,7 @@ struct TranslationCache {
 
   init(entries: Int) {
     table = Table(entries: entries)
-    clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids)
+    clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids + Self.blocks)
     sizes = .allocate(capacity: 3)
     for i in 0..<3 { (sizes + i).initialize(to: Atomic(0)) }
     lock = Lock()
@@ -90,7 +102,7 @@ struct TranslationCache {
         table.peek(number, 1), table.peek(number, 2), table.peek(number, 3)
       )
       let found = TranslationTag(raw: word & UInt64.ones(Self.tagBits))
-      guard key == page, found.key == tag.key, isAlive(found, Table.time(begun)),
+      guard key == page, found.key == tag.key, isAlive(found, page, Table.time(begun)),
         table.isWhole(number, begun)
       else { continue }
       return Self.decode(key, word, output)
@@ -99,8 +111,10 @@ struct TranslationCache {
   }
 
   @inline(__always)
-  func isAlive(_ tag: TranslationTag, _ time: UInt32) -> Bool {
-    guard time >= clock[Self.everything] else { return false }
+  func isAlive(_ tag: TranslationTag, _ page: UInt64, _ time: UInt32) -> Bool {
+    guard time >= clock[Self.everything], time >= clock[Self.block(page, tag.key)] else {
+      return false
+    }
     if tag.isIntermediate { return time >= clock[Self.stage2(tag.vmid)] }
     guard time >= clock[Self.stage1(tag.vmid)] else { return false }
     if tag.isNested && time < clock[Self.nested(tag.vmid)] { return false }
@@ -140,7 +154,8 @@ struct TranslationCache {
     ) { row in
       entry(row).tag.key == tag.key
     } isDead: { row in
-      !isAlive(entry(row).tag, table.time(row))
+      let found = entry(row)
+      return !isAlive(found.tag, found.page, table.time(row))
     }
     table.write(row, time: time, 3) { word in
       switch word {
