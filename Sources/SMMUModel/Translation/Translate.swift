@@ -55,7 +55,7 @@ extension Translator {
     guard !access.flags.contains(.attributes),
       let (found, visible) = look(access, row), configurations.isAlive(row), era.isEnabled,
       control.era == era
-    else { return runKnown(access, row, row.plan.policy, missesTLB: false) }
+    else { return runKnown(access, row, nil, missesTLB: false) }
     var answer = found
     micro.insert(access, answer, visible, epoch: UInt32(truncatingIfNeeded: generation))
     answer.generation = generation
@@ -80,10 +80,14 @@ extension Translator {
     }
   }
 
-  /// One function for each policy with tables: what the others need is not in the way.
+  /// What streams have mostly has a function of its own: what others need is not in its way.
   @inline(__always)
   private func walkKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    row.plan.policy == .stage1 ? walkStage1(access, row) : walkStage2(access, row)
+    switch row.plan.policy {
+    case .stage1: walkStage1(access, row)
+    case .nested: walkNested(access, row)
+    default: walkOther(access, row)
+    }
   }
 
   @inline(never)
@@ -92,30 +96,39 @@ extension Translator {
   }
 
   @inline(never)
-  private func walkStage2(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    row.plan.policy == .nested
-      ? runKnown(access, row, .nested, missesTLB: true)
-      : runKnown(access, row, .stage2, missesTLB: true)
+  private func walkNested(_ access: Access, _ row: ConfigurationRow) -> Translation {
+    runKnown(access, row, .nested, missesTLB: true)
+  }
+
+  @inline(never)
+  private func walkOther(_ access: Access, _ row: ConfigurationRow) -> Translation {
+    runKnown(access, row, nil, missesTLB: true)
   }
 
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.find(access) != nil }
 
   /// Steps 3 to 6 for a configuration that was found. `.unknown` if that or the registers changed
-  /// meanwhile, or if this is a callback, which may hold a lock.
+  /// meanwhile, or if this is a callback, which may hold a lock. `policy` is the row's, where there
+  /// is a function of its own for it.
   @inline(__always)
   private func runKnown(
-    _ access: Access, _ row: ConfigurationRow, _ policy: StreamPolicy, missesTLB: Bool
+    _ access: Access, _ row: ConfigurationRow, _ policy: StreamPolicy?, missesTLB: Bool
   ) -> Translation {
     guard !machine.isEntered else { return .unknown }
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
     let start = TranslationStart(self)
-    let regime = row.regime(upper: InputAddress(access.address).isUpper, policy)
+    let regime = row.regime(upper: InputAddress(access.address).isUpper, policy ?? row.plan.policy)
     guard start.era.isEnabled, configurations.isAlive(row) else { return .unknown }
     do throws(Fault) {
-      let answer = try translate(access, regime, policy, start, missesTLB: missesTLB)
+      let answer =
+        if let policy {
+          try translateByTables(access, regime, policy, start, missesTLB: missesTLB)
+        } else {
+          try translate(access, regime, start, missesTLB: missesTLB)
+        }
       return _fastPath(control.era == start.era) ? answer : .unknown
     } catch {
       guard control.era == start.era else { return .unknown }
@@ -149,7 +162,7 @@ extension Translator {
     let state = control.state(start.era)
     guard state.isEnabled else { return try bypassGlobally(access, state.gbpa, start) }
     let regime = try configure(access, state, start, &plan)
-    return try translate(access, regime, regime.plan.policy, start, missesTLB: false)
+    return try translate(access, regime, start, missesTLB: false)
   }
 
   /// Step 2: finds the cached configuration, or fetches one, which is then cached.
@@ -201,11 +214,11 @@ extension Translator {
   }
 
   /// Steps 3 to 6.
-  @inline(__always)
+  @inline(never)
   private func translate(
-    _ access: Access, _ regime: Regime, _ policy: StreamPolicy, _ start: TranslationStart,
-    missesTLB: Bool
+    _ access: Access, _ regime: Regime, _ start: TranslationStart, missesTLB: Bool
   ) throws(Fault) -> Translation {
+    let policy = regime.plan.policy
     guard policy.usesTables else { return try pass(access, regime, start) }
     if policy == .stage2 && !features.isPhysical(access.address) {
       throw Fault(event: .addressSize)

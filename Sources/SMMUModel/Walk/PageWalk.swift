@@ -66,7 +66,7 @@ extension TableWalker {
   }
 
   /// The same for any granule and order of bytes.
-  @inline(__always)
+  @inline(never)
   private func descendUnusually(
     _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, _ walk: inout Walk,
     from last: LastTable?,
@@ -111,6 +111,7 @@ extension TableWalker {
   }
 
   /// Whether a descriptor is valid at its level, and its output within the output size.
+  @inline(never)
   private func check(
     _ descriptor: TranslationDescriptor, _ address: PhysicalAddress, _ table: TranslationTable,
     _ purpose: WalkPurpose, low: Int, shift: Int
