@@ -67,6 +67,7 @@ extension TranslationCache {
   }
 
   /// All VMIDs that differ from `vmid` in wildcard bits only: 16 at most.
+  @inline(never)
   private func each(_ vmid: VMID, _ wildcard: VMID, _ body: (VMID) -> Void) {
     for low in 0...wildcard { body(vmid & ~wildcard | low) }
   }
@@ -133,12 +134,14 @@ extension TranslationCache {
 
   /// Kills what is in the blocks of a range, if there may be entries of that kind: no row is looked
   /// at. What shares a stamp with one of them goes too.
+  @inline(never)
   private func expire(_ cover: RangeCover, _ tag: TranslationTag, _ kind: Int) {
     guard sizes[kind].load(ordering: .relaxed) != 0 else { return }
     cover.eachBlock { clock.expire(Self.block($0, tag.key)) }
   }
 
   /// Pages to look for, of all sizes that entries have; at most a quarter of all integers.
+  @inline(never)
   private func pages(_ cover: RangeCover, _ kind: Int) -> Int {
     var total: UInt64 = 0
     var left = sizes[kind].load(ordering: .relaxed)
@@ -152,6 +155,7 @@ extension TranslationCache {
     return Int(truncatingIfNeeded: total)
   }
 
+  @inline(never)
   private func eachPage(_ cover: RangeCover, _ kind: Int, _ body: (UInt64, Int) -> Void) {
     var left = sizes[kind].load(ordering: .relaxed)
     while left != 0 {

@@ -4,7 +4,7 @@ import SMMUSpec
 
 /// Steps 4 to 6 of a translation (`Translate.swift`).
 extension Translator {
-  @inline(__always)
+  @inline(never)
   func translateByTables(
     _ access: Access, _ regime: Regime, _ policy: StreamPolicy, _ start: TranslationStart,
     missesTLB: Bool
@@ -18,7 +18,7 @@ extension Translator {
     var walk = Walk(walker, stage2: regime.stage2)
     let (found, isGlobal): (CachedTranslation, Bool)
     do throws(Fault) {
-      (found, isGlobal) = try self.walk(access, key, regime, policy, &walk)
+      (found, isGlobal) = try self.walk(access, key, regime, policy, walker, &walk)
     } catch {
       keep(walk.found, start.walkEpoch)
       throw error
@@ -65,35 +65,33 @@ extension Translator {
 
   /// Step 5: the stages that the policy has.
   @inline(__always)
-  private func walk(
+  func walk(
     _ access: Access, _ key: InputAddress?, _ regime: Regime, _ policy: StreamPolicy,
-    _ walk: inout Walk
+    _ walker: TableWalker, _ walk: inout Walk
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     guard policy.usesStage1 else {
       let ipa = IntermediateAddress(access.address)
-      return (try output(ipa, access, regime.plan, &walk), false)
+      return (try output(ipa, access, regime.plan, walker, &walk), false)
     }
-    var (found, isGlobal) = try walkStage1(access, key, regime, policy, &walk)
+    var (found, isGlobal) = try walkStage1(access, key, regime, policy, walker, &walk)
     guard policy == .nested else { return (found, isGlobal) }
     let ipa = IntermediateAddress(found.output | access.address & UInt64.low(found.size))
-    found.join(try output(ipa, access, regime.plan, &walk), at: ipa)
+    found.join(try output(ipa, access, regime.plan, walker, &walk), at: ipa)
     return (found, isGlobal)
   }
 
   @inline(__always)
   private func walkStage1(
     _ access: Access, _ key: InputAddress?, _ regime: Regime, _ policy: StreamPolicy,
-    _ walk: inout Walk
+    _ walker: TableWalker, _ walk: inout Walk
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     let half = regime.stage1
     // All bits from 64 - TxSZ up are copies of bit 55, those of an ignored top byte excepted.
     guard let key, key.isWithin(half.table.geometry.inputBits) else {
       throw WalkPurpose.stage1.fault(.translation)
     }
-    let leaf =
-      policy == .nested
-      ? try walker.walkNested(half.table, key, regime.owner.tag.vmid, &walk)
-      : try walker.walk(half.table, key, regime.owner.tag.vmid, &walk)
+    let leaf = try walker.walk(
+      policy == .nested ? .nested : .stage1, half.table, key, regime.owner.tag.vmid, &walk)
     let descriptor = leaf.descriptor
     if !descriptor.accessFlag && !half.flags.contains(.ignoresAccessFlag) {
       throw WalkPurpose.stage1.fault(.access)
@@ -115,7 +113,8 @@ extension Translator {
   /// Stage 2 of the access's own address.
   @inline(__always)
   private func output(
-    _ ipa: IntermediateAddress, _ access: Access, _ plan: StreamPlan, _ walk: inout Walk
+    _ ipa: IntermediateAddress, _ access: Access, _ plan: StreamPlan, _ walker: TableWalker,
+    _ walk: inout Walk
   ) throws(Fault) -> CachedTranslation {
     let found = try walker.output(ipa, &walk)
     let permissions = Permissions(

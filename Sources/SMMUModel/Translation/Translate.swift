@@ -16,17 +16,14 @@ extension Translator {
   @inline(__always)
   public func translate(_ access: Access) -> Translation {
     if let recent = micro.lookUp(access) { return recent }
-    let known = lookUp(access)
+    let known = translateKnown(access)
     return known.isUnknown ? translateFully(access) : known
   }
-
-  @inline(never)
-  private func lookUp(_ access: Access) -> Translation { translateKnown(access) }
 
   /// All steps for a stream whose configuration is cached; `.unknown` if it is not: then the caller
   /// may have to see whether there is such a stream, inside an access. Takes no lock where the TLB
   /// hits.
-  @inline(__always)
+  @inline(never)
   public func translateKnown(_ access: Access) -> Translation {
     let generation = micro.table.generation
     let era = control.era
@@ -55,7 +52,7 @@ extension Translator {
     guard !access.flags.contains(.attributes),
       let (found, visible) = look(access, row), configurations.isAlive(row), era.isEnabled,
       control.era == era
-    else { return runKnown(access, row, nil, missesTLB: false) }
+    else { return runKnown(access, row, missesTLB: false) }
     var answer = found
     micro.insert(access, answer, visible, epoch: UInt32(truncatingIfNeeded: generation))
     answer.generation = generation
@@ -80,55 +77,29 @@ extension Translator {
     }
   }
 
-  /// What streams have mostly has a function of its own: what others need is not in its way.
-  @inline(__always)
+  @inline(never)
   private func walkKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    switch row.plan.policy {
-    case .stage1: walkStage1(access, row)
-    case .nested: walkNested(access, row)
-    default: walkOther(access, row)
-    }
-  }
-
-  @inline(never)
-  private func walkStage1(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    runKnown(access, row, .stage1, missesTLB: true)
-  }
-
-  @inline(never)
-  private func walkNested(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    runKnown(access, row, .nested, missesTLB: true)
-  }
-
-  @inline(never)
-  private func walkOther(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    runKnown(access, row, nil, missesTLB: true)
+    runKnown(access, row, missesTLB: true)
   }
 
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.find(access) != nil }
 
   /// Steps 3 to 6 for a configuration that was found. `.unknown` if that or the registers changed
-  /// meanwhile, or if this is a callback, which may hold a lock. `policy` is the row's, where there
-  /// is a function of its own for it.
+  /// meanwhile, or if this is a callback, which may hold a lock.
   @inline(__always)
   private func runKnown(
-    _ access: Access, _ row: ConfigurationRow, _ policy: StreamPolicy?, missesTLB: Bool
+    _ access: Access, _ row: ConfigurationRow, missesTLB: Bool
   ) -> Translation {
     guard !machine.isEntered else { return .unknown }
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
     let start = TranslationStart(self)
-    let regime = row.regime(upper: InputAddress(access.address).isUpper, policy ?? row.plan.policy)
+    let regime = row.regime(upper: InputAddress(access.address).isUpper, row.plan.policy)
     guard start.era.isEnabled, configurations.isAlive(row) else { return .unknown }
     do throws(Fault) {
-      let answer =
-        if let policy {
-          try translateByTables(access, regime, policy, start, missesTLB: missesTLB)
-        } else {
-          try translate(access, regime, start, missesTLB: missesTLB)
-        }
+      let answer = try translate(access, regime, start, missesTLB: missesTLB)
       return _fastPath(control.era == start.era) ? answer : .unknown
     } catch {
       guard control.era == start.era else { return .unknown }
@@ -214,7 +185,7 @@ extension Translator {
   }
 
   /// Steps 3 to 6.
-  @inline(never)
+  @inline(__always)
   private func translate(
     _ access: Access, _ regime: Regime, _ start: TranslationStart, missesTLB: Bool
   ) throws(Fault) -> Translation {

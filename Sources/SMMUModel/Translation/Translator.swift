@@ -38,7 +38,7 @@ public final class Translator {
     control.publish(registers, changesQueue: false)
     configurations = ConfigurationCache(entries: options.configurationEntries)
     tlb = TranslationCache(entries: options.tlbEntries)
-    walker = TableWalker(bus, cachesTables: options.cachesTables)
+    walker = TableWalker(bus, WalkCache(), cachesTables: options.cachesTables)
     micro = MicroTLB()
     accesses = AccessGuard(patience: options.accessPatience, checks: options.checksAccesses)
   }
@@ -47,6 +47,7 @@ public final class Translator {
     counters.deallocate()
     registers.deallocate()
     control.deallocate()
+    walker.cache.table.deallocate()
     micro.table.deallocate()
     accesses.deallocate()
   }
