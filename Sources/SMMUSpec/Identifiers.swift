@@ -69,4 +69,13 @@ public enum Granule: UInt8, Sendable {
     default: return nil
     }
   }
+
+  /// The same encoding of this granule.
+  public var rangeEncoding: UInt64 {
+    switch self {
+    case .size4K: 1
+    case .size16K: 2
+    case .size64K: 3
+    }
+  }
 }

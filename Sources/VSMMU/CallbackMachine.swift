@@ -132,7 +132,7 @@ extension vsmmu_invalidation {
 extension Report {
   fileprivate var kind: Int {
     switch self {
-    case .commandError: 0
+    case .illegalCommand, .commandAbort: 0
     case .eventsDropped: 1
     case .eventQueueAbort: 2
     case .messageAbort: 3
@@ -143,19 +143,21 @@ extension Report {
 
   fileprivate var blame: UInt32 {
     switch self {
-    case .commandError, .eventsDropped, .eventQueueAbort, .messageAbort: VSMMU_LOG_GUEST
+    case .illegalCommand, .commandAbort, .eventsDropped, .eventQueueAbort, .messageAbort:
+      VSMMU_LOG_GUEST
     case .accessOverdue, .accessNotOpen: VSMMU_LOG_CALLER
     }
   }
 
   fileprivate func tell(_ text: inout Sentence) {
     switch self {
-    case .commandError(.illegal, let opcode, let slot):
+    case .illegalCommand(let violation, let opcode, let slot):
       text.append("the command queue stopped at an illegal command, opcode ")
       text.append(hex: UInt64(opcode))
       text.append(" in slot ")
       text.append(UInt64(slot))
-    case .commandError(.abort, _, let slot):
+      text.append(violation)
+    case .commandAbort(let slot):
       text.append("the command queue stopped: slot ")
       text.append(UInt64(slot))
       text.append(" could not be read")
@@ -182,6 +184,16 @@ extension Report {
 }
 
 extension Sentence {
+  /// Which field is wrong, and where that is said.
+  fileprivate mutating func append(_ violation: Violation) {
+    append(": ")
+    append(violation.field.name)
+    append(" is ")
+    append(hex: violation.value)
+    append(", ")
+    append(violation.clause)
+  }
+
   /// Who began an access, if that is known.
   fileprivate mutating func append(thread: UInt32) {
     guard thread != 0 else { return }

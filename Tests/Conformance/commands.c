@@ -144,6 +144,8 @@ static void command_errors_stop_the_queue(void)
 	EQUAL(guest.logs, 1);
 	EQUAL(guest.blame, VSMMU_LOG_GUEST);
 	CONTAINS(guest.log, "0xff");
+	/* Which field is wrong, and where that is said. */
+	CONTAINS(guest.log, "Opcode is 0xff, §4.1.1");
 	EQUAL(api.vsmmu_run(guest.vsmmu, 0), 0);
 	EQUAL(counters(&guest).commands, 1);
 	EQUAL(counters(&guest).command_errors, 1);

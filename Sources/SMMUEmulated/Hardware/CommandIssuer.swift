@@ -23,7 +23,7 @@ final class CommandIssuer {
   /// CMDQ_BASE, with RA.
   var base: UInt64 { pages.address | UInt64(ring.log2Size) | QueueBase.hint.mask }
 
-  static var sync: CommandWords { CommandWords(UInt64(Opcode.sync.rawValue), 0) }
+  static var sync: CommandWords { Command.sync(Synchronization()).words }
 
   /// Has the SMMU consume commands and a CMD_SYNC; false if it stopped at one of them, which was
   /// replaced.

@@ -87,7 +87,7 @@ final class PhysicalSMMU {
     smmu[.cmdqProd] = 0
     smmu[.cmdqCons] = 0
     smmu[.cr0] = CR0.cmdqen.mask
-    submit([.forgetAllStreams, .forgetAllTranslations])
+    submit([Command.cfgiAll.words, Command.tlbiNSNHAll.words])
     smmu[.eventqBase] = events.base
     smmu[.eventqProd] = 0
     smmu[.eventqCons] = 0
@@ -125,8 +125,8 @@ final class PhysicalSMMU {
   /// Gives it back after CFGI of all STEs, TLBI_S12_VMALL and SYNC were issued by this call. STEs
   /// name it no more.
   func giveBack(_ vmid: VMID, of vm: VirtualMachine?) {
-    issueByDriver([.forgetAllStreams])
-    issueByDriver([.forget(vmid: vmid)])
+    issueByDriver(.cfgiAll)
+    issueByDriver(.tlbiS12VMAll(vmid))
     vmids.giveBack(vmid)
   }
 
@@ -136,7 +136,7 @@ final class PhysicalSMMU {
   /// when a device appears: only then are its transactions refused without an event.
   func install(_ ste: StreamTableEntry, for stream: StreamID) {
     guard let slot = table.make(stream) else { return }
-    slot.update(to: ste) { issueByDriver([.forget(stream: stream)]) }
+    slot.update(to: ste) { issueByDriver(.cfgiSTE(stream, leaf: true)) }
   }
 
   /// Aborting if there is none.
@@ -154,10 +154,10 @@ final class PhysicalSMMU {
     guard submit(commands) else { throw .etimedout }
   }
 
-  /// The driver's own commands, which it repeats where the erratum demands it.
-  private func issueByDriver(_ commands: [CommandWords]) {
-    submit(commands)
-    if options.flags.contains(.repeats) { submit(commands) }
+  /// The driver's own command, which it repeats where the erratum demands it.
+  private func issueByDriver(_ command: Command) {
+    submit([command.words])
+    if options.flags.contains(.repeats) { submit([command.words]) }
   }
 
   @discardableResult
@@ -210,18 +210,3 @@ final class PhysicalSMMU {
   }
 }
 
-extension CommandWords {
-  static func forget(stream: StreamID) -> CommandWords {
-    CommandWords(UInt64(Opcode.cfgiSTE.rawValue) | UInt64(stream) << 32, 1)
-  }
-  static func forget(vmid: VMID) -> CommandWords {
-    CommandWords(UInt64(Opcode.tlbiS12VMAll.rawValue) | UInt64(vmid) << 32, 0)
-  }
-  /// CMD_CFGI_ALL.
-  static var forgetAllStreams: CommandWords {
-    CommandWords(UInt64(Opcode.cfgiSTERange.rawValue), 31)
-  }
-  static var forgetAllTranslations: CommandWords {
-    CommandWords(UInt64(Opcode.tlbiNSNHAll.rawValue), 0)
-  }
-}

@@ -20,7 +20,7 @@ struct RepeatErratum {
   mutating func pass(_ commands: [CommandWords], _ features: Features) -> [CommandWords] {
     let subject = commands.filter { Self.needsRepeat($0, features) }
     guard !subject.isEmpty else { return commands }
-    for i in held.indices where Self.areSame(held[i], subject) {
+    for i in held.indices where held[i] == subject {
       held.remove(at: i)
       return commands
     }
@@ -30,19 +30,7 @@ struct RepeatErratum {
   }
 
   private static func needsRepeat(_ words: CommandWords, _ features: Features) -> Bool {
-    do throws(CommandError) {
-      switch try Command(words, features) {
-      case .forgetStreams, .forgetContext, .forgetContexts, .invalidate: return true
-      case .prefetch, .synchronize: return false
-      }
-    } catch {
-      return false
-    }
-  }
-
-  private static func areSame(_ a: [CommandWords], _ b: [CommandWords]) -> Bool {
-    guard a.count == b.count else { return false }
-    for i in a.indices where a[i].low != b[i].low || a[i].high != b[i].high { return false }
-    return true
+    guard let command = CommandDecoder(features).decode(words) else { return false }
+    return command.effect(features) != .none
   }
 }

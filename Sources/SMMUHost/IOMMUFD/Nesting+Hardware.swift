@@ -5,9 +5,9 @@ import SMMUSpec
 
 /// What the guest's commands and registers ask of the host.
 extension Nesting: Hardware {
-  public func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool {
+  public func invalidate(_ command: Command) -> Bool {
     guard objects != nil, mayHoldTranslations,
-      let command = HostCommand.rebuild(words, opcode, smmu.features), concernsHardware(command)
+      let command = HostCommand.of(command, smmu.features), concernsHardware(command)
     else {
       counters.withheld &+= 1
       return true
@@ -17,17 +17,13 @@ extension Nesting: Hardware {
 
   /// A CD is cached only where a stream translates; the kernel refuses streams that it does not
   /// know.
-  private func concernsHardware(_ command: CommandWords) -> Bool {
-    let opcode = UInt8(truncatingIfNeeded: command.low)
-    guard opcode == Opcode.cfgiCD.rawValue || opcode == Opcode.cfgiCDAll.rawValue else {
-      return true
-    }
-    let stream = StreamID(truncatingIfNeeded: command[CommandWords.streamID])
+  private func concernsHardware(_ command: Command) -> Bool {
+    guard let stream = command.contextStream else { return true }
     guard let index = streams.index(of: stream) else { return false }
     return devices[index].state.hwpt != nil
   }
 
-  private func queue(_ command: CommandWords) -> Bool {
+  private func queue(_ command: Command) -> Bool {
     if batch.isFull && !flush() { return false }
     batch.append(command)
     return true
@@ -55,7 +51,7 @@ extension Nesting: Hardware {
     }
     // The same STE still means that its CDs may have changed with it (§4.3.1).
     guard before.hwpt != nil, devices[index].state == before else { return true }
-    return queue(HostCommand.forgetContexts(of: devices[index].stream))
+    return queue(.cfgiCDAll(devices[index].stream))
   }
 
   public func synchronize() -> Bool {
@@ -83,9 +79,9 @@ extension Nesting: Hardware {
     batch.clear()
     for index in devices.indices { follow(index) }
     guard mayHoldTranslations else { return }
-    _ = queue(HostCommand.forgetTranslations)
+    _ = queue(.tlbiNSNHAll)
     for device in devices where device.state.hwpt != nil {
-      _ = queue(HostCommand.forgetContexts(of: device.stream))
+      _ = queue(.cfgiCDAll(device.stream))
     }
     _ = flush()
   }

@@ -11,8 +11,9 @@ final class TranslationCache {
 
   private static var vmids: Int { 256 }
   private static var asids: Int { 1024 }
+  private static var blocks: Int { 1024 }
   /// Stamps: everything, by VMID (stage 1, stage 2, nested), then by VMID, ASID and ASET, which
-  /// never share one.
+  /// never share one, then by block of addresses.
   static var everything: Int { InvalidationClock.everything }
   static func stage1(_ vmid: VMID) -> Int { 1 &+ Int(vmid) & (vmids - 1) }
   static func stage2(_ vmid: VMID) -> Int { stage1(vmid) &+ vmids }
@@ -20,6 +21,22 @@ final class TranslationCache {
   static func context(_ tag: TranslationTag) -> Int {
     let contextBits = Int(truncatingIfNeeded: tag.raw &>> 16)
     return 1 &+ 3 &* vmids &+ (contextBits ^ Int(tag.vmid) &* 74) & (2 &* asids - 1)
+  }
+
+  /// log2 of the bytes of a block, of which each context has its own.
+  static var blockBits: Int { 21 }
+
+  /// Of the block that an address or page is in, for tags with that key.
+  @inline(__always)
+  static func block(_ page: UInt64, _ key: UInt64) -> Int {
+    block(page, seed: TranslationOwner.seed(key))
+  }
+
+  @inline(__always)
+  private static func block(_ page: UInt64, seed: UInt64) -> Int {
+    let mixed = (page &>> UInt64(truncatingIfNeeded: blockBits)) ^ seed
+    let hash = (mixed &* 0xff51_afd7_ed55_8ccd) &>> 40
+    return 1 &+ 3 &* vmids &+ 2 &* asids &+ Int(truncatingIfNeeded: hash) & (blocks &- 1)
   }
 
   let table: Table
@@ -32,7 +49,7 @@ final class TranslationCache {
 
   init(entries: Int) {
     table = Table(entries: entries)
-    clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids)
+    clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids + Self.blocks)
     sizes = .allocate(capacity: 3)
     for i in 0..<3 { (sizes + i).initialize(to: Atomic(0)) }
     lock = Lock()
@@ -122,7 +139,7 @@ final class TranslationCache {
     let key = row[1].load(ordering: .relaxed)
     let word = row[2].load(ordering: .relaxed)
     let output = row[3].load(ordering: .relaxed)
-    guard key == page, isAlive(word, owner, Table.time(begun)), Table.isWhole(row, begun) else {
+    guard key == page, isAlive(word, owner, page, Table.time(begun)), Table.isWhole(row, begun) else {
       return nil
     }
     return Self.decode(size, word, output)
@@ -131,29 +148,31 @@ final class TranslationCache {
   /// Whether an entry is the owner's and was not forgotten. What differs in nothing but ASET is the
   /// owner's too (§3.17.1), but has stamps of its own.
   @inline(__always)
-  private func isAlive(_ word: UInt64, _ owner: TranslationOwner, _ time: UInt32) -> Bool {
+  private func isAlive(
+    _ word: UInt64, _ owner: TranslationOwner, _ page: UInt64, _ time: UInt32
+  ) -> Bool {
     guard (word ^ owner.tag.raw) &<< (64 - Self.tagBits) == 0 else {
-      return isAliveOfOtherASET(word, owner, time)
+      return isAliveOfOtherASET(word, owner, page, time)
     }
-    return isAlive(owner, time)
+    return isAlive(owner, page, time)
   }
 
   @inline(__always)
-  private func isAlive(_ owner: TranslationOwner, _ time: UInt32) -> Bool {
-    time >= clock[Self.everything] && time >= clock[owner.stamp(0)]
+  private func isAlive(_ owner: TranslationOwner, _ page: UInt64, _ time: UInt32) -> Bool {
+    time >= clock[Self.everything] && time >= clock[Self.block(page, seed: owner.seed)] && time >= clock[owner.stamp(0)]
       && time >= clock[owner.stamp(1)] && time >= clock[owner.stamp(2)]
   }
 
   @inline(never)
   private func isAliveOfOtherASET(
-    _ word: UInt64, _ owner: TranslationOwner, _ time: UInt32
+    _ word: UInt64, _ owner: TranslationOwner, _ page: UInt64, _ time: UInt32
   ) -> Bool {
     let tag = TranslationTag(raw: word & UInt64.low(TranslationTag.width))
-    return tag.key == owner.tag.key && isAlive(tag, time)
+    return tag.key == owner.tag.key && isAlive(tag, page, time)
   }
 
-  func isAlive(_ tag: TranslationTag, _ time: UInt32) -> Bool {
-    isAlive(TranslationOwner(tag), time)
+  func isAlive(_ tag: TranslationTag, _ page: UInt64, _ time: UInt32) -> Bool {
+    isAlive(TranslationOwner(tag), page, time)
   }
 
   // MARK: Layout of a row
@@ -211,7 +230,9 @@ final class TranslationCache {
   @inline(never)
   private func victim(_ first: Table.Row) -> Table.Row {
     table.victim(first) { row in
-      !isAlive(Self.tag(row), Table.time(row[0].load(ordering: .relaxed)))
+      !isAlive(
+        Self.tag(row), row[1].load(ordering: .relaxed),
+        Table.time(row[0].load(ordering: .relaxed)))
     }
   }
 

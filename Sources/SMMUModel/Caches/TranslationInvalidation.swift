@@ -5,17 +5,21 @@ import SMMUSpec
 /// What a TLBI removes (§4.4). Long searches let others have the lock in between: time has passed,
 /// so whatever they keep meanwhile was looked up after it.
 extension TranslationCache {
-  /// Of a TLB without entries, all that a TLBI does: whoever walks now keeps nothing.
-  /// False if there may be entries. Takes no lock: what another thread is about to keep belongs to
-  /// a time that ends here.
+  /// Whether there are no entries. Takes no lock: what another thread is about to keep belongs to a
+  /// time that ends with `expireAll`.
   @inline(__always)
-  func expireIfEmpty() -> Bool {
-    guard sizes[0].load(ordering: .relaxed) | sizes[1].load(ordering: .relaxed) == 0 else {
-      return false
-    }
+  var isEmpty: Bool {
+    sizes[0].load(ordering: .relaxed) | sizes[1].load(ordering: .relaxed) == 0
+  }
+
+  /// Of a TLB without entries, all that a TLBI does: whoever walks now keeps nothing. Looks at no
+  /// rows.
+  @inline(__always)
+  @discardableResult
+  func expireAll() -> Int {
     clock.advance()
     clock.expire(Self.everything)
-    return true
+    return 0
   }
 
   /// Removes what a TLBI names. `wildcard` are VMID bits that do not count (§3.17.6). `sharedOnly`:
@@ -63,6 +67,7 @@ extension TranslationCache {
   }
 
   /// All VMIDs that differ from `vmid` in wildcard bits only: 16 at most.
+  @inline(never)
   private func each(_ vmid: VMID, _ wildcard: VMID, _ body: (VMID) -> Void) {
     for low in 0...wildcard { body(vmid & ~wildcard | low) }
   }
@@ -71,10 +76,12 @@ extension TranslationCache {
   private func remove(
     _ vmid: VMID, _ wildcard: VMID, _ asid: ASID?, _ range: AddressRange, sharedOnly: Bool
   ) -> Int {
+    // A stamp of a block is that of either ASET.
+    let cover = RangeCover(range, inBlocks: !sharedOnly)
     // Each page may be there alone and nested, and if global with either ASET.
     let variants = 2 * Int(wildcard) + 2
-    let probes = pages(range, 0).multipliedReportingOverflow(by: variants)
-    let globalProbes = pages(range, 1).multipliedReportingOverflow(by: 2 * variants)
+    let probes = pages(cover, 0).multipliedReportingOverflow(by: variants)
+    let globalProbes = pages(cover, 1).multipliedReportingOverflow(by: 2 * variants)
     guard let asid, !probes.overflow, !globalProbes.overflow,
       probes.partialValue < table.rows / 8, globalProbes.partialValue < table.rows / 8
     else {
@@ -89,22 +96,27 @@ extension TranslationCache {
     each(vmid, wildcard) { vmid in
       for isNested in [false, true] {
         let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: isNested)
-        eachPage(range, 0) { remove($0, tag, $1, sharedOnly: sharedOnly) }
+        expire(cover, tag, 0)
+        eachPage(cover, 0) { remove($0, tag, $1, sharedOnly: sharedOnly) }
         let other = TranslationTag(vmid: vmid, asid: asid, nonShared: true, nested: isNested)
-        eachPage(range, 1) {
+        expire(cover, tag.global, 1)
+        expire(cover, other.global, 1)
+        eachPage(cover, 1) {
           remove($0, tag.global, $1)
           if !sharedOnly { remove($0, other.global, $1) }
         }
       }
     }
     return (probes.partialValue + globalProbes.partialValue) * Table.ways
+      + cover.blocks * 3 * variants
   }
 
   /// Stage 2 by address.
   private func remove(
     intermediate vmid: VMID, _ wildcard: VMID, _ range: AddressRange
   ) -> Int {
-    let probes = pages(range, 0).multipliedReportingOverflow(by: Int(wildcard) + 1)
+    let cover = RangeCover(range, inBlocks: true)
+    let probes = pages(cover, 0).multipliedReportingOverflow(by: Int(wildcard) + 1)
     guard !probes.overflow, probes.partialValue < table.rows / 8 else {
       return removeAll { tag in
         tag.isIntermediate && (tag.vmid ^ vmid) & ~wildcard == 0
@@ -114,33 +126,47 @@ extension TranslationCache {
     }
     each(vmid, wildcard) { vmid in
       let tag = TranslationTag(intermediate: vmid)
-      eachPage(range, 0) { remove($0, tag, $1) }
+      expire(cover, tag, 0)
+      eachPage(cover, 0) { remove($0, tag, $1) }
     }
-    return probes.partialValue * Table.ways
+    return probes.partialValue * Table.ways + cover.blocks * (Int(wildcard) + 1)
   }
 
-  /// Pages in a range, of all sizes that entries have; at most a quarter of all integers.
-  private func pages(_ range: AddressRange, _ kind: Int) -> Int {
+  /// Kills what is in the blocks of a range, if there may be entries of that kind: no row is looked
+  /// at. What shares a stamp with one of them goes too.
+  @inline(never)
+  private func expire(_ cover: RangeCover, _ tag: TranslationTag, _ kind: Int) {
+    guard sizes[kind].load(ordering: .relaxed) != 0 else { return }
+    cover.eachBlock { clock.expire(Self.block($0, tag.key)) }
+  }
+
+  /// Pages to look for, of all sizes that entries have; at most a quarter of all integers.
+  @inline(never)
+  private func pages(_ cover: RangeCover, _ kind: Int) -> Int {
     var total: UInt64 = 0
     var left = sizes[kind].load(ordering: .relaxed)
     while left != 0 {
-      let shift = UInt64(truncatingIfNeeded: left.trailingZeroBitCount)
+      let size = left.trailingZeroBitCount
+      let shift = UInt64(truncatingIfNeeded: size)
       left &= left &- 1
-      total += (range.last &>> shift) &- (range.first &>> shift) &+ 1
+      cover.each(size) { total += ($0.last &>> shift) &- ($0.first &>> shift) &+ 1 }
     }
     // Sizes are 4 KiB and up, so a sum of 52-bit numbers.
     return Int(truncatingIfNeeded: total)
   }
 
-  private func eachPage(_ range: AddressRange, _ kind: Int, _ body: (UInt64, Int) -> Void) {
+  @inline(never)
+  private func eachPage(_ cover: RangeCover, _ kind: Int, _ body: (UInt64, Int) -> Void) {
     var left = sizes[kind].load(ordering: .relaxed)
     while left != 0 {
       let size = left.trailingZeroBitCount
       left &= left &- 1
       let shift = UInt64(truncatingIfNeeded: size)
-      for number in (range.first &>> shift)...(range.last &>> shift) {
-        if number & 255 == 255 { lock.giveWay() }
-        body(number &<< shift, size)
+      cover.each(size) { part in
+        for number in (part.first &>> shift)...(part.last &>> shift) {
+          if number & 255 == 255 { lock.giveWay() }
+          body(number &<< shift, size)
+        }
       }
     }
   }
@@ -160,7 +186,7 @@ extension TranslationCache {
   func eachVMID(_ body: (VMID) -> Void) {
     for row in 0..<table.rows {
       let found = entry(row)
-      if found.page != 0 && isAlive(found.tag, table.time(row)) { body(found.tag.vmid) }
+      if found.page != 0 && isAlive(found.tag, found.page, table.time(row)) { body(found.tag.vmid) }
     }
   }
 

@@ -16,17 +16,22 @@ struct ConfigurationReader {
     _ access: Access, _ configuration: inout StreamConfiguration, _ walk: inout Walk
   ) throws(Fault) {
     let ste = try fetchSTE(access.stream)
-    if let violation = ste.violation(features) { throw .illegal(.badSTE, violation) }
+    if let violation = ste.violation(features) { throw illegal(.badSTE, violation) }
     let substream = access.flags.contains(.substream) ? access.substream : nil
     let (policy, context) = try StreamPolicy.decide(ste, substream, features)
     configuration = StreamConfiguration(policy, ste, nil, features)
     guard case .descriptor(let index) = context else { return }
     let cd = try fetchCD(ste, index, &walk)
-    if let violation = cd.violation(features) { throw .illegal(.badCD, violation) }
+    if let violation = cd.violation(features) { throw illegal(.badCD, violation) }
     configuration = StreamConfiguration(policy, ste, cd, features)
   }
 
-  func isPhysical(_ address: UInt64) -> Bool { features.isPhysical(address) }
+  /// A structure breaks a rule.
+  @inline(never)
+  func illegal(_ event: EventKind, _ violation: Violation) -> Fault {
+    walker.observer?.violation = violation
+    return Fault(event: event)
+  }
 
   /// One 64-bit descriptor of a 2-level table. Beyond the output size nothing can be read.
   func descriptor(

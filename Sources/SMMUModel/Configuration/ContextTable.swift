@@ -35,7 +35,7 @@ extension ConfigurationReader {
     let descriptor = Level1ContextDescriptor(try descriptor(address, .cdFetch))
     // §5.3.1, §3.4.3: an invalid or unreachable leaf table has no such substream.
     if let violation = descriptor.violation(features) {
-      throw .illegal(.badSubstreamID, violation)
+      throw illegal(.badSubstreamID, violation)
     }
     let second = descriptor.raw & Level1ContextDescriptor.l2ptr.mask
     // 64 KiB leaves: L2Ptr[15:12] are RES0.

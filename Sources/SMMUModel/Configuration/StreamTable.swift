@@ -35,7 +35,7 @@ extension ConfigurationReader {
     let low = UInt64(stream) & UInt64.ones(split)
     // Span n covers 2^(n-1) STEs; 0 and what reaches past SPLIT cover none.
     guard span != 0, span <= split + 1, low <= UInt64.ones(span - 1) else {
-      throw .illegal(
+      throw illegal(
         .badStreamID,
         Violation(
           .level1StreamTableDescriptor, descriptor, Level1StreamTableDescriptor.span, "§5.1 Span"))

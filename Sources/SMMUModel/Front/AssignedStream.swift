@@ -34,7 +34,7 @@ extension SMMU {
 
   /// Whether the guest's event queue is on, and log2 of its entries.
   public var eventQueue: (isOn: Bool, log2Size: Int) {
-    (registers.flag(.cr0ack, CR0.eventqen), eventRing.log2Size)
+    (registers.flag(.cr0ack, CR0.eventqen), events.ring.log2Size)
   }
 
   /// Records an event that hardware met for this SMMU's guest.

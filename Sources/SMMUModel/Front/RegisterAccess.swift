@@ -57,9 +57,9 @@ extension SMMU {
   private func visible(_ register: Register) -> UInt64 {
     let value = registers[register]
     return switch register {
-    case .cmdqProd: value & commandRing.mask
-    case .cmdqCons: value & (commandRing.mask | QueueIndex.error.mask)
-    case .eventqProd, .eventqCons: value & (eventRing.mask | QueueIndex.overflow.mask)
+    case .cmdqProd: value & commands.ring.mask
+    case .cmdqCons: value & (commands.ring.mask | QueueIndex.error.mask)
+    case .eventqProd, .eventqCons: value & (events.ring.mask | QueueIndex.overflow.mask)
     default: value
     }
   }

@@ -16,12 +16,9 @@ public final class SMMU: @unchecked Sendable {
   let machine: any Machine
   /// Guards the event queue's indices and GERROR, which faulting threads change too.
   let eventLock: Lock
-  /// Something was invalidated that accesses in progress may still use.
-  var isUnsettled = false
-  /// The command in progress failed in hardware.
-  var isHardwareToBlame = false
-  /// What the command in progress costs of the budget.
-  var commandCost = 0
+  /// CMDQ and EVENTQ.
+  var commands: CommandQueue<CommandQueueRegisters>
+  let events: OutputQueue<EventQueueRegisters>
 
   public init(_ features: Features, _ options: Options = Options(), machine: any Machine) {
     var options = options
@@ -30,6 +27,11 @@ public final class SMMU: @unchecked Sendable {
     self.machine = machine
     translator = Translator(features, options, machine: machine)
     eventLock = Lock()
+    let registers = translator.registers
+    commands = CommandQueue(
+      CommandQueueRegisters(registers: registers), CommandDecoder(features, options.commandRules))
+    events = OutputQueue(
+      EventQueueRegisters(registers: registers), entryBytes: EventRecord.bytes)
     translator.events = self
   }
 
@@ -44,6 +46,7 @@ public final class SMMU: @unchecked Sendable {
   /// Takes other features, in the reset state. Alone: no other call may be running.
   public func renegotiate(_ features: Features) {
     translator.features = features
+    commands = CommandQueue(commands.port, CommandDecoder(features, options.commandRules))
     replaceState { registers.adopt(features, resetAborts: options.resetAborts) }
   }
 

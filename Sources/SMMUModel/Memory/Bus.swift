@@ -72,18 +72,20 @@ final class Bus {
     for i in 0..<count { use(i, try load64(address + UInt64(truncatingIfNeeded: i * 8))) }
   }
 
-  /// An event record, wholly or not at all. The caller notes that RAM was written.
-  func store(_ address: PhysicalAddress, _ record: EventRecord) throws(BusAbort) {
-    if let host = memory.host(address.raw, EventRecord.bytes) {
-      for i in 0..<4 {
-        atomicWord(host + i * 8).pointee.store(record.words[i].littleEndian, ordering: .relaxed)
+  /// A queue entry of at most four words, wholly or not at all. The caller notes that RAM was
+  /// written.
+  func store<Entry: Layout>(_ address: PhysicalAddress, _ entry: Entry) throws(BusAbort) {
+    let count = Entry.width / 64
+    if let host = memory.host(address.raw, UInt64(truncatingIfNeeded: count * 8)) {
+      for i in 0..<count {
+        atomicWord(host + i * 8).pointee.store(entry[word: i].littleEndian, ordering: .relaxed)
       }
       return
     }
-    var words = record.words
-    for i in 0..<4 { words[i] = words[i].littleEndian }
+    var words = InlineArray<4, UInt64>(repeating: 0)
+    for i in 0..<count { words[i] = entry[word: i].littleEndian }
     let done = withUnsafeBytes(of: &words) { bytes in
-      machine.write(address.raw, from: bytes.baseAddress!, count: bytes.count)
+      machine.write(address.raw, from: bytes.baseAddress!, count: count * 8)
     }
     guard done else {
       counters.add(.externalAborts)

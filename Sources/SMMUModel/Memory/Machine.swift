@@ -15,7 +15,10 @@ public enum Staleness: Equatable, Sendable {
 
 /// Something that the host's operator may want to read about.
 public enum Report: Equatable, Sendable {
-  case commandError(CommandError, opcode: UInt8, slot: UInt32)
+  /// The command queue stopped at a command, for this reason.
+  case illegalCommand(Violation, opcode: UInt8, slot: UInt32)
+  /// It stopped, as a command could not be read.
+  case commandAbort(slot: UInt32)
   case eventsDropped
   case eventQueueAbort
   case messageAbort(address: UInt64)

@@ -1,184 +1,155 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// The command queue (§3.5, §4.1.2, §7.1). Serialised by the caller.
-extension SMMU {
-  /// Consumes up to `budget` commands in order, at most to the PROD that it finds; true if more are
-  /// waiting. Commands that search the TLB or wait for accesses count for more than one.
-  @discardableResult
-  public func consumeCommands(_ budget: Int) -> Bool {
-    guard var queue = waitingCommands else { return false }
+/// What carries out the commands of a queue.
+protocol CommandExecutor {
+  /// Asked before each 32 commands: time advances by one a command.
+  func renewCaches()
+  /// A command that invalidates takes effect. What it cost, in commands; nil if hardware could not
+  /// be made to follow. It has told why then, and it is not the guest's fault.
+  func carryOut(_ command: Command) -> Int?
+  /// The same for a TLBI without a range, which is decoded only where there is something to remove:
+  /// most find nothing. nil if it is to be carried out as any other.
+  func invalidate(leavesOnly: Bool, _ command: () -> Command?) -> Int?
+  /// CMD_SYNC: all that came before is done, and, if something was invalidated, no access uses it
+  /// any more. What that cost, nil likewise.
+  func synchronize(isUnsettled: Bool) -> Int?
+  /// Software may see that a command is done.
+  func passed()
+  /// What tells of a CMD_SYNC, once it may be seen that it is done (§3.18).
+  func signal(_ sync: Synchronization)
+}
+
+/// A command queue (§3.5, §4.1.2, §7.1). Calls are serialised.
+struct CommandQueue<Port: CommandQueuePort> {
+  let port: Port
+  let decoder: CommandDecoder
+  /// Something was invalidated by its commands that accesses in progress may still use.
+  var isUnsettled = false
+
+  /// How a call ended.
+  enum Outcome {
+    /// Nothing is waiting.
+    case done
+    /// More commands are waiting.
+    case left
+    case stopped(Stop, slot: UInt32)
+  }
+
+  /// Why it stopped at a command. CONS stays there, and the port tells of it; for the caller it is
+  /// to activate the error.
+  enum Stop {
+    case illegal(CommandWords)
+    /// The entry could not be read.
+    case abort
+    /// As if the entry could not be read: it is tried again when the error is acknowledged.
+    case hardware
+
+    var error: CommandError {
+      switch self {
+      case .illegal: .illegal
+      case .abort, .hardware: .abort
+      }
+    }
+  }
+
+  init(_ port: Port, _ decoder: CommandDecoder) {
+    self.port = port
+    self.decoder = decoder
+  }
+
+  var ring: Ring {
+    Ring(base: port.base, most: port.log2Most, entryBytes: CommandWords.bytes)
+  }
+
+  /// Consumes commands in order, at most to the producer that it finds, until they have cost
+  /// `budget`: those that search the TLB or wait for accesses cost more than one. Registers and RAM
+  /// change between calls alone, so what is read of them at first holds.
+  @inline(__always)
+  mutating func consume(
+    _ budget: Int, _ executor: some CommandExecutor & QueueMemory
+  ) -> Outcome {
+    guard port.isEnabled, !port.isStopped else { return .done }
+    let ring = ring
+    var consumer = port.consumer & ring.mask
+    // Indices that contradict each other consume nothing.
+    guard var count = ring.count(producer: port.producer, consumer: consumer), count > 0
+    else { return .done }
+    // The whole ring, if it is in one region of RAM.
+    let slots = executor.host(ring.base, ring.capacity &* CommandWords.bytes)
+    let decoder = decoder
+    executor.renewCaches()
     var left = budget
-    let (features, rules) = (features, options.commandRules)
-    while queue.count > 0 {
-      guard left > 0 else {
-        machine.commandsLeft()
-        return true
+    while count > 0 {
+      guard left > 0 else { return .left }
+      if count & 31 == 0 { executor.renewCaches() }
+      guard let words = fetch(ring, consumer, slots, executor) else {
+        return stop(.abort, ring, consumer)
       }
-      // Time advances by one a command.
-      if queue.count & 31 == 0 { translator.renewCaches() }
-      var words = CommandWords()
-      commandCost = 1
-      do throws(CommandError) {
-        words = try fetch(queue)
-        try perform(try Command(words, features, rules), words, &queue)
-      } catch {
-        stop(error, words, at: queue)
-        return false
+      var signal: Synchronization?
+      if let leavesOnly = decoder.sparesTables(words),
+        let cost = executor.invalidate(leavesOnly: leavesOnly, { decoder.decode(words) })
+      {
+        isUnsettled = true
+        left &-= cost
+      } else {
+        guard let command = decoder.decode(words) else {
+          return stop(.illegal(words), ring, consumer)
+        }
+        guard let cost = perform(command, executor) else {
+          return stop(.hardware, ring, consumer)
+        }
+        if case .sync(let sync) = command { signal = sync }
+        left &-= cost
       }
-      left -= commandCost
+      // It has taken effect, then CONS moves: a driver that sees CONS pass it sees the effect.
+      consumer = ring.next(consumer)
+      count &-= 1
+      executor.passed()
+      port.pass(to: consumer)
+      // Only now a CMD_SYNC can be heard of (§3.18).
+      if let signal { executor.signal(signal) }
     }
-    return false
-  }
-
-  /// What a wait or a system call counts, in commands.
-  private static var systemCall: Int { 64 }
-
-  /// The commands that wait. Registers and RAM change between calls alone, so this holds for one.
-  private struct WaitingCommands {
-    let ring: Ring
-    /// The whole ring, if it is in one region of RAM.
-    let slots: UnsafeMutableRawPointer?
-    /// Index of the next.
-    var consumer: UInt64
-    var count: UInt64
-  }
-
-  /// None while the queue is off, empty, stopped by an error, or holds indices that contradict each
-  /// other (§3.5.1).
-  private var waitingCommands: WaitingCommands? {
-    guard registers.flag(.cr0ack, CR0.cmdqen), !isActive(GlobalError.cmdq) else { return nil }
-    let ring = commandRing
-    let consumer = registers[.cmdqCons] & ring.mask
-    guard let count = ring.count(producer: registers[.cmdqProd], consumer: consumer), count > 0
-    else { return nil }
-    translator.renewCaches()
-    return WaitingCommands(
-      ring: ring, slots: bus.memory.host(ring.base, ring.capacity &* ring.entryBytes),
-      consumer: consumer, count: count)
+    return .done
   }
 
   @inline(__always)
-  private func fetch(_ queue: WaitingCommands) throws(CommandError) -> CommandWords {
-    if let slots = queue.slots {
-      let offset = queue.ring.slot(queue.consumer) &* CommandWords.bytes
-      let slot = slots + Int(truncatingIfNeeded: offset)
-      return CommandWords(loadWord(slot), loadWord(slot + 8))
-    }
-    do throws(BusAbort) {
-      let address = PhysicalAddress(queue.ring.address(queue.consumer))
-      return CommandWords(try bus.load64(address), try bus.load64(address + 8))
-    } catch {
-      throw .abort
-    }
-  }
-
-  /// Takes effect, then moves CONS: a driver that sees CONS pass the command sees the effect.
-  @inline(__always)
-  private func perform(
-    _ command: Command, _ words: CommandWords, _ queue: inout WaitingCommands
-  ) throws(CommandError) {
+  private mutating func perform(_ command: Command, _ executor: some CommandExecutor) -> Int? {
     switch command {
-    case .prefetch: break
-    case .forgetStreams(let first, let last): try forgetStreams(first, last)
-    case .forgetContext(let stream, let substream):
-      translator.forgetConfiguration(stream, substream)
+    // Fetching nothing is a legal prefetch (§4.2.1).
+    case .prefetchConfig, .prefetchAddr: return 1
+    case .sync:
+      let cost = executor.synchronize(isUnsettled: isUnsettled)
+      if cost != nil { isUnsettled = false }
+      return cost
+    default:
       isUnsettled = true
-      translator.notify(.configuration(first: stream, last: stream))
-      try hand(words)
-    case .forgetContexts(let stream):
-      forgetStreamsHere(stream, stream)
-      try hand(words)
-    case .invalidate(let what):
-      invalidate(what, leavesOnly: words.namesLeaves)
-      try hand(words)
-    case .synchronize(let completion):
-      try synchronize(completion, &queue)
-      return
+      return executor.carryOut(command)
     }
-    consumed(&queue)
   }
 
-  /// Hardware has the same to do. What it cannot is tried again, as if the fetch had aborted.
+  /// nil is an external abort.
   @inline(__always)
-  private func hand(_ words: CommandWords) throws(CommandError) {
-    guard let hardware, let opcode = Opcode(rawValue: UInt8(truncatingIfNeeded: words.low))
-    else { return }
-    guard hardware.invalidate(words, opcode) else { throw refusedByHardware() }
+  private func fetch(
+    _ ring: Ring, _ index: UInt64, _ slots: UnsafeMutableRawPointer?, _ memory: some QueueMemory
+  ) -> CommandWords? {
+    guard let slots else { return Self.fetch(ring.address(index), memory) }
+    let slot = slots + Int(truncatingIfNeeded: ring.slot(index) &* CommandWords.bytes)
+    return CommandWords(loadWord(slot), loadWord(slot + 8))
   }
 
-  @inline(__always)
-  private func consumed(_ queue: inout WaitingCommands) {
-    counters.addAlone(.commands)
-    queue.consumer = queue.ring.next(queue.consumer)
-    queue.count &-= 1
-    registers[.cmdqCons] = queue.consumer
-  }
-
-  /// Hardware has told why, and it is not the guest's fault.
-  private func refusedByHardware() -> CommandError {
-    isHardwareToBlame = true
-    return .abort
-  }
-
-  private func forgetStreams(_ first: StreamID, _ last: StreamID) throws(CommandError) {
-    forgetStreamsHere(first, last)
-    guard let result = hardware?.configurationChanged(first: first, last: last) else { return }
-    commandCost += Self.systemCall * result.systemCalls + result.streams
-    guard result.isDone else { throw refusedByHardware() }
-  }
-
-  private func forgetStreamsHere(_ first: StreamID, _ last: StreamID) {
-    commandCost += translator.forgetConfigurations(first, last) / 16
-    isUnsettled = true
-    translator.notify(.configuration(first: first, last: last))
-  }
-
-  /// Removes translations here and gives notice to those who keep copies.
-  @inline(__always)
-  func invalidate(_ what: TLBInvalidation, leavesOnly: Bool = false) {
-    counters.addAlone(.invalidations)
-    if case .nothing = what { return }
-    // A command costs about as much as looking at 64 rows.
-    commandCost += translator.forgetTranslations(what, leavesOnly: leavesOnly) / 64
-    isUnsettled = true
-    if keepsCopies { translator.notify(.translations(what)) }
-  }
-
-  /// CMD_SYNC (§4.7.3): everything before it is done, and no access uses what it removed. Only then
-  /// CONS passes it, and only after that it can be heard of (§3.18).
-  private func synchronize(
-    _ completion: Completion, _ queue: inout WaitingCommands
-  ) throws(CommandError) {
-    // Waiting costs the caller's time: it counts as many commands.
-    if isUnsettled && accesses.drain(machine) { commandCost += Self.systemCall }
-    isUnsettled = false
-    if let hardware {
-      commandCost += Self.systemCall
-      guard hardware.synchronize() else { throw refusedByHardware() }
-    }
-    counters.addAlone(.syncs)
-    consumed(&queue)
-    // IDR0.SEV is 0: an event is as no signal.
-    guard case .interrupt(let address, let data) = completion else { return }
-    if address != 0 && !bus.signal(PhysicalAddress(address & UInt64.ones(features.outputBits)), data) {
-      raise(GlobalError.msiCmdqAbort)
-    }
-    if options.hasWiredInterrupts { machine.pulse(.sync) }
-  }
-
-  /// §7.1: CONS stays at the command, ERR tells why, then CMDQ_ERR becomes active.
   @inline(never)
-  private func stop(_ error: CommandError, _ words: CommandWords, at queue: WaitingCommands) {
-    counters.addAlone(.commandErrors)
-    registers[.cmdqCons] = queue.consumer | UInt64(error.rawValue) << 24
-    if !isHardwareToBlame {
-      machine.report(
-        .commandError(
-          error, opcode: UInt8(truncatingIfNeeded: words.low),
-          slot: UInt32(truncatingIfNeeded: queue.ring.slot(queue.consumer))))
+  private static func fetch(_ address: UInt64, _ memory: some QueueMemory) -> CommandWords? {
+    do throws(BusAbort) {
+      return CommandWords(try memory.load64(address), try memory.load64(address &+ 8))
+    } catch {
+      return nil
     }
-    isHardwareToBlame = false
-    raise(GlobalError.cmdq)
+  }
+
+  @inline(__always)
+  private func stop(_ why: Stop, _ ring: Ring, _ index: UInt64) -> Outcome {
+    port.stop(at: index, why.error)
+    return .stopped(why, slot: UInt32(truncatingIfNeeded: ring.slot(index)))
   }
 }

@@ -47,17 +47,3 @@ public struct Ring: Equatable, Sendable {
   @inline(__always)
   public func address(_ index: UInt64) -> UInt64 { base &+ slot(index) &* entryBytes }
 }
-
-extension SMMU {
-  @inline(__always)
-  var commandRing: Ring {
-    Ring(
-      base: registers[.cmdqBase], most: features.commandQueueBits, entryBytes: CommandWords.bytes)
-  }
-
-  @inline(__always)
-  var eventRing: Ring {
-    Ring(
-      base: registers[.eventqBase], most: features.eventQueueBits, entryBytes: EventRecord.bytes)
-  }
-}

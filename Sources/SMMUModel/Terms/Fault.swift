@@ -13,21 +13,12 @@ struct Fault: Error {
   var fetchAddress = PhysicalAddress(0)
   /// An atomic that may write but not read (§16.7.6).
   var missesRead = false
-  /// The descriptor that a walk ended at.
-  var descriptor: FoundDescriptor?
-  /// The rule that a structure breaks.
-  var violation: Violation?
 
   static var silent: Fault { Fault(event: nil) }
 
   @inline(never)
   static func fetch(_ event: EventKind, _ address: PhysicalAddress) -> Fault {
     Fault(event: event, fetchAddress: address)
-  }
-
-  @inline(never)
-  static func illegal(_ event: EventKind, _ violation: Violation) -> Fault {
-    Fault(event: event, violation: violation)
   }
 }
 
@@ -36,6 +27,14 @@ struct FoundDescriptor: Equatable {
   let level: Int
   let address: PhysicalAddress
   let value: UInt64
+}
+
+/// Told what a translation finds on its way, where somebody asks for that.
+final class Observer {
+  /// The rule that a structure breaks.
+  var violation: Violation?
+  /// The descriptor that a walk ended at.
+  var descriptor: FoundDescriptor?
 }
 
 /// What a stage of translation is done for: what its faults report.
@@ -51,9 +50,8 @@ struct WalkPurpose {
   }
 
   @inline(never)
-  func fault(_ event: EventKind, at descriptor: FoundDescriptor? = nil) -> Fault {
-    Fault(
-      event: event, stage2: stage2, accessClass: accessClass, ipa: ipa, descriptor: descriptor)
+  func fault(_ event: EventKind) -> Fault {
+    Fault(event: event, stage2: stage2, accessClass: accessClass, ipa: ipa)
   }
 
   /// An external abort on a descriptor (§7.3.12): of stage 1 it is CLASS TT, of stage 2 the class

@@ -5,6 +5,7 @@ extension Features {
   /// All that the model implements, but StreamIDs of 16 bits, as PCI's requester IDs: there are
   /// drivers that allocate a table for all that SIDSIZE promises. AIDR is SMMUv3.1: from v3.2 on
   /// both stages demand EL2 streams. What of v3.2 is here, §2.9 allows to a v3.1 implementation.
+  @inline(never)
   public static var full: Features {
     var f = Features()
     f[.idr0, IDR0.s2p] = 1
@@ -39,6 +40,7 @@ extension Features {
   }
 
   /// What a Linux guest uses: stage 1, little-endian, terminate by abort, MSIs that it polls for.
+  @inline(never)
   public static var linux: Features {
     var f = full
     for field in [IDR0.s2p, IDR0.vmw, IDR0.vmid16] { f[.idr0, field] = 0 }
@@ -65,6 +67,7 @@ extension Features {
   }
 
   /// The largest value of a field that is implemented; zero is what most features are.
+  @inline(never)
   private static func most(_ register: IdentificationRegister, _ field: Field) -> UInt32 {
     switch register {
     case .iidr: .max
@@ -78,6 +81,7 @@ extension Features {
   }
 
   /// Zero would promise more than one of these values does.
+  @inline(never)
   private static func least(_ register: IdentificationRegister, _ field: Field) -> UInt32 {
     // TTF 2: AArch64 tables alone. STALL_MODEL 1: no stalls.
     register == .idr0 && (field == IDR0.ttf || field == IDR0.stallModel)

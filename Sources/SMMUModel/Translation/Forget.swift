@@ -6,16 +6,17 @@ import SMMUSpec
 /// it. Serialised by the caller.
 extension Translator {
   /// Removes translations; returns how many rows were looked at (`TranslationCache.invalidate`).
-  /// `leavesOnly` spares what is known of stage 1 tables.
+  /// `leavesOnly` spares what is known of stage 1 tables. `what` is looked at only where there may
+  /// be something to remove.
   @inline(__always)
   @discardableResult
   func forgetTranslations(
-    _ what: TLBInvalidation, sharedOnly: Bool = false, leavesOnly: Bool = false
+    _ what: @autoclosure () -> TLBInvalidation, sharedOnly: Bool = false, leavesOnly: Bool = false
   ) -> Int {
     // What fills a cache goes before it: a walk that begins between the two must not bring back
     // into the TLB what an old table says, nor an access into the micro TLB what the TLB said.
     if !leavesOnly { walker.cache.table.advance() }
-    let rows = tlb.expireIfEmpty() ? 0 : searchTLB(what, sharedOnly: sharedOnly)
+    let rows = tlb.isEmpty ? tlb.expireAll() : searchTLB(what(), sharedOnly: sharedOnly)
     micro.table.advance()
     return rows
   }

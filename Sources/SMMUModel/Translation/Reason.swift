@@ -1,29 +1,38 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
+/// Why an access faults.
+struct Reason {
+  let fault: Fault
+  /// The rule that a structure breaks.
+  let violation: Violation?
+  /// The descriptor that a walk ended at.
+  let descriptor: FoundDescriptor?
+}
+
 extension Translator {
   /// Why an access faults: its steps once more, from registers and memory alone. Nothing is looked up
   /// in a cache or kept there, and no event is recorded. nil if it does not fault.
-  ///
-  /// The fault has the rule that a structure breaks, and the descriptor that a walk ended at.
-  func reason(_ access: Access) -> Fault? {
+  func reason(_ access: Access) -> Reason? {
     let token = accesses.begin()
     defer { accesses.end(token) }
+    let observer = Observer()
     do throws(Fault) {
-      try repeatSteps(access)
+      try repeatSteps(access, observer)
       return nil
     } catch {
-      return error
+      return Reason(
+        fault: error, violation: observer.violation, descriptor: observer.descriptor)
     }
   }
 
-  private func repeatSteps(_ access: Access) throws(Fault) {
+  private func repeatSteps(_ access: Access, _ observer: Observer) throws(Fault) {
     let state = control.state
     guard state.isEnabled else {
       if state.gbpa[GBPA.abort.low] || !features.isPhysical(access.address) { throw .silent }
       return
     }
-    let walker = TableWalker(bus, self.walker.cache, cachesTables: false)
+    let walker = TableWalker(bus, self.walker.cache, cachesTables: false, observer: observer)
     var configuration = StreamConfiguration.unknown
     var walk = Walk(walker, stage2: .none)
     try ConfigurationReader(walker: walker, features: features, state: state)

@@ -4,7 +4,7 @@ import SMMUSpec
 
 /// Steps 4 to 6 of a translation (`Translate.swift`).
 extension Translator {
-  @inline(__always)
+  @inline(never)
   func translateByTables(
     _ access: Access, _ regime: Regime, _ policy: StreamPolicy, _ start: TranslationStart,
     missesTLB: Bool
@@ -90,10 +90,8 @@ extension Translator {
     guard let key, key.isWithin(half.table.geometry.inputBits) else {
       throw WalkPurpose.stage1.fault(.translation)
     }
-    let leaf =
-      policy == .nested
-      ? try walker.walkNested(half.table, key, regime.owner.tag.vmid, &walk)
-      : try walker.walk(half.table, key, regime.owner.tag.vmid, &walk)
+    let leaf = try walker.walk(
+      policy == .nested ? .nested : .stage1, half.table, key, regime.owner.tag.vmid, &walk)
     let descriptor = leaf.descriptor
     if !descriptor.accessFlag && !half.flags.contains(.ignoresAccessFlag) {
       throw WalkPurpose.stage1.fault(.access)

@@ -16,17 +16,14 @@ extension Translator {
   @inline(__always)
   public func translate(_ access: Access) -> Translation {
     if let recent = micro.lookUp(access) { return recent }
-    let known = lookUp(access)
+    let known = translateKnown(access)
     return known.isUnknown ? translateFully(access) : known
   }
-
-  @inline(never)
-  private func lookUp(_ access: Access) -> Translation { translateKnown(access) }
 
   /// All steps for a stream whose configuration is cached; `.unknown` if it is not: then the caller
   /// may have to see whether there is such a stream, inside an access. Takes no lock where the TLB
   /// hits.
-  @inline(__always)
+  @inline(never)
   public func translateKnown(_ access: Access) -> Translation {
     let generation = micro.table.generation
     let era = control.era
@@ -55,7 +52,7 @@ extension Translator {
     guard !access.flags.contains(.attributes),
       let (found, visible) = look(access, row), configurations.isAlive(row), era.isEnabled,
       control.era == era
-    else { return runKnown(access, row, row.plan.policy, missesTLB: false) }
+    else { return runKnown(access, row, missesTLB: false) }
     var answer = found
     micro.insert(access, answer, visible, epoch: UInt32(truncatingIfNeeded: generation))
     answer.generation = generation
@@ -80,22 +77,9 @@ extension Translator {
     }
   }
 
-  /// One function for each policy with tables: what the others need is not in the way.
-  @inline(__always)
+  @inline(never)
   private func walkKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    row.plan.policy == .stage1 ? walkStage1(access, row) : walkStage2(access, row)
-  }
-
-  @inline(never)
-  private func walkStage1(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    runKnown(access, row, .stage1, missesTLB: true)
-  }
-
-  @inline(never)
-  private func walkStage2(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    row.plan.policy == .nested
-      ? runKnown(access, row, .nested, missesTLB: true)
-      : runKnown(access, row, .stage2, missesTLB: true)
+    runKnown(access, row, missesTLB: true)
   }
 
   /// Whether the configuration of an access is cached: its stream was found before.
@@ -105,17 +89,17 @@ extension Translator {
   /// meanwhile, or if this is a callback, which may hold a lock.
   @inline(__always)
   private func runKnown(
-    _ access: Access, _ row: ConfigurationRow, _ policy: StreamPolicy, missesTLB: Bool
+    _ access: Access, _ row: ConfigurationRow, missesTLB: Bool
   ) -> Translation {
     guard !machine.isEntered else { return .unknown }
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     defer { accesses.end(token) }
     let start = TranslationStart(self)
-    let regime = row.regime(upper: InputAddress(access.address).isUpper, policy)
+    let regime = row.regime(upper: InputAddress(access.address).isUpper, row.plan.policy)
     guard start.era.isEnabled, configurations.isAlive(row) else { return .unknown }
     do throws(Fault) {
-      let answer = try translate(access, regime, policy, start, missesTLB: missesTLB)
+      let answer = try translate(access, regime, start, missesTLB: missesTLB)
       return _fastPath(control.era == start.era) ? answer : .unknown
     } catch {
       guard control.era == start.era else { return .unknown }
@@ -149,7 +133,7 @@ extension Translator {
     let state = control.state(start.era)
     guard state.isEnabled else { return try bypassGlobally(access, state.gbpa, start) }
     let regime = try configure(access, state, start, &plan)
-    return try translate(access, regime, regime.plan.policy, start, missesTLB: false)
+    return try translate(access, regime, start, missesTLB: false)
   }
 
   /// Step 2: finds the cached configuration, or fetches one, which is then cached.
@@ -203,9 +187,9 @@ extension Translator {
   /// Steps 3 to 6.
   @inline(__always)
   private func translate(
-    _ access: Access, _ regime: Regime, _ policy: StreamPolicy, _ start: TranslationStart,
-    missesTLB: Bool
+    _ access: Access, _ regime: Regime, _ start: TranslationStart, missesTLB: Bool
   ) throws(Fault) -> Translation {
+    let policy = regime.plan.policy
     guard policy.usesTables else { return try pass(access, regime, start) }
     if policy == .stage2 && !features.isPhysical(access.address) {
       throw Fault(event: .addressSize)

@@ -18,22 +18,33 @@ struct LocatedDescriptor {
   let size: Int
 }
 
+/// What tables are walked for, beside what faults report: where descriptors are, and where a last
+/// table is noted that was come to. Known where it is called, so that it costs nothing.
+enum WalkMode {
+  /// Stage 1 whose tables are at physical addresses.
+  case stage1
+  /// Stage 1 whose tables lie behind stage 2. One that was found before is loaded from directly:
+  /// stage 2 let it be read.
+  case nested
+  /// Stage 2 of an access.
+  case output
+  /// Stage 2 of a structure, or of a table of stage 1.
+  case structure
+}
+
 extension TableWalker {
   /// The page walk (DDI 0487 D8.2, D8.3), from the top or from a last table that an earlier walk
-  /// has found. `locate` says where a descriptor is in memory. `find` is told of the last table, if
-  /// it was come to: its descriptor and what the tables above it say.
+  /// has found, which `key` is of.
   ///
   /// Faults come in the order of §7.3.22: at each level the load, then an invalid descriptor, then
   /// its output size.
   @inline(__always)
   func descend(
-    _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, _ walk: inout Walk,
-    from last: LastTable?,
-    _ locate: (UInt64, inout Walk) throws(Fault) -> LocatedDescriptor,
-    _ find: (LastTable, inout Walk) -> Void
+    _ mode: WalkMode, _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose,
+    _ walk: inout Walk, from last: LastTable?, _ key: WalkCache.Key
   ) throws(Fault) -> Leaf {
     guard table.geometry.isUsual else {
-      return try descendUnusually(table, input, purpose, &walk, from: last, locate, find)
+      return try descendUnusually(mode, table, input, purpose, &walk, from: last, key)
     }
     let offset = input & UInt64.low(table.geometry.inputBits)
     // Valid, a table or page, and within the output size: one test.
@@ -45,7 +56,7 @@ extension TableWalker {
     var index = offset &>> UInt64(truncatingIfNeeded: low)
     if last != nil { index &= 511 }
     while true {
-      let place = try locate(base &+ index &* 8, &walk)
+      let place = try locate(mode, base &+ index &* 8, &walk, isLast: last != nil)
       let word = try load(place.address, purpose, &walk)
       if _slowPath((word ^ 3) & checked != 0) {
         let descriptor = TranslationDescriptor(word)
@@ -54,7 +65,7 @@ extension TableWalker {
       }
       if low == 12 {
         if last == nil && table.geometry.firstBit > 12 && place.size >= 12 {
-          find(LastTable(place.address, tables, shift: 12), &walk)
+          note(mode, LastTable(place.address, tables, shift: 12), key, &walk)
         }
         return Leaf(TranslationDescriptor(word), offset, low: 12, shift: 12, tables: tables)
       }
@@ -66,12 +77,10 @@ extension TableWalker {
   }
 
   /// The same for any granule and order of bytes.
-  @inline(__always)
+  @inline(never)
   private func descendUnusually(
-    _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, _ walk: inout Walk,
-    from last: LastTable?,
-    _ locate: (UInt64, inout Walk) throws(Fault) -> LocatedDescriptor,
-    _ find: (LastTable, inout Walk) -> Void
+    _ mode: WalkMode, _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose,
+    _ walk: inout Walk, from last: LastTable?, _ key: WalkCache.Key
   ) throws(Fault) -> Leaf {
     let shift = table.geometry.shift
     let entries = UInt64.low(shift &- 3)
@@ -82,13 +91,13 @@ extension TableWalker {
     var index = offset &>> UInt64(truncatingIfNeeded: low)
     if last != nil { index &= entries }
     while true {
-      let place = try locate(base &+ index &* 8, &walk)
+      let place = try locate(mode, base &+ index &* 8, &walk, isLast: last != nil)
       let word = try load(place.address, purpose, &walk)
       let descriptor = TranslationDescriptor(table.geometry.isBigEndian ? word.byteSwapped : word)
       try check(descriptor, place.address, table, purpose, low: low, shift: shift)
       if low == shift || !descriptor.raw[1] {
         if low == shift && last == nil && table.geometry.firstBit > shift && place.size >= shift {
-          find(LastTable(place.address, tables, shift: shift), &walk)
+          note(mode, LastTable(place.address, tables, shift: shift), key, &walk)
         }
         return Leaf(descriptor, offset, low: low, shift: shift, tables: tables)
       }
@@ -96,6 +105,29 @@ extension TableWalker {
       base = descriptor.raw & (UInt64.ones(48) & ~UInt64.low(shift))
       low &-= shift &- 3
       index = offset &>> UInt64(truncatingIfNeeded: low) & entries
+    }
+  }
+
+  /// Where a descriptor is in memory.
+  @inline(__always)
+  private func locate(
+    _ mode: WalkMode, _ address: UInt64, _ walk: inout Walk, isLast: Bool
+  ) throws(Fault) -> LocatedDescriptor {
+    guard mode == .nested && !isLast else {
+      return LocatedDescriptor(address: PhysicalAddress(address), size: 64)
+    }
+    return try structure(IntermediateAddress(address), .translationTable, &walk)
+  }
+
+  /// A walk came to a last table.
+  @inline(__always)
+  private func note(
+    _ mode: WalkMode, _ last: LastTable, _ key: WalkCache.Key, _ walk: inout Walk
+  ) {
+    switch mode {
+    case .stage1, .nested: walk.found.note(stage1: last, key)
+    case .output: walk.found.note(stage2: last, key)
+    case .structure: (walk.recent, walk.recentRegion) = (last, key.region)
     }
   }
 
@@ -111,16 +143,16 @@ extension TableWalker {
   }
 
   /// Whether a descriptor is valid at its level, and its output within the output size.
+  @inline(never)
   private func check(
     _ descriptor: TranslationDescriptor, _ address: PhysicalAddress, _ table: TranslationTable,
     _ purpose: WalkPurpose, low: Int, shift: Int
   ) throws(Fault) {
     let isValid = descriptor.isValid(low: low, shift: shift)
     if isValid && descriptor.raw & table.outside == 0 { return }
-    let level = 3 - (low - shift) / (shift - 3)
-    throw purpose.fault(
-      isValid ? .addressSize : .translation,
-      at: FoundDescriptor(level: level, address: address, value: descriptor.raw))
+    observer?.descriptor = FoundDescriptor(
+      level: 3 - (low - shift) / (shift - 3), address: address, value: descriptor.raw)
+    throw purpose.fault(isValid ? .addressSize : .translation)
   }
 }
 

@@ -9,9 +9,7 @@ extension TableWalker {
     let table = walk.stage2.table
     let key = WalkCache.Key(ipa.raw, table, walk.stage2.vmid)
     let last = cachesTables ? cache.lookUp(key) : nil
-    return try translate(ipa, .input, &walk, from: last) { last, walk in
-      walk.found.note(stage2: last, key)
-    }
+    return try translate(.output, ipa, .input, &walk, from: last, key)
   }
 
   /// The physical address of a structure or stage 1 descriptor, which is read as data by the SMMU
@@ -22,12 +20,9 @@ extension TableWalker {
   func structure(
     _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk
   ) throws(Fault) -> LocatedDescriptor {
-    let region = ipa.raw & ~UInt64.low(2 &* walk.stage2.table.geometry.shift &- 3)
-    let last = walk.recentRegion == region ? walk.recent : nil
-    let leaf = try translate(ipa, accessClass, &walk, from: last) { last, walk in
-      walk.recent = last
-      walk.recentRegion = region
-    }
+    let key = WalkCache.Key(ipa.raw, walk.stage2.table, walk.stage2.vmid)
+    let last = walk.recentRegion == key.region ? walk.recent : nil
+    let leaf = try translate(.structure, ipa, accessClass, &walk, from: last, key)
     guard leaf.descriptor.stage2Read,
       !walk.stage2.flags.contains(.refusesDeviceWalks) || !isDevice(leaf, walk)
     else {
@@ -38,17 +33,13 @@ extension TableWalker {
 
   @inline(__always)
   private func translate(
-    _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk,
-    from last: LastTable?, _ find: (LastTable, inout Walk) -> Void
+    _ mode: WalkMode, _ ipa: IntermediateAddress, _ accessClass: AccessClass,
+    _ walk: inout Walk, from last: LastTable?, _ key: WalkCache.Key
   ) throws(Fault) -> Leaf {
     let table = walk.stage2.table
     let purpose = WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa)
     if ipa.raw & ~UInt64.low(table.geometry.inputBits) != 0 { throw purpose.fault(.translation) }
-    let leaf = try descend(table, ipa.raw, purpose, &walk, from: last) { address, _ in
-      LocatedDescriptor(address: PhysicalAddress(address), size: 64)
-    } _: { last, walk in
-      find(last, &walk)
-    }
+    let leaf = try descend(mode, table, ipa.raw, purpose, &walk, from: last, key)
     if !leaf.descriptor.accessFlag && !walk.stage2.flags.contains(.ignoresAccessFlag) {
       throw purpose.fault(.access)
     }

@@ -59,6 +59,37 @@ public enum Opcode: UInt8, CaseIterable, Sendable {
     }
   }
 
+  /// Where IHI 0070 has the command.
+  public var clause: StaticString {
+    switch self {
+    case .prefetchConfig: "§4.2.1"
+    case .prefetchAddr: "§4.2.2"
+    case .cfgiSTE: "§4.3.1"
+    case .cfgiSTERange: "§4.3.2"
+    case .cfgiCD: "§4.3.3"
+    case .cfgiCDAll: "§4.3.4"
+    case .cfgiVMSPIDM: "§4.3.5"
+    case .tlbiNHAll: "§4.4.2.1"
+    case .tlbiNHASID: "§4.4.2.2"
+    case .tlbiNHVA: "§4.4.2.4"
+    case .tlbiNHVAA: "§4.4.2.3"
+    case .tlbiEL2All: "§4.4.2.7"
+    case .tlbiEL2ASID: "§4.4.2.10"
+    case .tlbiEL2VA: "§4.4.2.8"
+    case .tlbiEL2VAA: "§4.4.2.9"
+    case .tlbiS12VMAll: "§4.4.3.2"
+    case .tlbiS2IPA: "§4.4.3.1"
+    case .tlbiNSNHAll: "§4.4.4.1"
+    case .atcInv: "§4.5.1"
+    case .priResp: "§4.5.2"
+    case .resume: "§4.7.1"
+    case .stallTerm: "§4.7.2"
+    case .sync: "§4.7.3"
+    case .dptiAll: "§4.6.1"
+    case .dptiPA: "§4.6.2"
+    }
+  }
+
   /// The condition without which the command is illegal.
   @inline(__always)
   public var gate: Gate {
@@ -88,7 +119,7 @@ public enum Opcode: UInt8, CaseIterable, Sendable {
 }
 
 /// A command queue entry, 16 bytes, not yet judged.
-public struct CommandWords: Layout, Sendable {
+public struct CommandWords: Layout, Equatable, Sendable {
   public static var width: Int { 128 }
   public static var bytes: UInt64 { 16 }
   public var low: UInt64

@@ -14,7 +14,7 @@ import Testing
   ) -> Translation {
     bench.second = table
     bench.smmu.install(bench.entry(), for: 8)
-    do throws(Errno) { try bench.smmu.issue([.forget(vmid: bench.vmid)]) } catch {}
+    do throws(Errno) { try bench.smmu.issue([Command.tlbiS12VMAll(bench.vmid).words]) } catch {}
     var word: UInt64 = 0
     return bench.smmu.dmaRead(Access(stream: 8, flags: flags, address: ipa), into: &word, 8)
   }

@@ -46,6 +46,19 @@ private struct Accepted {
     return features
   }
 
+  /// CMD_TLBI_EL2_* too, without Hyp.
+  private var accepting: CommandRules {
+    var rules = CommandRules()
+    rules.acceptEL2 = true
+    return rules
+  }
+
+  private func decode(
+    _ words: CommandWords, _ features: Features, _ rules: CommandRules = CommandRules()
+  ) -> Command? {
+    CommandDecoder(features, rules).decode(words)
+  }
+
   @Test("Whatever legal command a guest sends, what is forwarded the kernel accepts")
   func accepted() {
     var random = SeededRandom("host commands", default: 11)
@@ -53,11 +66,11 @@ private struct Accepted {
     for _ in 0..<200_000 {
       let opcode = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30][random.below(7)] as UInt64
       let words = CommandWords(random.next() & ~0xff | opcode, random.next() & random.next())
-      guard (try? Command(words, features)) != nil,
-        let rebuilt = HostCommand.rebuild(words, Opcode(rawValue: UInt8(opcode))!, features)
+      guard let meant = decode(words, features),
+        let command = HostCommand.of(meant, features)
       else { continue }
       forwarded += 1
-      #expect(Accepted.accepts(rebuilt), "\(words) became \(rebuilt)")
+      #expect(Accepted.accepts(command.words), "\(words) became \(command)")
     }
     #expect(forwarded > 50_000)
   }
@@ -68,45 +81,51 @@ private struct Accepted {
     for _ in 0..<100_000 {
       let opcode = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30][random.below(7)] as UInt64
       let words = CommandWords(random.next() & ~0xff | opcode, random.next() & random.next())
-      guard let meant = try? Command(words, features),
-        let rebuilt = HostCommand.rebuild(words, Opcode(rawValue: UInt8(opcode))!, features)
+      guard let meant = decode(words, features),
+        let command = HostCommand.of(meant, features)
       else { continue }
-      #expect(try Command(rebuilt, features) == meant)
+      let again = CommandDecoder(features).decode(command.words)
+      #expect(again?.effect(features) == meant.effect(features))
     }
   }
 
   @Test("Commands that concern no cache of the hardware's are withheld")
   func withheld() {
     for raw in 0...255 as ClosedRange<UInt8> {
-      guard let opcode = Opcode(rawValue: raw) else { continue }
-      let rebuilt = HostCommand.rebuild(CommandWords(UInt64(raw), 0), opcode, features)
+      guard let command = decode(CommandWords(UInt64(raw), 0), features, accepting) else {
+        continue
+      }
       let isEL2 = raw >= 0x20 && raw <= 0x23
-      #expect((rebuilt != nil) == (Accepted.mask(raw) != nil || isEL2), "opcode \(raw)")
+      #expect(
+        (HostCommand.of(command, features) != nil) == (Accepted.mask(raw) != nil || isEL2),
+        "opcode \(raw)")
     }
   }
 
   @Test("A TLBI of EL2 that was accepted without Hyp forgets all of the guest's translations")
-  func el2() {
+  func el2() throws {
     for opcode in [Opcode.tlbiEL2All, .tlbiEL2ASID, .tlbiEL2VA, .tlbiEL2VAA] {
       let words = CommandWords(~0xff | UInt64(opcode.rawValue), ~0)
-      let rebuilt = HostCommand.rebuild(words, opcode, features)
-      #expect(rebuilt?.low == 0x30 && rebuilt?.high == 0)
+      let command = try #require(decode(words, features, accepting))
+      #expect(HostCommand.of(command, features) == .tlbiNSNHAll)
       var hyp = features
       hyp[.idr0, IDR0.hyp] = 1
-      #expect(HostCommand.rebuild(words, opcode, hyp) == nil)
+      #expect(HostCommand.of(command, hyp) == nil)
     }
   }
 
   @Test("Without RIL, substreams and 16-bit ASIDs their fields are dropped")
-  func small() {
+  func small() throws {
     var features = Features.linux
     features[.idr0, IDR0.asid16] = 0
     features[.idr1, IDR1.ssidsize] = 0
     features[.idr3, IDR3.ril] = 0
     let all = CommandWords(~0xff | 0x12, ~0)
-    let address = HostCommand.rebuild(all, .tlbiNHVA, features)
-    #expect(address?.low == 0xff << 48 | 0x12 && address?.high == ~0xfff | 1)
-    let context = HostCommand.rebuild(CommandWords(~0xff | 5, ~0), .cfgiCD, features)
-    #expect(context?.low == 0xffff_ffff << 32 | 5 && context?.high == 1)
+    let tlbi = try #require(decode(all, features))
+    let address = try #require(HostCommand.of(tlbi, features)).words
+    #expect(address.low == 0xff << 48 | 0x12 && address.high == ~0xfff | 1)
+    let cfgi = try #require(decode(CommandWords(~0x4ff | 5, ~0), features))
+    let context = try #require(HostCommand.of(cfgi, features)).words
+    #expect(context.low == 0xffff_ffff << 32 | 5 && context.high == 1)
   }
 }

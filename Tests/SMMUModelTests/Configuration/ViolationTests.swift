@@ -89,15 +89,15 @@ import Testing
         == Violation(.contextDescriptor, broken.field, broken.value, broken.clause))
   }
 
-  @Test("A fault that nobody asks about has the same; a second run finds it again")
+  @Test("A second run of an access finds it again, and records nothing")
   func reason() throws {
     let scene = Scene(.stage1), translator = scene.guest.smmu.translator
     let access = Access(stream: 1, address: Scene.input)
     #expect(translator.reason(access) == nil)
     scene.change { $0.ste[S.s1stalld] = 1 }
-    let fault = try #require(translator.reason(access))
-    #expect(fault.event == .badSTE)
-    #expect(fault.violation?.field == S.s1stalld)
+    let reason = try #require(translator.reason(access))
+    #expect(reason.fault.event == .badSTE)
+    #expect(reason.violation?.field == S.s1stalld)
     #expect(scene.guest.smmu.counters[.eventsRecorded] == 0, "nothing is recorded")
   }
 
@@ -106,9 +106,9 @@ import Testing
     let scene = Scene(.stage1), translator = scene.guest.smmu.translator
     scene.lower.set(Scene.input, level: level, 0xabc0)
     scene.forget()
-    let fault = try #require(translator.reason(Access(stream: 1, address: Scene.input)))
-    #expect(fault.event == .translation)
-    let found = try #require(fault.descriptor)
+    let reason = try #require(translator.reason(Access(stream: 1, address: Scene.input)))
+    #expect(reason.fault.event == .translation)
+    let found = try #require(reason.descriptor)
     #expect(found.level == level)
     #expect(found.value == 0xabc0)
     #expect(scene.guest.machine[found.address.raw] == 0xabc0)

@@ -153,7 +153,8 @@ struct CommandQueueTests {
     #expect(guest.machine.takeNumbers() == [1])
     #expect(guest["CMDQ_CONS"] == 1 | 1 << 24)
     #expect(guest.activeErrors == 1)
-    #expect(guest.machine.reports == [.commandError(.illegal, opcode: 0xff, slot: 1)])
+    let violation = Violation(.command, CommandWords.opcode, 0xff, "§4.1.1")
+    #expect(guest.machine.reports == [.illegalCommand(violation, opcode: 0xff, slot: 1)])
     #expect(guest.smmu.counters[.commandErrors] == 1)
   }
 
@@ -180,7 +181,7 @@ struct CommandQueueTests {
   func errorOrder() {
     let guest = Guest.started()
     guest.machine.onCall = { call in
-      guard case .report(.commandError) = call else { return }
+      guard case .report(.illegalCommand) = call else { return }
       #expect(guest.smmu.registers[.cmdqCons] == 1 << 24)
       #expect(!guest.smmu.isActive(GlobalError.cmdq))
     }

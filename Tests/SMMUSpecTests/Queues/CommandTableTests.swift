@@ -117,10 +117,17 @@ func decode(
   _ low: UInt64, _ high: UInt64 = 0, _ features: Features = FeatureCase.full,
   _ rules: CommandRules = CommandRules()
 ) -> Command? {
-  try? Command(CommandWords(low, high), features, rules)
+  CommandDecoder(features, rules).decode(CommandWords(low, high))
 }
 
-private var strict: CommandRules {
+func effect(
+  _ low: UInt64, _ high: UInt64 = 0, _ features: Features = FeatureCase.full,
+  _ rules: CommandRules = CommandRules()
+) -> CommandEffect? {
+  decode(low, high, features, rules)?.effect(features)
+}
+
+var strict: CommandRules {
   var rules = CommandRules()
   rules.strictReserved = true
   return rules
@@ -167,9 +174,8 @@ struct CommandTableTests {
     ]
     for range in ranges {
       for opcode in range {
-        #expect(throws: CommandError.illegal, "opcode \(opcode)") {
-          try Command(CommandWords(opcode, 0), everything)
-        }
+        #expect(
+          CommandDecoder(everything).decode(CommandWords(opcode, 0)) == nil, "opcode \(opcode)")
       }
     }
   }
@@ -244,6 +250,29 @@ struct CommandTableTests {
     }
   }
 
+  @Test("TLBIs that need no decoding where nothing is cached", arguments: FeatureCase.all)
+  func undecoded(features: FeatureCase) {
+    var random = SeededWords(state: 5)
+    for rules in [CommandRules(), strict] {
+      let decoder = CommandDecoder(features.features, rules)
+      for opcode in 0...UInt64(255) {
+        for _ in 0..<20 {
+          let words = CommandWords(
+            random.next()! & ~0xff | opcode, random.next()! & random.next()!)
+          let command = decoder.decode(words)
+          let plain = decoder.sparesTables(words)
+          guard [0x10, 0x11, 0x12, 0x13, 0x28, 0x2a, 0x30].contains(opcode),
+            words[CommandWords.tg] == 0, command != nil, !rules.strictReserved
+          else {
+            #expect(plain == nil, "\(words)")
+            continue
+          }
+          #expect(plain == command?.sparesTables, "\(words)")
+        }
+      }
+    }
+  }
+
   @Test("an illegal parameter wins over what the rules ignore (R-177, R-273)")
   func illegalWins() {
     // CS = 3 together with reserved bits, under both rules.
@@ -264,11 +293,12 @@ struct CommandTableTests {
     }
     rules.acceptEL2 = true
     for opcode: UInt64 in 0x20...0x23 {
-      #expect(decode(opcode, 0, features, rules) == .invalidate(.everything))
+      #expect(
+        effect(opcode, 0, features, rules) == .invalidate(.everything))
     }
     // With HYP they are of EL2's entries.
     let hyp = FeatureCase(stage1: true, stage2: true, hyp: true, ril: true).features
-    #expect(decode(0x20, 0, hyp, rules) == .invalidate(.nothing))
+    #expect(effect(0x20, 0, hyp, rules) == .invalidate(.nothing))
     // The other gates stay.
     #expect(decode(0x40, 0, features, rules) == nil)
   }

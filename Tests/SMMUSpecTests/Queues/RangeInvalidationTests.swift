@@ -30,7 +30,8 @@ private func reference(
   return AddressRange(first: UInt64(first), last: UInt64((end < top ? end : top) - 1))
 }
 
-private struct Words: Sequence, IteratorProtocol {
+/// The same words from the same state on every machine.
+struct SeededWords: Sequence, IteratorProtocol {
   var state: UInt64
   mutating func next() -> UInt64? {
     state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -40,9 +41,10 @@ private struct Words: Sequence, IteratorProtocol {
 
 @Suite("Range invalidation")
 struct RangeInvalidationTests {
-  private func range(_ command: Command?) -> AddressRange? {
-    switch command {
-    case .invalidate(.address(_, _, let range)), .invalidate(.intermediate(_, let range)): range
+  private func range(_ effect: CommandEffect?) -> AddressRange? {
+    switch effect {
+    case .invalidate(.address(_, _, let range)): range
+    case .invalidate(.intermediate(_, let range)): range
     default: nil
     }
   }
@@ -51,7 +53,7 @@ struct RangeInvalidationTests {
     for opcode: UInt64 in [0x12, 0x13, 0x2a] {
       let words = low & ~0xff | opcode
       let expected = reference(words, high, virtual: opcode != 0x2a, hasRanges: features.ril)
-      let found = range(decode(words, high, features.features))
+      let found = range(effect(words, high, features.features))
       #expect(found == expected, "words \(words), \(high)")
     }
   }
@@ -60,7 +62,7 @@ struct RangeInvalidationTests {
   func random() {
     let with = FeatureCase(stage1: true, stage2: true, hyp: true, ril: true)
     let without = FeatureCase(stage1: true, stage2: true, hyp: true, ril: false)
-    var words = Words(state: 7)
+    var words = SeededWords(state: 7)
     for _ in 0..<2000 {
       let low = words.next()!, high = words.next()!
       check(low, high, with)
@@ -95,7 +97,7 @@ struct RangeInvalidationTests {
         #expect(decode(opcode | 1 << 20, tg << 10) != nil)
       }
     }
-    let found = range(decode(0x13, 0x7000 | 1 << 10 | 3 << 8))
+    let found = range(effect(0x13, 0x7000 | 1 << 10 | 3 << 8))
     #expect(found == AddressRange(first: 0x7000, last: 0x7fff))
   }
 
@@ -115,21 +117,21 @@ struct RangeInvalidationTests {
 
   @Test("the largest range ends at the top of the space (R-328, R-329)")
   func largest() {
-    let found = range(decode(0x13 | 31 << 12 | 31 << 20, 0xffff_ffff_ffff_0000 | 3 << 10))
+    let found = range(effect(0x13 | 31 << 12 | 31 << 20, 0xffff_ffff_ffff_0000 | 3 << 10))
     #expect(found == AddressRange(first: 0xffff_ffff_ffff_0000, last: .max))
   }
 
   @Test("an unaligned start widens the range to whole granules (R-326)")
   func unaligned() {
     // 64K granules from 0x1_1000: two, of which the second is reached.
-    let found = range(decode(0x13, 0x1_1000 | 3 << 10 | 3 << 8))
+    let found = range(effect(0x13, 0x1_1000 | 3 << 10 | 3 << 8))
     #expect(found == AddressRange(first: 0x1_0000, last: 0x2_ffff))
   }
 
   @Test("without ranges the fields are not looked at (R-317)")
   func withoutRanges() {
     let features = FeatureCase(stage1: true, stage2: true, hyp: true, ril: false).features
-    let found = range(decode(0x13 | 31 << 12 | 31 << 20, 0x7000 | 0xf00, features))
+    let found = range(effect(0x13 | 31 << 12 | 31 << 20, 0x7000 | 0xf00, features))
     #expect(found == AddressRange(first: 0x7000, last: 0x7fff))
   }
 }

@@ -96,14 +96,13 @@ final class PagingHWPT: KernelObject {
     let pages = area.length >> 12
     if pages <= Self.mostCommands {
       for page in 0..<pages {
-        var command = CommandWords(.tlbiS2IPA, vmid)
-        command[CommandWords.ipa] = (area.first >> 12) + page
-        commands.append(command)
+        let ipa = TLBIAddress(area.first + page << 12)
+        commands.append(Command.tlbiS2IPA(vmid, ipa).words)
       }
     } else {
-      commands.append(CommandWords(.tlbiS12VMAll, vmid))
+      commands.append(Command.tlbiS12VMAll(vmid).words)
     }
-    if flags.contains(.nestParent) { commands.append(CommandWords(.tlbiNHAll, vmid)) }
+    if flags.contains(.nestParent) { commands.append(Command.tlbiNHAll(vmid).words) }
     smmu.issueForKernel(commands)
   }
 
@@ -151,12 +150,4 @@ struct HWPTFlags: OptionSet {
   static var faultQueue: HWPTFlags { HWPTFlags(rawValue: 4) }
   static var pasid: HWPTFlags { HWPTFlags(rawValue: 8) }
   static var all: HWPTFlags { HWPTFlags(rawValue: 15) }
-}
-
-extension CommandWords {
-  /// A TLBI that names a VMID.
-  init(_ opcode: Opcode, _ vmid: VMID) {
-    self.init(UInt64(opcode.rawValue), 0)
-    self[CommandWords.vmid] = UInt64(vmid)
-  }
 }

@@ -15,7 +15,7 @@ struct GuestCommand {
     if validatesFields { try validate(words, opcode) }
     switch opcode {
     // All of the guest's world is all of its VMID.
-    case .tlbiNSNHAll: return CommandWords(.tlbiNHAll, vmid)
+    case .tlbiNSNHAll: return Command.tlbiNHAll(vmid).words
     case .tlbiNHAll, .tlbiNHASID, .tlbiNHVA, .tlbiNHVAA:
       var words = words
       words[CommandWords.vmid] = UInt64(vmid)

@@ -22,7 +22,7 @@ extension SMMU {
     translator.forgetTranslations(what, sharedOnly: true)
     translator.notify(.translations(what))
     accesses.drain(machine)
-    isUnsettled = false
+    commands.isUnsettled = false
   }
 
   /// The scope in this SMMU's widths; nil if it can match nothing here. Of a stage that does not

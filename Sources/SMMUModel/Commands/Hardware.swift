@@ -22,7 +22,7 @@ public struct HardwareResult: Sendable {
 /// the command, and tries it again when the guest acknowledges the error.
 public protocol Hardware: AnyObject {
   /// A TLBI, CFGI_CD or CFGI_CD_ALL. May be carried out as late as `synchronize`, in order.
-  func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool
+  func invalidate(_ command: Command) -> Bool
   /// STEs may have changed; all that was asked before is to be carried out first.
   func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult
   /// CMD_SYNC: all that was asked is carried out.

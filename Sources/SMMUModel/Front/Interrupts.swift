@@ -4,10 +4,9 @@ import SMMUSpec
 
 /// GERROR (§7.5) and the interrupts of its own and of the event queue (§3.18).
 extension SMMU {
-  /// An error is active while GERROR and GERRORN differ in its bit.
   @inline(__always)
   func isActive(_ error: Field) -> Bool {
-    (registers[.gerror] ^ registers[.gerrorn])[error.low]
+    registers.isActive(error)
   }
 
   /// Activates an error, unless it belongs to a state that was replaced.

@@ -12,8 +12,8 @@ private final class NotingHardware: Hardware {
   var systemCalls = 0
   var streams = 0
 
-  func invalidate(_ words: CommandWords, _ opcode: Opcode) -> Bool {
-    notes.append("\(opcode)")
+  func invalidate(_ command: Command) -> Bool {
+    notes.append("\(command.opcode)")
     return !fails
   }
   func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult {

@@ -109,7 +109,9 @@ struct BroadcastCacheTests {
       var alive = 0
       for row in 0..<cache.table.rows {
         let entry = cache.entry(row)
-        if entry.page != 0 && cache.isAlive(entry.tag, cache.table.time(row)) { alive += 1 }
+        if entry.page != 0 && cache.isAlive(entry.tag, entry.page, cache.table.time(row)) {
+          alive += 1
+        }
       }
       #expect(alive == entries.count, "seed \(random.seed), step \(step): \(what)")
     }
