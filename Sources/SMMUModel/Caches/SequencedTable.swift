@@ -73,7 +73,9 @@ struct SequencedTable<let rowWords: Int> {
   /// Else a dead one, else the next victim.
   @inline(__always)
   func victim(_ first: Row, isDead: (Row) -> Bool) -> Row {
-    for way in 0..<Self.ways where isDead(first + way &* rowWords) { return first + way &* rowWords }
+    for way in 0..<Self.ways where isDead(first + way &* rowWords) {
+      return first + way &* rowWords
+    }
     victim.pointee &+= 1
     return first + (Int(victim.pointee) & (Self.ways &- 1)) &* rowWords
   }

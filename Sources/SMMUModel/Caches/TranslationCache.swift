@@ -2,8 +2,9 @@
 import SMMUAtomics
 import SMMUSpec
 
-/// The IOTLB: set-associative, tagged by `TranslationTag`, address and size, exact under every
-/// TLBI. Look-ups take no lock; fills do, and invalidations of what is there.
+/// The IOTLB: set-associative, tagged by `TranslationTag`, address and size. A TLBI removes what it
+/// names, and what shares a stamp with that. Look-ups take no lock; fills do, and invalidations of
+/// what is there.
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
 final class TranslationCache {
@@ -139,9 +140,8 @@ final class TranslationCache {
     let key = row[1].load(ordering: .relaxed)
     let word = row[2].load(ordering: .relaxed)
     let output = row[3].load(ordering: .relaxed)
-    guard key == page, isAlive(word, owner, page, Table.time(begun)), Table.isWhole(row, begun) else {
-      return nil
-    }
+    guard key == page, isAlive(word, owner, page, Table.time(begun)), Table.isWhole(row, begun)
+    else { return nil }
     return Self.decode(size, word, output)
   }
 
@@ -159,7 +159,8 @@ final class TranslationCache {
 
   @inline(__always)
   private func isAlive(_ owner: TranslationOwner, _ page: UInt64, _ time: UInt32) -> Bool {
-    time >= clock[Self.everything] && time >= clock[Self.block(page, seed: owner.seed)] && time >= clock[owner.stamp(0)]
+    time >= clock[Self.everything] && time >= clock[Self.block(page, seed: owner.seed)]
+      && time >= clock[owner.stamp(0)]
       && time >= clock[owner.stamp(1)] && time >= clock[owner.stamp(2)]
   }
 

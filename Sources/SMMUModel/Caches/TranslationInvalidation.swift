@@ -60,7 +60,7 @@ extension TranslationCache {
     case .address(let vmid, let asid, let range):
       return remove(vmid, wildcard, asid, range, sharedOnly: sharedOnly && asid != nil)
     case .intermediate(let vmid, let range):
-      // Nested translations hold stage 2 information without knowing its IPA.
+      // Nested translations hold stage 2 information without knowing its IPA (§4.4.3.1).
       each(vmid, wildcard) { clock.expire(Self.nested($0)) }
       return remove(intermediate: vmid, wildcard, range)
     }

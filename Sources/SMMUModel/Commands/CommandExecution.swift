@@ -94,7 +94,8 @@ extension SMMU: CommandExecutor {
 
   @inline(never)
   private func interrupt(_ address: UInt64, _ data: UInt32) {
-    if address != 0 && !bus.signal(PhysicalAddress(address & UInt64.ones(features.outputBits)), data) {
+    let target = PhysicalAddress(address & UInt64.ones(features.outputBits))
+    if address != 0 && !bus.signal(target, data) {
       raise(GlobalError.msiCmdqAbort)
     }
     if options.hasWiredInterrupts { machine.pulse(.sync) }

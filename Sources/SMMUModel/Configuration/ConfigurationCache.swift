@@ -5,8 +5,8 @@ import SMMUSpec
 /// Cached configurations by StreamID and SubstreamID, exact under every CFGI. Look-ups take no
 /// lock. What could not be fetched or was not legal is never cached.
 ///
-/// A row: {sequence, time} · identity · tag · plan · lower table, upper table, MAIR · stage 2 table,
-/// a table being its base, geometry and what lies outside · the rest of the tag's owner.
+/// A row: {sequence, time} · identity · tag · plan · lower and upper table, MAIR · stage 2 table, a
+/// table being its base, geometry and what lies outside · the rest of the tag's owner.
 final class ConfigurationCache {
   typealias Table = SequencedTable<16>
   private static var streams: Int { 1024 }
@@ -161,7 +161,9 @@ final class ConfigurationCache {
   func reopen() { clock.reopen() }
 
   private func remove(_ identity: UInt64) {
-    for row in table.set(Self.hash(identity)) where table.peek(row, 1) == identity { table.clear(row) }
+    for row in table.set(Self.hash(identity)) where table.peek(row, 1) == identity {
+      table.clear(row)
+    }
   }
 
   /// For tests: the next invalidation wraps the time.

@@ -10,8 +10,8 @@ struct ConfigurationReader {
 
   var bus: Bus { walker.bus }
 
-  /// Fetches a configuration. On a fault `configuration` is as much as was known: the STE, if it was
-  /// valid.
+  /// Fetches a configuration. On a fault `configuration` is as much as was known: the STE, if it
+  /// was valid.
   func fetch(
     _ access: Access, _ configuration: inout StreamConfiguration, _ walk: inout Walk
   ) throws(Fault) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// A stream's configuration for one SubstreamID, fetched and valid: all that translation needs of an
-/// STE and a CD. Nothing behind it sees their words.
+/// A stream's configuration for one SubstreamID, fetched and valid: all that translation needs of
+/// an STE and a CD. Nothing behind it sees their words.
 struct StreamConfiguration {
   /// What its translations are tagged with.
   var tag: TranslationTag
@@ -105,7 +105,8 @@ extension TranslationTable {
     // A valid STE has a granule; the default is never used.
     let granule = Granule(tg0: ste[StreamTableEntry.s2tg]) ?? .size4K
     let geometry = TableGeometry(
-      .stage2, granule: granule, inputBits: 64 - Int(truncatingIfNeeded: ste[StreamTableEntry.s2t0sz]),
+      .stage2, granule: granule,
+      inputBits: 64 - Int(truncatingIfNeeded: ste[StreamTableEntry.s2t0sz]),
       startLevel: ste.startLevel(granule),
       outputSize: min(ste[StreamTableEntry.s2ps], features.outputSize),
       bigEndian: ste.flag(StreamTableEntry.s2endi))

@@ -88,9 +88,9 @@ struct StreamPlan: Equatable, Sendable {
     EffectiveAccess(access, privcfg: raw[4, 3], instcfg: raw[6, 5])
   }
 
-  /// The address under which the TLB and the tables know it: an ignored top byte is a copy of bit 55
-  /// (§3.4.1). nil in a disabled half of stage 1, which always faults (§5.4 EPD0). Stage 2 alone has
-  /// no halves.
+  /// The address under which the TLB and the tables know it: an ignored top byte is a copy of bit
+  /// 55 (§3.4.1). nil in a disabled half of stage 1, which always faults (§5.4 EPD0). Stage 2 alone
+  /// has no halves.
   @inline(__always)
   func key(_ address: UInt64) -> InputAddress? {
     let half = address &>> 55 & 1

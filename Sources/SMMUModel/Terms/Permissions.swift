@@ -78,7 +78,9 @@ struct Permissions: OptionSet, Sendable {
 
   /// Whether an access that is neither atomic nor overridden may go on.
   @inline(__always)
-  func allow(plain flags: AccessFlags) -> Bool { rawValue &>> UInt8(truncatingIfNeeded: flags.rawValue & 7) & 1 != 0 }
+  func allow(plain flags: AccessFlags) -> Bool {
+    rawValue &>> UInt8(truncatingIfNeeded: flags.rawValue & 7) & 1 != 0
+  }
 
   /// One stage's permissions, where all reads are fetches or all fetches are data.
   @inline(__always)

@@ -11,8 +11,8 @@ struct Reason {
 }
 
 extension Translator {
-  /// Why an access faults: its steps once more, from registers and memory alone. Nothing is looked up
-  /// in a cache or kept there, and no event is recorded. nil if it does not fault.
+  /// Why an access faults: its steps once more, from registers and memory alone. Nothing is looked
+  /// up in a cache or kept there, and no event is recorded. nil if it does not fault.
   func reason(_ access: Access) -> Reason? {
     let token = accesses.begin()
     defer { accesses.end(token) }

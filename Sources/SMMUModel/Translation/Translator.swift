@@ -9,7 +9,7 @@ protocol EventSink: AnyObject {
 }
 
 /// From accesses to answers: what translations go by, and the caches of it. Translations and
-/// accesses run on any number of threads; changes are serialised by the SMMU that this is a part of.
+/// accesses run on any number of threads; changes are serialised by the SMMU that this is part of.
 public final class Translator {
   /// Changes only before a guest has seen them (`SMMU.renegotiate`).
   var features: Features

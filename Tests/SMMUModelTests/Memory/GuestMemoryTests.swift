@@ -178,7 +178,8 @@ struct GuestMemoryTests {
     for i in 0..<8 { guest.machine.outsideBytes[i] = UInt8(i + 1) }
     for i in 0..<8 { (guest.machine.host + i).storeBytes(of: UInt8(i + 1), as: UInt8.self) }
     #expect(try guest.smmu.bus.load64(PhysicalAddress(outside)) == 0x0807_0605_0403_0201)
-    #expect(try guest.smmu.bus.load64(PhysicalAddress(GuestMachine.ramBase)) == 0x0807_0605_0403_0201)
+    let ram = PhysicalAddress(GuestMachine.ramBase)
+    #expect(try guest.smmu.bus.load64(ram) == 0x0807_0605_0403_0201)
     var record = EventRecord()
     record.words[0] = 0x1122_3344_5566_7788
     try guest.smmu.bus.store(PhysicalAddress(outside), record)
@@ -193,7 +194,9 @@ struct GuestMemoryTests {
   func aborts() {
     let guest = Guest()
     #expect(throws: BusAbort.self) { try guest.smmu.bus.load64(PhysicalAddress(0x7000_0000)) }
-    #expect(throws: BusAbort.self) { try guest.smmu.bus.store(PhysicalAddress(0x7000_0000), EventRecord()) }
+    #expect(throws: BusAbort.self) {
+      try guest.smmu.bus.store(PhysicalAddress(0x7000_0000), EventRecord())
+    }
     #expect(guest.smmu.counters[.externalAborts] == 2)
   }
 

@@ -63,10 +63,8 @@ mkdir -p "$BUILD/test"
 empty "each rule that a test names has a row, and each row a test" both
 whole() { awk -F '\t' '!/^#/ && (NF != 3 || $2 !~ /^(§|DDI 0487 D)/ || $3 !~ /\.$/)' Tests/Data/rules.tsv; }
 empty "each row is a number, a clause and a sentence" whole
-# Three folders are being rewritten.
 numbered() {
-  grep -rnE '\b[RT]-[0-9]{3}\b' Sources Include examples --exclude-dir=Configuration \
-    --exclude-dir=Caches --exclude-dir=Translation
+  grep -rnE '\b[RT]-[0-9]{3}\b' Sources Include examples
 }
 empty "no number of a rule in Sources, Include and examples" numbered
 trailing() { sources | xargs grep -nE '[[:blank:]]+$'; }
