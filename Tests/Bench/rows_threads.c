@@ -5,6 +5,9 @@
 #include <stdio.h>
 
 #define HOT_PAGES 32u
+/* So many do not fit into a TLB of FEW_ENTRIES. */
+#define COLD_PAGES 4096u
+#define FEW_ENTRIES 16u
 #define BATCH 256u
 #define SAMPLES_MOST 100000u
 
@@ -54,26 +57,35 @@ static void *side(void *opaque)
 	return NULL;
 }
 
+/* Who translates, in which pages: the same for both threads, or some for each. */
+struct contest {
+	void (*whose)(struct stroll *, struct scene *);
+	struct scene *scene;
+	unsigned pages;
+	bool distinct;
+};
+
 /* The mean over `threads` of their median times per access; 0 if they never ran together. */
-static double together(void (*whose)(struct stroll *, struct scene *), struct scene *scene,
-		       unsigned threads, double seconds)
+static double together(const struct contest *contest, unsigned threads, double seconds)
 {
 	static struct side sides[2];
-	static uint64_t addresses[2][HOT_PAGES];
+	static uint64_t addresses[2][COLD_PAGES];
 	pthread_barrier_t barrier;
 	double sum = 0;
 
 	pthread_barrier_init(&barrier, NULL, threads);
 	for (unsigned i = 0; i < threads; i++) {
-		for (unsigned page = 0; page < HOT_PAGES; page++)
-			addresses[i][page] = scene_page(page) + i * 64;
+		for (unsigned page = 0; page < contest->pages; page++)
+			addresses[i][page] = contest->distinct ? scene_page(page * 2 + i)
+							       : scene_page(page) + i * 64;
 		sides[i].count = sides[i].batches = 0;
 		sides[i].other = threads == 2 ? &sides[1 - i] : NULL;
 		sides[i].end = now_ns() + seconds * 1e9;
 		sides[i].together = &barrier;
 		sides[i].stroll = (struct stroll){ .stream = STREAM_STAGE1, .batch = BATCH,
-						   .addresses = addresses[i], .count = HOT_PAGES };
-		whose(&sides[i].stroll, scene);
+						   .addresses = addresses[i],
+						   .count = contest->pages };
+		contest->whose(&sides[i].stroll, contest->scene);
 		if (pthread_create(&sides[i].thread, NULL, side, &sides[i]) != 0)
 			bench_fail("no thread");
 	}
@@ -89,8 +101,7 @@ static double together(void (*whose)(struct stroll *, struct scene *), struct sc
 }
 
 /* One and two in turn, as the computer is not idle: the median of the ratios. */
-static void compare(char cell[64], void (*whose)(struct stroll *, struct scene *),
-		    struct scene *scene, double *ratio)
+static void compare(char cell[64], const struct contest *contest, double *ratio)
 {
 	enum { TURNS = 11 };
 	double one, two, twos[TURNS], ratios[TURNS], seconds = bench_seconds_per_row / (2 * TURNS);
@@ -101,8 +112,8 @@ static void compare(char cell[64], void (*whose)(struct stroll *, struct scene *
 		seconds = 0.02;
 	/* More turns where the computer is too busy to run both. */
 	for (int turn = 0; turn < 4 * TURNS && count < TURNS; turn++) {
-		one = together(whose, scene, 1, seconds);
-		two = together(whose, scene, 2, seconds);
+		one = together(contest, 1, seconds);
+		two = together(contest, 2, seconds);
 		if (one == 0 || two == 0)
 			continue;
 		twos[count] = two;
@@ -117,19 +128,49 @@ static void compare(char cell[64], void (*whose)(struct stroll *, struct scene *
 	snprintf(cell + strlen(cell), 32, ", %.2f × of 1 thread", *ratio);
 }
 
-void rows_of_threads(void)
+static void row_of_hits(void)
 {
 	static struct scene scene;
+	struct contest contest = { .scene = &scene, .pages = HOT_PAGES };
 	struct cells cells = { .path = "IOTLB hit, each of 2 threads on one device",
 			       .target = "≤ 1.1 × of 1 thread, on an idle machine" };
 	double ratio, ignored;
 
 	scene_open(&scene, NULL);
 	scene_map_pages(&scene, HOT_PAGES);
-	compare(cells.library, stroll_of_library, &scene, &ratio);
-	compare(cells.limit, stroll_of_twin, &scene, &ignored);
-	compare(cells.hash, stroll_of_hash, &scene, &ignored);
+	contest.whose = stroll_of_library;
+	compare(cells.library, &contest, &ratio);
+	contest.whose = stroll_of_twin;
+	compare(cells.limit, &contest, &ignored);
+	contest.whose = stroll_of_hash;
+	compare(cells.hash, &contest, &ignored);
 	cells.met = ratio == 0 ? -1 : ratio <= 1.1;
 	report_row(&cells);
 	scene_close(&scene);
+}
+
+/* Each access walks: its page has left the caches since. */
+static void row_of_misses(void)
+{
+	static struct scene scene;
+	struct contest contest = { .whose = stroll_of_library, .scene = &scene,
+				   .pages = COLD_PAGES, .distinct = true };
+	struct cells cells = { .path = "misses of distinct pages, each of 2 threads",
+			       .target = "≥ 1.6 × the throughput of 1 thread, on an idle machine" };
+	double ratio;
+
+	scene_open(&scene, &(struct machine_options){ .tlb_entries = FEW_ENTRIES });
+	scene_map_pages(&scene, 2 * COLD_PAGES);
+	compare(cells.library, &contest, &ratio);
+	if (ratio > 0)
+		snprintf(cells.library + strlen(cells.library), 24, ", %.2f × through", 2 / ratio);
+	cells.met = ratio == 0 ? -1 : 2 / ratio >= 1.6;
+	report_row(&cells);
+	scene_close(&scene);
+}
+
+void rows_of_threads(void)
+{
+	row_of_hits();
+	row_of_misses();
 }
