@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 export BUILD="${BUILD:-build}"
 logs=$BUILD/test
 # What runs is told by files: NAME.taken, NAME.done, and NAME.told with its counts.
-state=$logs/state
+state=$logs/running
 rm -rf "$state"
 mkdir -p "$state"
 jobs=${TEST_JOBS:-2}

@@ -10,7 +10,7 @@ public final class Host {
   let knowledge: Knowledge
   private let ownsFD: Bool
   /// vSMMUs.
-  private let users = Atomic(0)
+  private let users = Atomic<UInt32>(0)
   private let mutex: Mutex
   /// What address spaces of vSMMUs have mapped: the next vSMMU of the VM copies it.
   private var mappings: [Mapping] = []

@@ -127,7 +127,7 @@ import Testing
     machine.onRead = { _ in
       guard !isDone else { return }
       isDone = true
-      smmu.forgetTranslations(.everything)
+      smmu.translator.forgetTranslations(.everything)
     }
     #expect(scene.isFine())
     #expect(isDone)
@@ -135,7 +135,7 @@ import Testing
     // Nor does what was looked up before an invalidation come in after it.
     let epoch = smmu.micro.table.now
     let answer = scene.access().0
-    smmu.forgetTranslations(.everything)
+    smmu.translator.forgetTranslations(.everything)
     smmu.micro.insert(access(Scene.input, []), answer, .all, epoch: epoch)
     #expect(smmu.micro.lookUp(access(Scene.input, [])) == nil)
   }

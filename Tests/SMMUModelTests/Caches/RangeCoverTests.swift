@@ -50,7 +50,6 @@ import Testing
   func cost() {
     let machine = GuestMachine(ramSize: 4096)
     let cache = TranslationCache(entries: 1 << 16)
-    defer { cache.deallocate() }
     let tag = TranslationTag(vmid: 0, asid: 5, nonShared: true, nested: false)
     let base: UInt64 = 0x8000_0000
     for i in 0..<2048 {
@@ -93,7 +92,6 @@ import Testing
     for kept in named + beside {
       for tag in [own, own.global] + others {
         let cache = TranslationCache(entries: 1 << 14)
-        defer { cache.deallocate() }
         cache.insert(kept.0, tag, page(kept.1), time: cache.now, machine)
         cache.invalidate(.address(1, 2, range), wildcard: 0)
         // A look-up of any ASID finds a global entry.
