@@ -101,10 +101,10 @@ extension Change {
       verdict: { world in
         world.isRegionEmpty ? nil : "DMA reached memory that was taken back"
       }, old: [.address(World.region)], new: [.address(World.region)], isNoticed: false),
-    renewal("renewal-TLB") { $0.tlb.setTime(.max - 3) },
-    renewal("renewal-configurations") { $0.configurations.setTime(.max - 3) },
+    renewal("renewal-TLB") { $0.translator.tlb.setTime(.max - 3) },
+    renewal("renewal-configurations") { $0.translator.configurations.setTime(.max - 3) },
     renewal("renewal-micro") { $0.micro.table.set(.max - 3) },
-    renewal("renewal-walks") { $0.walks.table.set(.max - 3) },
+    renewal("renewal-walks") { $0.translator.walker.cache.table.set(.max - 3) },
     Change(
       name: "EVENTQEN-off", apply: { $0.write(0x20, 4, 0x9) },
       completed: { world in world.written[0] = world.eventCount },
