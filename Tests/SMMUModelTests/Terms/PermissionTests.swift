@@ -94,6 +94,21 @@ import TestSupport
     }
   }
 
+  /// The byte that each kind of leaf has is written down; these are the rules that it comes of.
+  @Test("What is written down of a leaf is what its bits say, in leaf and tables alike")
+  func direct() {
+    for kind in 0..<16 as Range<UInt64> {
+      let expected = Permissions.narrowed(kind, wxn: false, pan: false)
+      // PXN, UXN, AP[1] and AP[2]; then PXNTable, UXNTable, APTable[0] and APTable[1].
+      let leaf = (kind & 3) << 53 | (kind >> 2 & 1 ^ 1) << 6 | (kind >> 3) << 7
+      let tables = (kind & 3) << 59 | (kind >> 2) << 61
+      for (leaf, tables) in [(leaf, 0), (1 << 6, tables), (leaf, tables)] {
+        let found = Permissions(TranslationDescriptor(leaf), tables: tables, wxn: false, pan: false)
+        #expect(found == expected, "kind \(kind)")
+      }
+    }
+  }
+
   @Test("A read first does not make a later write succeed below APTable (T-146, T-322)")
   func warmTables() {
     let scene = Scene(.stage1)
