@@ -196,7 +196,7 @@ typedef struct vsmmu_config {
 	uint32_t command_budget;
 	/* Cached translations, rounded up to a power of two; 0 = 4096, at most 2^20. 32 bytes each. */
 	uint32_t tlb_entries;
-	/* Cached stream configurations, likewise; 0 = 256, at most 2^16. 192 bytes each. */
+	/* Cached stream configurations, likewise; 0 = 256, at most 2^16. 128 bytes each. */
 	uint32_t configuration_entries;
 
 	/* Changes to the profile's ID registers: "NAME=value", separated by commas or spaces. NAME is a

@@ -72,7 +72,7 @@ struct CommandQueue<Port: CommandQueuePort> {
     guard port.isEnabled, !port.isStopped else { return .done }
     let ring = ring
     var consumer = port.consumer & ring.mask
-    // Indices that contradict each other consume nothing (§6.3.27).
+    // Indices that contradict each other consume nothing (§3.5.1).
     guard var count = ring.count(producer: port.producer, consumer: consumer), count > 0
     else { return .done }
     // The whole ring, if it is in one region of RAM.
