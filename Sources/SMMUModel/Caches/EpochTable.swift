@@ -6,14 +6,13 @@ import SMMUSpec
 /// invalidation is never searched for in it but begins a new epoch.
 ///
 /// Any thread reads, and any thread fills. A row that another thread is filling is left alone, so
-/// nobody waits, unless all that fill hold a lock (`fillAlone`). A row's word 0 is {sequence,
-/// epoch}, bits 63:32 and 31:0; the sequence is odd, and the epoch 0, while the row changes.
+/// nobody waits. The time of a `SequencedRow` is the epoch here.
 ///
 /// A generation is the epoch [31:0] with the count of renewals [63:32] above: it never comes again.
 ///
 /// Both sizes are powers of two.
 struct EpochTable<let rows: Int, let rowWords: Int> {
-  typealias Row = UnsafeMutablePointer<Atomic<UInt64>>
+  typealias Row = SequencedRow.Pointer
 
   /// A line with the epoch, then the rows.
   private let words: Row
@@ -56,8 +55,8 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
     for number in 0..<rows {
       let row = row(number)
       var patience = Patience()
-      while !claim(row) { patience.take() }
-      release(row, epoch: 0)
+      while !SequencedRow.claim(row) { patience.take() }
+      SequencedRow.release(row, time: 0)
     }
   }
 
@@ -89,46 +88,16 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
 
   /// Whether all that was read of the row since `begin` belongs together.
   @inline(__always)
-  func isWhole(_ row: Row, _ word: UInt64) -> Bool {
-    atomicMemoryFence(ordering: .acquiring)
-    return row[0].load(ordering: .relaxed) == word
-  }
+  func isWhole(_ row: Row, _ word: UInt64) -> Bool { SequencedRow.isWhole(row, word) }
 
   /// Fills a row with what was looked up from `epoch` on, if nobody else does and it goes on.
   @inline(__always)
   func fill(_ row: Row, epoch: UInt32, _ write: (Row) -> Void) {
-    guard claim(row) else { return }
+    guard SequencedRow.claim(row) else { return }
     // After the claim: a renewal that does not wait for it is seen here.
     let now = UInt32(truncatingIfNeeded: words[0].load(ordering: .sequentiallyConsistent))
-    guard now == epoch, epoch != Self.closed else { return release(row, epoch: 0) }
+    guard now == epoch, epoch != Self.closed else { return SequencedRow.release(row, time: 0) }
     write(row)
-    release(row, epoch: epoch)
-  }
-
-  /// The same where all that fill rows are serialised, with `close` among them.
-  @inline(__always)
-  func fillAlone(_ row: Row, epoch: UInt32, _ write: (Row) -> Void) {
-    guard now == epoch, epoch != Self.closed else { return }
-    let old = row[0].load(ordering: .relaxed)
-    row[0].store((old &>> 32 &+ 1) &<< 32, ordering: .relaxed)
-    atomicMemoryFence(ordering: .releasing)
-    write(row)
-    release(row, epoch: epoch)
-  }
-
-  @inline(__always)
-  private func claim(_ row: Row) -> Bool {
-    let old = row[0].load(ordering: .relaxed)
-    guard !old[32] else { return false }
-    let (isMine, _) = row[0].compareExchange(
-      expected: old, desired: (old &>> 32 &+ 1) &<< 32, ordering: .sequentiallyConsistent)
-    atomicMemoryFence(ordering: .releasing)
-    return isMine
-  }
-
-  @inline(__always)
-  private func release(_ row: Row, epoch: UInt32) {
-    let sequence = row[0].load(ordering: .relaxed) &>> 32 &+ 1
-    row[0].store(sequence &<< 32 | UInt64(epoch), ordering: .releasing)
+    SequencedRow.release(row, time: epoch)
   }
 }

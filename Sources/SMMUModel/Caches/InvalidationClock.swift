@@ -25,6 +25,10 @@ struct InvalidationClock {
   @inline(__always)
   var now: UInt32 { words[0].load(ordering: .acquiring) }
 
+  /// Whether no time has passed since: for whoever has claimed what is to be kept.
+  @inline(__always)
+  func isNow(_ time: UInt32) -> Bool { words[0].load(ordering: .sequentiallyConsistent) == time }
+
   /// When the X of that stamp was forgotten last.
   @inline(__always)
   subscript(_ stamp: Int) -> UInt32 { words[stamp &+ 1].load(ordering: .relaxed) }
@@ -37,7 +41,15 @@ struct InvalidationClock {
   static var margin: UInt32 { 64 }
 
   /// Starts a new moment. It is a CMD_SYNC's wait for accesses that orders it before them.
+  @inline(__always)
   func advance() { words[0].store(now &+ 1, ordering: .releasing) }
+
+  /// The same for whoever looks at rows afterwards: either the new moment is seen by who fills one,
+  /// or the row is found claimed.
+  func advanceAndFence() {
+    advance()
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+  }
 
   /// Kills all that was looked up before the current moment and belongs to `stamp`.
   func expire(_ stamp: Int) { words[stamp &+ 1].store(now, ordering: .releasing) }

@@ -2,30 +2,30 @@
 import SMMUAtomics
 import SMMUSpec
 
-/// A fixed, set-associative table of rows of 64-bit words that any thread may read while one
-/// writes: a row's word 0 holds a sequence number, odd while the row changes. No row is ever freed,
-/// so a reader without a lock can at worst read a torn row, and notices.
+/// A fixed, set-associative table of `SequencedRow`s that live until a stamp of a clock kills them.
+/// Word 1 is zero in an empty row.
 ///
-/// Word 0 is {sequence, time}: bits 63:32 and 31:0. Word 1 is zero in an empty row.
+/// Any thread reads, and any thread fills; a row that another thread changes is left alone. Who
+/// removes waits for whoever fills.
 struct SequencedTable<let rowWords: Int> {
   static var ways: Int { 4 }
   /// Words of a row, and of a set.
   static var row: Int { rowWords }
   static var words: Int { ways &* rowWords }
-  typealias Row = UnsafeMutablePointer<Atomic<UInt64>>
+  typealias Row = SequencedRow.Pointer
   let rows: Int
   /// Sets, less one.
   private let mask: UInt64
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
-  /// Which way of a set is replaced next; shared by all sets.
-  private let victim: UnsafeMutablePointer<UInt32>
+  /// Which way of a set is replaced next; shared by all sets. Any number will do.
+  private let victim: UnsafeMutablePointer<Atomic<UInt32>>
 
   /// `entries` is a power of two; a set is the least that there is.
   init(entries: Int) {
     rows = max(entries, Self.ways)
     mask = UInt64(rows / Self.ways - 1)
     victim = .allocate(capacity: 1)
-    victim.initialize(to: 0)
+    victim.initialize(to: Atomic(0))
     // Rows of 32 and 128 bytes must not share a cache line more than needed.
     let raw = UnsafeMutableRawPointer.allocate(byteCount: rows * rowWords * 8, alignment: 64)
     words = raw.bindMemory(to: Atomic<UInt64>.self, capacity: rows * rowWords)
@@ -62,7 +62,7 @@ struct SequencedTable<let rowWords: Int> {
     while row != end {
       let found = row[1].load(ordering: .relaxed)
       if found == identity && isSame(row) { return row }
-      if free == nil && (found == 0 || Self.time(row[0].load(ordering: .relaxed)) < oldest) {
+      if free == nil && (found == 0 || SequencedRow.time(row[0].load(ordering: .relaxed)) < oldest) {
         free = row
       }
       row += rowWords
@@ -76,8 +76,9 @@ struct SequencedTable<let rowWords: Int> {
     for way in 0..<Self.ways where isDead(first + way &* rowWords) {
       return first + way &* rowWords
     }
-    victim.pointee &+= 1
-    return first + (Int(victim.pointee) & (Self.ways &- 1)) &* rowWords
+    let next = victim.pointee.load(ordering: .relaxed) &+ 1
+    victim.pointee.store(next, ordering: .relaxed)
+    return first + (Int(truncatingIfNeeded: next) & (Self.ways &- 1)) &* rowWords
   }
 
   @inline(__always)
@@ -90,39 +91,39 @@ struct SequencedTable<let rowWords: Int> {
   func peek(_ number: Int, _ word: Int) -> UInt64 { row(number)[word].load(ordering: .relaxed) }
 
   @inline(__always)
-  static func time(_ begun: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: begun) }
+  func time(_ number: Int) -> UInt32 { SequencedRow.time(peek(number, 0)) }
 
-  /// Whether the row has not changed since `begun`: what was read of it belongs together, and so do
-  /// the stamps that it was judged by, as a renewal empties the rows before it resets them. A row
-  /// that changes has time 0, which no stamp lets live.
+  /// Fills a row with what was looked up from `time` on, if nobody else does and no time has passed
+  /// on the clock.
   @inline(__always)
-  static func isWhole(_ row: Row, _ begun: UInt64) -> Bool {
-    atomicMemoryFence(ordering: .acquiring)
-    return row[0].load(ordering: .relaxed) == begun
+  func fill(_ row: Row, time: UInt32, _ clock: InvalidationClock, _ write: (Row) -> Void) {
+    guard time != InvalidationClock.closed, SequencedRow.claim(row) else { return }
+    // After the claim: who advances the clock and does not wait for this row is seen here.
+    guard clock.isNow(time) else { return SequencedRow.release(row, time: 0) }
+    write(row)
+    SequencedRow.release(row, time: time)
   }
 
+  /// Empties a row if it is meant. To be called when time has passed and a fence has made that
+  /// known: whoever claims the row later fills it with nothing of before.
   @inline(__always)
-  func time(_ number: Int) -> UInt32 { UInt32(truncatingIfNeeded: peek(number, 0)) }
-
-  /// Under the cache's lock.
-  @inline(__always)
-  func write(_ row: Row, time: UInt32, _ count: Int, _ value: (Int) -> UInt64) {
-    let sequence = row[0].load(ordering: .relaxed) >> 32
-    let changing = (sequence &+ 1) | 1
-    row[0].store(changing &<< 32, ordering: .relaxed)
-    atomicMemoryFence(ordering: .releasing)
-    for i in 0..<count { row[1 &+ i].store(value(i), ordering: .relaxed) }
-    row[0].store((changing &+ 1) &<< 32 | UInt64(time), ordering: .releasing)
-  }
-
-  /// Empties a row. Under the cache's lock.
-  func clear(_ number: Int) { write(row(number), time: 0, rowWords - 1) { _ in 0 } }
-
-  /// Empties all rows, with pauses for those who wait for the cache's lock.
-  func clearAll(_ lock: Lock) {
-    for row in 0..<rows {
-      if row & 1023 == 1023 { lock.giveWay() }
-      clear(row)
+  func clear(_ number: Int, if isMeant: (Row) -> Bool) {
+    let row = row(number)
+    var patience = Patience()
+    while true {
+      let isBusy = row[0].load(ordering: .acquiring)[32]
+      if !isBusy {
+        guard isMeant(row) else { return }
+        if SequencedRow.claim(row) { break }
+      }
+      patience.take()
     }
+    for word in 1..<rowWords { row[word].store(0, ordering: .relaxed) }
+    SequencedRow.release(row, time: 0)
+  }
+
+  /// Empties all rows.
+  func clearAll() {
+    for row in 0..<rows { clear(row) { _ in true } }
   }
 }

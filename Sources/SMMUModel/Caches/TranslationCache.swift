@@ -3,8 +3,8 @@ import SMMUAtomics
 import SMMUSpec
 
 /// The IOTLB: set-associative, tagged by `TranslationTag`, address and size. A TLBI removes what it
-/// names, and what shares a stamp with that. Look-ups take no lock; fills do, and invalidations of
-/// what is there.
+/// names, and what shares a stamp with that. Any thread looks up and fills; invalidations are
+/// serialised by the caller.
 ///
 /// A row: {sequence, time} · {page, size} · {tag, permissions} · {output, attributes}.
 final class TranslationCache {
@@ -46,21 +46,18 @@ final class TranslationCache {
   /// look-up must try. For entries of one ASID or of stage 2, and for global ones; then the sizes
   /// of stage 1 leaves that were answered in pieces, as stage 2 has smaller ones.
   let sizes: UnsafeMutablePointer<Atomic<UInt64>>
-  let lock: Lock
 
   init(entries: Int) {
     table = Table(entries: entries)
     clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids + Self.blocks)
     sizes = .allocate(capacity: 3)
     for i in 0..<3 { (sizes + i).initialize(to: Atomic(0)) }
-    lock = Lock()
   }
 
   deinit {
     table.deallocate()
     clock.deallocate()
     sizes.deallocate()
-    lock.deallocate()
   }
 
   // MARK: Look-up
@@ -140,7 +137,7 @@ final class TranslationCache {
     let key = row[1].load(ordering: .relaxed)
     let word = row[2].load(ordering: .relaxed)
     let output = row[3].load(ordering: .relaxed)
-    guard key == page, isAlive(word, owner, page, Table.time(begun)), Table.isWhole(row, begun)
+    guard key == page, isAlive(word, owner, page, SequencedRow.time(begun)), SequencedRow.isWhole(row, begun)
     else { return nil }
     return Self.decode(size, word, output)
   }
@@ -192,10 +189,19 @@ final class TranslationCache {
       stage2Shareability: UInt8(truncatingIfNeeded: output[11, 10]))
   }
 
+  @inline(__always)
+  private static func encode(_ translation: CachedTranslation) -> UInt64 {
+    translation.output & UInt64.ones(56) & ~UInt64.ones(12)
+      | UInt64(translation.stage1Attributes)
+      | UInt64(translation.stage1Shareability & 3) &<< 8
+      | UInt64(translation.stage2Shareability & 3) &<< 10
+      | UInt64(translation.stage2Attributes & 0xf) &<< 56
+  }
+
   // MARK: Fill
 
-  /// Keeps a translation whose walk began at `time`, unless anything was invalidated since. Under
-  /// the lock.
+  /// Keeps a translation whose walk began at `time`, unless anything was invalidated since. What
+  /// sizes there are is said first: who advances the clock afterwards looks for them.
   @inline(never)
   func insert(
     _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32
@@ -205,7 +211,7 @@ final class TranslationCache {
     let page = number &<< size | size
     // Whoever keeps a copy of a piece must hear of its leaf, whether it is kept here or not.
     if translation.isPiece { note(translation.stage1Size, in: 2) }
-    guard time != InvalidationClock.closed, clock.now == time else { return }
+    note(translation.size, in: tag.isGlobal ? 1 : 0)
     let key = tag.key
     let first = table.firstRow(
       Self.hash(number, seed: TranslationOwner.seed(key), translation.size))
@@ -213,19 +219,12 @@ final class TranslationCache {
       Self.tag(row).key == key
     }
     let row = free ?? victim(first)
-    table.write(row, time: time, 3) { word in
-      switch word {
-      case 0: page
-      case 1: tag.raw | UInt64(translation.permissions.rawValue) &<< 40
-      default:
-        translation.output & UInt64.ones(56) & ~UInt64.ones(12)
-          | UInt64(translation.stage1Attributes)
-          | UInt64(translation.stage1Shareability & 3) &<< 8
-          | UInt64(translation.stage2Shareability & 3) &<< 10
-          | UInt64(translation.stage2Attributes & 0xf) &<< 56
-      }
+    table.fill(row, time: time, clock) { row in
+      row[1].store(page, ordering: .relaxed)
+      row[2].store(
+        tag.raw | UInt64(translation.permissions.rawValue) &<< 40, ordering: .relaxed)
+      row[3].store(Self.encode(translation), ordering: .relaxed)
     }
-    note(translation.size, in: tag.isGlobal ? 1 : 0)
   }
 
   @inline(never)
@@ -233,20 +232,21 @@ final class TranslationCache {
     table.victim(first) { row in
       !isAlive(
         Self.tag(row), row[1].load(ordering: .relaxed),
-        Table.time(row[0].load(ordering: .relaxed)))
+        SequencedRow.time(row[0].load(ordering: .relaxed)))
     }
   }
 
   @inline(__always)
-  private static func tag(_ row: Table.Row) -> TranslationTag {
+  static func tag(_ row: Table.Row) -> TranslationTag {
     TranslationTag(raw: row[2].load(ordering: .relaxed) & UInt64.low(TranslationTag.width))
   }
 
   @inline(__always)
   private func note(_ size: Int, in set: Int) {
-    let known = sizes[set].load(ordering: .relaxed)
-    let all = known | 1 &<< UInt64(truncatingIfNeeded: size)
-    if all != known { sizes[set].store(all, ordering: .releasing) }
+    let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: size)
+    if _slowPath(sizes[set].load(ordering: .acquiring) & bit == 0) {
+      sizes[set].bitwiseOr(bit, ordering: .sequentiallyConsistent)
+    }
   }
 
   func entry(_ row: Int) -> (page: UInt64, tag: TranslationTag) {

@@ -2,11 +2,11 @@
 import SMMUAtomics
 import SMMUSpec
 
-/// What a TLBI removes (§4.4). Long searches let others have the lock in between: time has passed,
-/// so whatever they keep meanwhile was looked up after it.
+/// What a TLBI removes (§4.4). Time passes first, so whatever other threads keep meanwhile was
+/// looked up after it.
 extension TranslationCache {
-  /// Whether there are no entries. Takes no lock: what another thread is about to keep belongs to a
-  /// time that ends with `expireAll`.
+  /// Whether there are no entries: what another thread is about to keep belongs to a time that ends
+  /// with `expireAll`.
   @inline(__always)
   var isEmpty: Bool {
     sizes[0].load(ordering: .relaxed) | sizes[1].load(ordering: .relaxed) == 0
@@ -29,16 +29,15 @@ extension TranslationCache {
   func invalidate(
     _ what: TLBInvalidation, wildcard: VMID, sharedOnly: Bool = false
   ) -> Int {
-    lock.lock()
-    defer { lock.unlock() }
-    clock.advance()
+    // Before time passes: the sizes of what is kept afterwards stay.
+    if case .everything = what { clearSizes() }
+    clock.advanceAndFence()
     // Not before: a piece that another thread keeps until then would not be looked for.
     switch widened(what) {
     case .nothing:
       return 0
     case .everything:
       clock.expire(Self.everything)
-      clearSizes()
       return 0
     case .stage1(let vmid):
       each(vmid, wildcard) { clock.expire(Self.stage1($0)) }
@@ -164,7 +163,6 @@ extension TranslationCache {
       let shift = UInt64(truncatingIfNeeded: size)
       cover.each(size) { part in
         for number in (part.first &>> shift)...(part.last &>> shift) {
-          if number & 255 == 255 { lock.giveWay() }
           body(number &<< shift, size)
         }
       }
@@ -176,9 +174,11 @@ extension TranslationCache {
   ) {
     let page = Self.page(address, size)
     for row in set(page, tag.key, size) {
-      let found = entry(row)
-      guard found.page == page && found.tag.key == tag.key else { continue }
-      if !(sharedOnly && found.tag.isNonShared) { table.clear(row) }
+      table.clear(row) { row in
+        guard row[1].load(ordering: .relaxed) == page else { return false }
+        let found = Self.tag(row)
+        return found.key == tag.key && !(sharedOnly && found.isNonShared)
+      }
     }
   }
 
@@ -194,17 +194,18 @@ extension TranslationCache {
     _ isMeant: (TranslationTag) -> Bool, within overlaps: (_ page: UInt64) -> Bool
   ) -> Int {
     for row in 0..<table.rows {
-      if row & 1023 == 1023 { lock.giveWay() }
-      let found = entry(row)
-      if found.page != 0 && isMeant(found.tag) && overlaps(found.page) { table.clear(row) }
+      table.clear(row) { row in
+        let page = row[1].load(ordering: .relaxed)
+        return page != 0 && isMeant(Self.tag(row)) && overlaps(page)
+      }
     }
     return table.rows
   }
 
   /// What an invalidation makes stale in copies outside: all of the leaves that it touches.
   func reach(of what: TLBInvalidation) -> TLBInvalidation {
-    lock.lock()
-    defer { lock.unlock() }
+    // After the generation that was begun before: see `Translator.notify`.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
     return widened(what)
   }
 
@@ -224,12 +225,10 @@ extension TranslationCache {
   var isExhausted: Bool { clock.isExhausted }
 
   func close() {
-    lock.lock()
     clock.close()
-    table.clearAll(lock)
+    table.clearAll()
     // Not those of divided leaves: copies of their pieces may be kept outside.
     for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
-    lock.unlock()
   }
 
   func reopen() { clock.reopen() }

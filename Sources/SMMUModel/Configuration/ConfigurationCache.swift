@@ -20,21 +20,18 @@ final class ConfigurationCache {
   private let clock: InvalidationClock
   /// A stream that goes away now, plus 1; 0 if none does.
   private let departing: UnsafeMutablePointer<Atomic<UInt64>>
-  private let lock: Lock
 
   init(entries: Int) {
     table = Table(entries: entries)
     clock = InvalidationClock(stamps: 1 + Self.streams)
     departing = .allocate(capacity: 1)
     departing.initialize(to: Atomic(0))
-    lock = Lock()
   }
 
   deinit {
     table.deallocate()
     clock.deallocate()
     departing.deallocate()
-    lock.deallocate()
   }
 
   /// The time to give to `insert`, taken before the fetch.
@@ -76,7 +73,7 @@ final class ConfigurationCache {
     while row != end {
       if row[1].load(ordering: .relaxed) == identity {
         let begun = row[0].load(ordering: .acquiring)
-        if row[1].load(ordering: .relaxed) == identity && isAlive(identity, Table.time(begun)) {
+        if row[1].load(ordering: .relaxed) == identity && isAlive(identity, SequencedRow.time(begun)) {
           return ConfigurationRow(words: row, begun: begun)
         }
       }
@@ -88,7 +85,7 @@ final class ConfigurationCache {
   /// Whether a row that was found is still that, and nothing was forgotten of it since.
   @inline(__always)
   func isAlive(_ row: ConfigurationRow) -> Bool {
-    isAlive(row.identity, Table.time(row.begun)) && row.isWhole
+    isAlive(row.identity, SequencedRow.time(row.begun)) && row.isWhole
   }
 
   /// Keeps a configuration whose fetch began at `time`, unless anything was forgotten since.
@@ -96,22 +93,22 @@ final class ConfigurationCache {
     _ access: Access, _ configuration: StreamConfiguration, time: UInt32
   ) {
     guard let identity = Self.identity(access) else { return }
-    lock.lock()
-    defer { lock.unlock() }
-    guard time != InvalidationClock.closed, clock.now == time else { return }
     let first = table.firstRow(Self.hash(identity))
     let free = table.replaceable(first, identity, since: clock[Self.everything]) { _ in true }
     let row =
       free
       ?? table.victim(first) { row in
-        !isAlive(row[1].load(ordering: .relaxed), Table.time(row[0].load(ordering: .relaxed)))
+        !isAlive(
+          row[1].load(ordering: .relaxed), SequencedRow.time(row[0].load(ordering: .relaxed)))
       }
     let words = ConfigurationRow.words(identity, configuration)
-    table.write(row, time: time, ConfigurationRow.used) { words[$0] }
+    table.fill(row, time: time, clock) { row in
+      for i in 0..<ConfigurationRow.used { row[1 &+ i].store(words[i], ordering: .relaxed) }
+    }
   }
 
   /// CMD_CFGI_STE, _STE_RANGE and _ALL (§4.3.1, §4.3.2): STEs with all that was fetched through
-  /// them. The cost does not grow with the range; returns how many stamps were set. Takes no lock:
+  /// them. The cost does not grow with the range; returns how many stamps were set. Looks at no row:
   /// what another thread is about to keep belongs to a time that ends here.
   @discardableResult
   func forget(streams first: StreamID, _ last: StreamID) -> Int {
@@ -126,9 +123,7 @@ final class ConfigurationCache {
 
   /// CMD_CFGI_CD (§4.3.3). Index 0 is also the CD of transactions without a SubstreamID.
   func forget(_ stream: StreamID, _ substream: SubstreamID) {
-    lock.lock()
-    defer { lock.unlock() }
-    clock.advance()
+    clock.advanceAndFence()
     remove(Self.identity(stream, substream, true))
     if substream == 0 { remove(Self.identity(stream, 0, false)) }
   }
@@ -152,17 +147,15 @@ final class ConfigurationCache {
   var isExhausted: Bool { clock.isExhausted }
 
   func close() {
-    lock.lock()
     clock.close()
-    table.clearAll(lock)
-    lock.unlock()
+    table.clearAll()
   }
 
   func reopen() { clock.reopen() }
 
   private func remove(_ identity: UInt64) {
-    for row in table.set(Self.hash(identity)) where table.peek(row, 1) == identity {
-      table.clear(row)
+    for row in table.set(Self.hash(identity)) {
+      table.clear(row) { $0[1].load(ordering: .relaxed) == identity }
     }
   }
 

@@ -60,5 +60,5 @@ struct ConfigurationRow {
 
   /// Whether the row has not changed since `begun`.
   @inline(__always)
-  var isWhole: Bool { ConfigurationCache.Table.isWhole(words, begun) }
+  var isWhole: Bool { SequencedRow.isWhole(words, begun) }
 }

@@ -88,9 +88,7 @@ extension Translator {
   private func renewAll() {
     tlb.close()
     configurations.close()
-    tlb.lock.lock()
     walker.cache.table.close()
-    tlb.lock.unlock()
     micro.table.close()
     accesses.drain(machine)
     tlb.reopen()

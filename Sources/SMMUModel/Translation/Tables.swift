@@ -25,21 +25,16 @@ extension Translator {
     }
     let tag = isGlobal ? regime.owner.tag.global : regime.owner.tag
     // The micro TLB waits for a second access: many pages have one.
-    tlb.lock.lock()
-    counters.addAlone(.tlbMisses)
     if let key { tlb.insert(key.raw, tag, found, time: start.time) }
-    walk.found.keep(in: walker.cache, epoch: start.walkEpoch)
-    tlb.lock.unlock()
+    keep(walk.found, start.walkEpoch)
     return answer(access, found, regime.plan, start)
   }
 
-  /// Keeps what a walk without a translation found.
+  /// Keeps what a walk has found on its way.
   @inline(never)
   private func keep(_ found: FoundTables, _ epoch: UInt32) {
-    tlb.lock.lock()
-    counters.addAlone(.tlbMisses)
+    counters.add(.tlbMisses)
     found.keep(in: walker.cache, epoch: epoch)
-    tlb.lock.unlock()
   }
 
   @inline(__always)
@@ -57,10 +52,10 @@ extension Translator {
   /// Of a piece whose leaf was noted too late for a notice, no copy may be kept: see `notify`.
   @inline(__always)
   private func generation(of found: CachedTranslation, _ start: TranslationStart) -> UInt64 {
-    if _slowPath(found.isPiece), keepsCopies, micro.table.generation != start.generation {
-      return 0
-    }
-    return start.generation
+    guard _slowPath(found.isPiece), keepsCopies else { return start.generation }
+    // After the note of its leaf (`TranslationCache.insert`).
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    return micro.table.generation == start.generation ? start.generation : 0
   }
 
   /// Step 5: the stages that the policy has.

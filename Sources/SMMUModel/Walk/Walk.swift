@@ -18,8 +18,8 @@ struct Walk {
   }
 }
 
-/// The last tables of stage 1 and of stage 2 that a translation has found. They are kept together
-/// with it, as each lock costs more than what it guards.
+/// The last tables of stage 1 and of stage 2 that a translation has found. They are kept when
+/// it ends.
 struct FoundTables {
   private var stage1Key = WalkCache.Key.none
   private var stage1 = LastTable.none
@@ -36,7 +36,6 @@ struct FoundTables {
     (stage2, stage2Key) = (table, key)
   }
 
-  /// Under the lock of the TLB.
   @inline(__always)
   func keep(in cache: WalkCache, epoch: UInt32) {
     if stage1.base != 0 { cache.insert(stage1Key, stage1, epoch: epoch) }

@@ -69,15 +69,14 @@ struct WalkCache {
       base: found & UInt64.ones(56) & ~UInt64.ones(12), tables: found & LastTable.flags)
   }
 
-  /// Into the first of the rows, unless that one is of use and the second is not. Under the lock of
-  /// the TLB.
+  /// Into the first of the rows, unless that one is of use and the second is not.
   @inline(__always)
   func insert(_ key: Key, _ last: LastTable, epoch: UInt32) {
     let place = place(key)
     let first = table.row(place)
     let second = table.row(place ^ 1)
     let row = table.begin(first) != nil && table.begin(second) == nil ? second : first
-    table.fillAlone(row, epoch: epoch) { row in
+    table.fill(row, epoch: epoch) { row in
       row[1].store(key.region, ordering: .relaxed)
       row[2].store(key.first, ordering: .relaxed)
       row[3].store(last.base | last.tables, ordering: .relaxed)
