@@ -139,7 +139,9 @@ final class TranslationCache {
     let output = row[3].load(ordering: .relaxed)
     guard key == page, isAlive(word, owner, page, SequencedRow.time(begun)), SequencedRow.isWhole(row, begun)
     else { return nil }
-    return Self.decode(size, word, output)
+    return CachedTranslation(
+      output: output, size: size,
+      permissions: Permissions(rawValue: UInt8(truncatingIfNeeded: word &>> 40)))
   }
 
   /// Whether an entry is the owner's and was not forgotten. What differs in nothing but ASET is the
@@ -148,7 +150,7 @@ final class TranslationCache {
   private func isAlive(
     _ word: UInt64, _ owner: TranslationOwner, _ page: UInt64, _ time: UInt32
   ) -> Bool {
-    guard (word ^ owner.tag.raw) &<< (64 - Self.tagBits) == 0 else {
+    guard (word ^ owner.tag.raw) & UInt64.low(TranslationTag.width) == 0 else {
       return isAliveOfOtherASET(word, owner, page, time)
     }
     return isAlive(owner, page, time)
@@ -173,57 +175,32 @@ final class TranslationCache {
     isAlive(TranslationOwner(tag), page, time)
   }
 
-  // MARK: Layout of a row
-
-  private static var tagBits: UInt64 { UInt64(TranslationTag.width) }
-
-  @inline(__always)
-  private static func decode(_ size: Int, _ tag: UInt64, _ output: UInt64) -> CachedTranslation {
-    CachedTranslation(
-      output: output & UInt64.ones(56) & ~UInt64.ones(12),
-      size: size,
-      permissions: Permissions(rawValue: UInt8(truncatingIfNeeded: tag &>> 40)),
-      stage1Attributes: UInt8(truncatingIfNeeded: output),
-      stage1Shareability: UInt8(truncatingIfNeeded: output[9, 8]),
-      stage2Attributes: UInt8(truncatingIfNeeded: output[59, 56]),
-      stage2Shareability: UInt8(truncatingIfNeeded: output[11, 10]))
-  }
-
-  @inline(__always)
-  private static func encode(_ translation: CachedTranslation) -> UInt64 {
-    translation.output & UInt64.ones(56) & ~UInt64.ones(12)
-      | UInt64(translation.stage1Attributes)
-      | UInt64(translation.stage1Shareability & 3) &<< 8
-      | UInt64(translation.stage2Shareability & 3) &<< 10
-      | UInt64(translation.stage2Attributes & 0xf) &<< 56
-  }
-
   // MARK: Fill
 
   /// Keeps a translation whose walk began at `time`, unless anything was invalidated since. What
   /// sizes there are is said first: who advances the clock afterwards looks for them.
   @inline(never)
   func insert(
-    _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32
+    _ address: UInt64, _ tag: TranslationTag, seed: UInt64, _ translation: CachedTranslation,
+    time: UInt32
   ) {
+    // Whoever keeps a copy of a piece must hear of its leaf, whether it is kept here or not.
+    if _slowPath(translation.isPiece) { note(translation.stage1Size, in: 2) }
+    note(translation.size, in: tag.isGlobal ? 1 : 0)
     let size = UInt64(truncatingIfNeeded: translation.size)
     let number = address &>> size
     let page = number &<< size | size
-    // Whoever keeps a copy of a piece must hear of its leaf, whether it is kept here or not.
-    if translation.isPiece { note(translation.stage1Size, in: 2) }
-    note(translation.size, in: tag.isGlobal ? 1 : 0)
-    let key = tag.key
-    let first = table.firstRow(
-      Self.hash(number, seed: TranslationOwner.seed(key), translation.size))
+    let first = table.firstRow(Self.hash(number, seed: seed, translation.size))
+    let mask = TranslationTag.mask(of: tag)
     let free = table.replaceable(first, page, since: clock[Self.everything]) { row in
-      Self.tag(row).key == key
+      (row[2].load(ordering: .relaxed) ^ tag.raw) & mask == 0
     }
     let row = free ?? victim(first)
     table.fill(row, time: time, clock) { row in
       row[1].store(page, ordering: .relaxed)
       row[2].store(
         tag.raw | UInt64(translation.permissions.rawValue) &<< 40, ordering: .relaxed)
-      row[3].store(Self.encode(translation), ordering: .relaxed)
+      row[3].store(translation.output, ordering: .relaxed)
     }
   }
 

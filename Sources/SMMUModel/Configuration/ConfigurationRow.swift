@@ -13,7 +13,7 @@ struct ConfigurationRow {
   /// Words after word 0.
   static var used: Int { 15 }
 
-  /// What `regime` and others read, after word 0.
+  /// What is read of it, after word 0.
   static func words(
     _ identity: UInt64, _ configuration: StreamConfiguration
   ) -> InlineArray<15, UInt64> {
@@ -39,17 +39,15 @@ struct ConfigurationRow {
   }
   @inline(__always) var plan: StreamPlan { StreamPlan(raw: self[3]) }
 
-  /// What an access to this half of the address space goes by.
+  /// The half of stage 1 that an access is in, if there is one.
   @inline(__always)
-  func regime(upper: Bool, _ policy: StreamPolicy) -> Regime {
-    let (owner, plan) = (owner, plan)
-    let stage1 =
-      policy.usesStage1
-      ? Stage1Half(table(upper ? 7 : 4), mair: self[10], flags: plan.stage1) : .none
-    let stage2 =
-      policy.usesStage2
-      ? Stage2Regime(table: table(11), vmid: owner.tag.vmid, flags: plan.stage2) : .none
-    return Regime(owner: owner, plan: plan, stage1: stage1, stage2: stage2)
+  func stage1(upper: Bool) -> Stage1Half {
+    Stage1Half(table(upper ? 7 : 4), mair: self[10], flags: plan.stage1)
+  }
+
+  @inline(__always)
+  var stage2: Stage2Regime {
+    Stage2Regime(table: table(11), vmid: tag.vmid, flags: plan.stage2)
   }
 
   @inline(__always)
@@ -61,4 +59,17 @@ struct ConfigurationRow {
   /// Whether the row has not changed since `begun`.
   @inline(__always)
   var isWhole: Bool { SequencedRow.isWhole(words, begun) }
+}
+
+extension Walk {
+  @inline(__always)
+  init(_ walker: TableWalker, _ row: ConfigurationRow, upper: Bool, epoch: UInt32) {
+    self.init(
+      walker, epoch: epoch, owner: row.owner, stage1: row.stage1(upper: upper), stage2: row.stage2)
+  }
+
+  @inline(__always)
+  mutating func take(_ row: ConfigurationRow, upper: Bool) {
+    (owner, stage1, stage2) = (row.owner, row.stage1(upper: upper), row.stage2)
+  }
 }

@@ -17,22 +17,10 @@ struct StreamConfiguration {
   }
 }
 
-/// What one access goes by: its stream's configuration, with the half of stage 1 that it is in.
-struct Regime {
-  let owner: TranslationOwner
-  let plan: StreamPlan
-  /// Unused where the policy has no stage 1.
-  let stage1: Stage1Half
-  let stage2: Stage2Regime
-
-  @inline(__always)
-  init(owner: TranslationOwner, plan: StreamPlan, stage1: Stage1Half, stage2: Stage2Regime) {
-    (self.owner, self.plan, self.stage1, self.stage2) = (owner, plan, stage1, stage2)
-  }
-
-  init(_ configuration: StreamConfiguration, upper: Bool) {
+extension Walk {
+  /// Takes what an access goes by: a configuration, with the half of stage 1 that it is in.
+  mutating func take(_ configuration: StreamConfiguration, upper: Bool) {
     owner = TranslationOwner(configuration.tag)
-    plan = configuration.plan
     stage1 = configuration.stage1.map { Stage1Half($0, upper: upper) } ?? .none
     stage2 = configuration.stage2 ?? .none
   }

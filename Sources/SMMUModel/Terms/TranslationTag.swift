@@ -57,20 +57,3 @@ struct TranslationTag: Equatable, Sendable {
     isGlobal ? raw : raw & ~(1 &<< UInt64(truncatingIfNeeded: Self.nonSharedBit))
   }
 }
-
-/// A translation as it is kept: whatever an access needs but its own attributes.
-struct CachedTranslation: Equatable, Sendable {
-  /// Output page.
-  var output: UInt64
-  /// log2 of the bytes that it covers.
-  var size: Int
-  /// The same of the stage 1 leaf that it is a piece of; only where it is filled.
-  var stage1Size = 0
-  /// Smaller than the stage 1 leaf.
-  var isPiece: Bool { stage1Size > size }
-  var permissions: Permissions
-  var stage1Attributes: UInt8
-  var stage1Shareability: UInt8
-  var stage2Attributes: UInt8
-  var stage2Shareability: UInt8
-}

@@ -34,18 +34,19 @@ extension Translator {
     }
     let walker = TableWalker(bus, self.walker.cache, cachesTables: false, observer: observer)
     var configuration = StreamConfiguration.unknown
-    var walk = Walk(walker, stage2: .none)
+    let start = TranslationStart(self)
+    var passage = Passage(
+      access: access, start: start, plan: .unknown, walk: Walk(walker, epoch: start.walkEpoch))
     try ConfigurationReader(walker: walker, features: features, state: state)
-      .fetch(access, &configuration, &walk)
+      .fetch(access, &configuration, &passage.walk)
     let policy = configuration.plan.policy
     if policy == .abort { throw .silent }
     if !policy.usesStage1 && !features.isPhysical(access.address) {
       throw Fault(event: .addressSize)
     }
     guard policy.usesTables else { return }
-    let regime = Regime(configuration, upper: InputAddress(access.address).isUpper)
-    walk.stage2 = regime.stage2
-    let key = regime.plan.key(access.address)
-    _ = try self.walk(access, key, regime, policy, walker, &walk)
+    passage.plan = configuration.plan
+    passage.walk.take(configuration, upper: passage.isUpper)
+    _ = try self.walk(&passage, walker)
   }
 }

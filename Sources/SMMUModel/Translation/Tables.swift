@@ -2,105 +2,85 @@
 import SMMUAtomics
 import SMMUSpec
 
-/// Steps 4 to 6 of a translation (`Translate.swift`).
+/// Steps 5 and 6 of a translation (`Translate.swift`).
 extension Translator {
   @inline(never)
-  func translateByTables(
-    _ access: Access, _ regime: Regime, _ policy: StreamPolicy, _ start: TranslationStart,
-    missesTLB: Bool
-  ) throws(Fault) -> Translation {
-    let key = regime.plan.key(access.address)
-    if !missesTLB, let key, let cached = tlb.lookUp(key.raw, regime.owner),
-      cached.permissions.allow(access, regime.plan.effective(access))
-    {
-      return answer(access, cached, regime.plan, start)
-    }
-    var walk = Walk(walker, stage2: regime.stage2)
-    let (found, isGlobal): (CachedTranslation, Bool)
-    do throws(Fault) {
-      (found, isGlobal) = try self.walk(access, key, regime, policy, walker, &walk)
-    } catch {
-      keep(walk.found, start.walkEpoch)
-      throw error
-    }
-    let tag = isGlobal ? regime.owner.tag.global : regime.owner.tag
-    // The micro TLB waits for a second access: many pages have one.
-    if let key { tlb.insert(key.raw, tag, found, time: start.time) }
-    keep(walk.found, start.walkEpoch)
-    return answer(access, found, regime.plan, start)
-  }
-
-  /// Keeps what a walk has found on its way.
-  @inline(never)
-  private func keep(_ found: FoundTables, _ epoch: UInt32) {
+  func translateByTables(_ passage: inout Passage) throws(Fault) -> Translation {
     counters.add(.tlbMisses)
-    found.keep(in: walker.cache, epoch: epoch)
+    let (found, isGlobal) = try walk(&passage, walker)
+    // The micro TLB waits for a second access: many pages have one.
+    if let key = passage.key {
+      let owner = passage.walk.owner
+      let tag = isGlobal ? owner.tag.global : owner.tag
+      tlb.insert(
+        key.raw, tag, seed: isGlobal ? TranslationOwner.seed(tag.key) : owner.seed, found,
+        time: passage.start.time)
+    }
+    return answer(passage, found)
   }
 
   @inline(__always)
-  private func answer(
-    _ access: Access, _ found: CachedTranslation, _ plan: StreamPlan, _ start: TranslationStart
-  ) -> Translation {
-    var answer = found.answer(access, plan.visible(found.permissions))
-    if _slowPath(access.flags.contains(.attributes)) {
-      answer.attributes = combined(found, access, plan)
+  func answer(_ passage: borrowing Passage, _ found: CachedTranslation) -> Translation {
+    var answer = found.answer(passage.access, passage.plan.visible(found.permissions))
+    if _slowPath(passage.access.flags.contains(.attributes)) {
+      answer.attributes = combined(found, passage.access, passage.plan)
     }
-    answer.generation = generation(of: found, start)
+    answer.generation = passage.start.generation
+    if _slowPath(found.isPiece) { forbidCopies(&answer) }
     return answer
   }
 
   /// Of a piece whose leaf was noted too late for a notice, no copy may be kept: see `notify`.
-  @inline(__always)
-  private func generation(of found: CachedTranslation, _ start: TranslationStart) -> UInt64 {
-    guard _slowPath(found.isPiece), keepsCopies else { return start.generation }
+  @inline(never)
+  private func forbidCopies(_ answer: inout Translation) {
+    guard keepsCopies else { return }
     // After the note of its leaf (`TranslationCache.insert`).
     atomicMemoryFence(ordering: .sequentiallyConsistent)
-    return micro.table.generation == start.generation ? start.generation : 0
+    if micro.table.generation != answer.generation { answer.generation = 0 }
   }
 
   /// Step 5: the stages that the policy has.
   @inline(__always)
   func walk(
-    _ access: Access, _ key: InputAddress?, _ regime: Regime, _ policy: StreamPolicy,
-    _ walker: TableWalker, _ walk: inout Walk
+    _ passage: inout Passage, _ walker: TableWalker
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
+    let policy = passage.plan.policy
     guard policy.usesStage1 else {
-      let ipa = IntermediateAddress(access.address)
-      return (try output(ipa, access, regime.plan, walker, &walk), false)
+      return (try output(IntermediateAddress(passage.access.address), &passage, walker), false)
     }
-    var (found, isGlobal) = try walkStage1(access, key, regime, policy, walker, &walk)
+    let (found, isGlobal) = try walkStage1(&passage, policy, walker)
     guard policy == .nested else { return (found, isGlobal) }
-    let ipa = IntermediateAddress(found.output | access.address & UInt64.low(found.size))
-    found.join(try output(ipa, access, regime.plan, walker, &walk), at: ipa)
-    return (found, isGlobal)
+    let ipa = IntermediateAddress(found.page | passage.access.address & UInt64.low(found.size))
+    return (found.joined(try output(ipa, &passage, walker), at: ipa), isGlobal)
   }
 
   @inline(__always)
   private func walkStage1(
-    _ access: Access, _ key: InputAddress?, _ regime: Regime, _ policy: StreamPolicy,
-    _ walker: TableWalker, _ walk: inout Walk
+    _ passage: inout Passage, _ policy: StreamPolicy, _ walker: TableWalker
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
-    let half = regime.stage1
     // All bits from 64 - TxSZ up are copies of bit 55, those of an ignored top byte excepted.
-    guard let key, key.isWithin(half.table.geometry.inputBits) else {
+    guard let key = passage.key,
+      key.isWithin(passage.walk.stage1.table.geometry.inputBits)
+    else {
       throw WalkPurpose.stage1.fault(.translation)
     }
-    let leaf = try walker.walk(
-      policy == .nested ? .nested : .stage1, half.table, key, regime.owner.tag.vmid, &walk)
+    let leaf =
+      policy == .nested
+      ? try walker.nestedStage1(key, &passage.walk) : try walker.stage1(key, &passage.walk)
     let descriptor = leaf.descriptor
+    let half = passage.walk.stage1
     if !descriptor.accessFlag && !half.flags.contains(.ignoresAccessFlag) {
       throw WalkPurpose.stage1.fault(.access)
     }
     let permissions = Permissions(
       descriptor, tables: half.ignoresTables(upper: key.isUpper) ? 0 : leaf.tables,
       wxn: half.flags.contains(.writableIsNotExecutable), pan: half.flags.contains(.hasPAN))
-    try require(permissions, access, regime.plan, .stage1)
+    try require(permissions, passage, .stage1)
     return (
       CachedTranslation(
-        output: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, stage1Size: leaf.size,
-        permissions: permissions, stage1Attributes: half.attributes(descriptor.attributeIndex),
-        stage1Shareability: UInt8(truncatingIfNeeded: descriptor.shareability),
-        stage2Attributes: 0, stage2Shareability: 0),
+        page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
+        stage1Attributes: half.attributes(descriptor.attributeIndex),
+        stage1Shareability: descriptor.shareability),
       !descriptor.notGlobal
     )
   }
@@ -108,25 +88,24 @@ extension Translator {
   /// Stage 2 of the access's own address.
   @inline(__always)
   private func output(
-    _ ipa: IntermediateAddress, _ access: Access, _ plan: StreamPlan, _ walker: TableWalker,
-    _ walk: inout Walk
+    _ ipa: IntermediateAddress, _ passage: inout Passage, _ walker: TableWalker
   ) throws(Fault) -> CachedTranslation {
-    let found = try walker.output(ipa, &walk)
+    let leaf = try walker.output(ipa, &passage.walk)
     let permissions = Permissions(
-      stage2: found.descriptor, xnx: walk.stage2.flags.contains(.hasXNX))
+      stage2: leaf.descriptor, xnx: passage.walk.stage2.flags.contains(.hasXNX))
     try require(
-      permissions, access, plan, WalkPurpose(stage2: true, accessClass: .input, ipa: ipa))
+      permissions, passage, WalkPurpose(stage2: true, accessClass: .input, ipa: ipa))
     return CachedTranslation(
-      output: found.address & ~UInt64.low(found.size), size: found.size, permissions: permissions,
-      stage1Attributes: 0, stage1Shareability: 0,
-      stage2Attributes: UInt8(truncatingIfNeeded: found.descriptor.stage2MemAttr),
-      stage2Shareability: UInt8(truncatingIfNeeded: found.descriptor.shareability))
+      page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
+      stage2Attributes: leaf.descriptor.stage2MemAttr,
+      stage2Shareability: leaf.descriptor.shareability)
   }
 
   @inline(__always)
   private func require(
-    _ permissions: Permissions, _ access: Access, _ plan: StreamPlan, _ purpose: WalkPurpose
+    _ permissions: Permissions, _ passage: borrowing Passage, _ purpose: WalkPurpose
   ) throws(Fault) {
+    let (access, plan) = (passage.access, passage.plan)
     if plan.isPlain && access.flags.isSubset(of: .common) {
       if permissions.allow(plain: access.flags) { return }
     } else if permissions.allow(access, plan.effective(access)) {
@@ -144,27 +123,6 @@ extension InputAddress {
   fileprivate func isWithin(_ inputBits: Int) -> Bool {
     let above = UInt64(bitPattern: Int64(bitPattern: raw) ^ (Int64(bitPattern: raw &<< 8) &>> 63))
     return above &>> UInt64(truncatingIfNeeded: inputBits) == 0
-  }
-}
-
-extension CachedTranslation {
-  /// Stage 2 on top of stage 1: the smaller size, the permissions of both.
-  @inline(__always)
-  fileprivate mutating func join(_ below: CachedTranslation, at ipa: IntermediateAddress) {
-    size = min(size, below.size)
-    output = below.output | ipa.raw & UInt64.low(below.size) & ~UInt64.low(size)
-    permissions.formIntersection(below.permissions)
-    stage2Attributes = below.stage2Attributes
-    stage2Shareability = below.stage2Shareability
-  }
-
-  @inline(__always)
-  func answer(_ access: Access, _ visible: Permissions) -> Translation {
-    let offset = access.address & UInt64.low(size)
-    return Translation(
-      address: output | offset, length: (1 &<< UInt64(truncatingIfNeeded: size)) &- offset,
-      pageBits: UInt64(truncatingIfNeeded: size),
-      permissions: UInt64(visible.visible(privileged: access.flags.contains(.privileged))))
   }
 }
 

@@ -36,7 +36,7 @@ extension Translator {
       cached.permissions.allow(plain: access.flags), row.isWhole,
       // Configuration and translation are of one state, which was there when both were found.
       control.era == era
-    else { return walkKnown(access, row) }
+    else { return runKnown(access, row, missesTLB: true) }
     var answer = cached.answer(access, cached.permissions)
     micro.insert(
       access, answer, cached.permissions, epoch: UInt32(truncatingIfNeeded: generation))
@@ -77,33 +77,40 @@ extension Translator {
     }
   }
 
-  @inline(never)
-  private func walkKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    runKnown(access, row, missesTLB: true)
-  }
-
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.find(access) != nil }
 
   /// Steps 3 to 6 for a configuration that was found. `.unknown` if that or the registers changed
   /// meanwhile, or if this is a callback, which may hold a lock.
-  @inline(__always)
+  @inline(never)
   private func runKnown(
     _ access: Access, _ row: ConfigurationRow, missesTLB: Bool
   ) -> Translation {
     guard !machine.isEntered else { return .unknown }
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
-    defer { accesses.end(token) }
     let start = TranslationStart(self)
-    let regime = row.regime(upper: InputAddress(access.address).isUpper, row.plan.policy)
-    guard start.era.isEnabled, configurations.isAlive(row) else { return .unknown }
+    let upper = InputAddress(access.address).isUpper
+    var passage = Passage(
+      access: access, start: start, plan: row.plan,
+      walk: Walk(walker, row, upper: upper, epoch: start.walkEpoch))
+    var answer = Translation.unknown
+    if start.era.isEnabled && configurations.isAlive(row) {
+      answer = run(&passage, missesTLB: missesTLB)
+    }
+    accesses.end(token)
+    return answer
+  }
+
+  @inline(__always)
+  private func run(_ passage: inout Passage, missesTLB: Bool) -> Translation {
+    let era = passage.start.era
     do throws(Fault) {
-      let answer = try translate(access, regime, start, missesTLB: missesTLB)
-      return _fastPath(control.era == start.era) ? answer : .unknown
+      let answer = try translate(&passage, missesTLB: missesTLB)
+      return _fastPath(control.era == era) ? answer : .unknown
     } catch {
-      guard control.era == start.era else { return .unknown }
-      return conclude(error, access, regime.plan, start)
+      guard control.era == era else { return .unknown }
+      return conclude(error, passage.access, passage.plan, passage.start)
     }
   }
 
@@ -117,47 +124,45 @@ extension Translator {
     defer { accesses.end(token) }
     while true {
       let start = TranslationStart(self)
-      var plan = StreamPlan.unknown
+      var passage = Passage(
+        access: access, start: start, plan: .unknown, walk: Walk(walker, epoch: start.walkEpoch))
       do throws(Fault) {
-        let answer = try attempt(access, start, &plan)
+        let answer = try attempt(&passage)
         if control.era == start.era { return answer }
       } catch {
-        if control.era == start.era { return conclude(error, access, plan, start) }
+        if control.era == start.era { return conclude(error, access, passage.plan, start) }
       }
     }
   }
 
-  private func attempt(
-    _ access: Access, _ start: TranslationStart, _ plan: inout StreamPlan
-  ) throws(Fault) -> Translation {
-    let state = control.state(start.era)
-    guard state.isEnabled else { return try bypassGlobally(access, state.gbpa, start) }
-    let regime = try configure(access, state, start, &plan)
-    return try translate(access, regime, start, missesTLB: false)
+  private func attempt(_ passage: inout Passage) throws(Fault) -> Translation {
+    let state = control.state(passage.start.era)
+    guard state.isEnabled else {
+      return try bypassGlobally(passage.access, state.gbpa, passage.start)
+    }
+    try configure(&passage, state)
+    return try translate(&passage, missesTLB: false)
   }
 
   /// Step 2: finds the cached configuration, or fetches one, which is then cached.
-  private func configure(
-    _ access: Access, _ state: ControlState, _ start: TranslationStart, _ plan: inout StreamPlan
-  ) throws(Fault) -> Regime {
-    let upper = InputAddress(access.address).isUpper
+  private func configure(_ passage: inout Passage, _ state: ControlState) throws(Fault) {
+    let access = passage.access
     if let row = configurations.find(access) {
-      let regime = row.regime(upper: upper, row.plan.policy)
+      passage.walk.take(row, upper: passage.isUpper)
+      let plan = row.plan
       if configurations.isAlive(row) {
-        plan = regime.plan
-        return regime
+        passage.plan = plan
+        return
       }
     }
     if configurations.isBarred(access.stream) { throw .silent }
     counters.add(.configurationMisses)
     var configuration = StreamConfiguration.unknown
-    defer { plan = configuration.plan }
-    var walk = Walk(walker, stage2: .none)
+    defer { passage.plan = configuration.plan }
     let reader = ConfigurationReader(walker: walker, features: features, state: state)
-    // The tables that it finds on the way to a CD are found again by the access.
-    try reader.fetch(access, &configuration, &walk)
-    configurations.insert(access, configuration, time: start.configurationTime)
-    return Regime(configuration, upper: upper)
+    try reader.fetch(access, &configuration, &passage.walk)
+    configurations.insert(access, configuration, time: passage.start.configurationTime)
+    passage.walk.take(configuration, upper: passage.isUpper)
   }
 
   /// Step 1 (§3.11, §6.3.9.6): no fault here makes an event.
@@ -187,26 +192,35 @@ extension Translator {
   /// Steps 3 to 6.
   @inline(__always)
   private func translate(
-    _ access: Access, _ regime: Regime, _ start: TranslationStart, missesTLB: Bool
+    _ passage: inout Passage, missesTLB: Bool
   ) throws(Fault) -> Translation {
-    let policy = regime.plan.policy
-    guard policy.usesTables else { return try pass(access, regime, start) }
-    if policy == .stage2 && !features.isPhysical(access.address) {
+    let policy = passage.plan.policy
+    guard policy.usesTables else { return try pass(passage) }
+    if policy == .stage2 && !features.isPhysical(passage.access.address) {
       throw Fault(event: .addressSize)
     }
-    return try translateByTables(access, regime, policy, start, missesTLB: missesTLB)
+    if !missesTLB, let found = look(passage) { return found }
+    return try translateByTables(&passage)
+  }
+
+  /// Step 4, for an access of any kind.
+  @inline(never)
+  private func look(_ passage: borrowing Passage) -> Translation? {
+    guard let key = passage.key, let cached = tlb.lookUp(key.raw, passage.walk.owner),
+      cached.permissions.allow(passage.access, passage.plan.effective(passage.access))
+    else { return nil }
+    return answer(passage, cached)
   }
 
   /// A stream without tables.
   @inline(never)
-  private func pass(
-    _ access: Access, _ regime: Regime, _ start: TranslationStart
-  ) throws(Fault) -> Translation {
-    guard regime.plan.policy == .bypass else { throw .silent }
+  private func pass(_ passage: borrowing Passage) throws(Fault) -> Translation {
+    let access = passage.access
+    guard passage.plan.policy == .bypass else { throw .silent }
     // §3.4: without stage 1 the address must fit, whatever the CD of other substreams says.
     guard features.isPhysical(access.address) else { throw Fault(event: .addressSize) }
-    var answer = identity(access, incomingAttributes(access, regime.plan))
-    answer.generation = start.generation
+    var answer = identity(access, incomingAttributes(access, passage.plan))
+    answer.generation = passage.start.generation
     return answer
   }
 }

@@ -49,14 +49,21 @@ extension TableWalker {
     let offset = input & UInt64.low(table.geometry.inputBits)
     // Valid, a table or page, and within the output size: one test.
     let checked = table.outside | 3
-    var low = last == nil ? table.geometry.firstBit : 12
-    var base = last?.base ?? table.base
-    var tables = last?.tables ?? 0
+    if let last {
+      let place = PhysicalAddress(last.base &+ (offset &>> 12 & 511) &* 8)
+      let descriptor = TranslationDescriptor(try load(place, purpose, &walk))
+      if _slowPath((descriptor.raw ^ 3) & checked != 0) {
+        try check(descriptor, place, table, purpose, low: 12, shift: 12)
+      }
+      return Leaf(descriptor, offset, low: 12, shift: 12, tables: last.tables)
+    }
+    var low = table.geometry.firstBit
+    var base = table.base
+    var tables: UInt64 = 0
     // The first table may have more entries than others, or fewer, but the input has no bit above.
     var index = offset &>> UInt64(truncatingIfNeeded: low)
-    if last != nil { index &= 511 }
     while true {
-      let place = try locate(mode, base &+ index &* 8, &walk, isLast: last != nil)
+      let place = try locate(mode, base &+ index &* 8, &walk, isLast: false)
       let word = try load(place.address, purpose, &walk)
       if _slowPath((word ^ 3) & checked != 0) {
         let descriptor = TranslationDescriptor(word)
@@ -64,7 +71,7 @@ extension TableWalker {
         return Leaf(descriptor, offset, low: low, shift: 12, tables: tables)
       }
       if low == 12 {
-        if last == nil && table.geometry.firstBit > 12 && place.size >= 12 {
+        if table.geometry.firstBit > 12 && place.size >= 12 {
           note(mode, LastTable(place.address, tables, shift: 12), key, &walk)
         }
         return Leaf(TranslationDescriptor(word), offset, low: 12, shift: 12, tables: tables)
@@ -125,8 +132,8 @@ extension TableWalker {
     _ mode: WalkMode, _ last: LastTable, _ key: WalkCache.Key, _ walk: inout Walk
   ) {
     switch mode {
-    case .stage1, .nested: walk.found.note(stage1: last, key)
-    case .output: walk.found.note(stage2: last, key)
+    case .stage1, .nested, .output:
+      if cachesTables { cache.insert(key, last, epoch: walk.epoch) }
     case .structure: (walk.recent, walk.recentRegion) = (last, key.region)
     }
   }

@@ -6,8 +6,8 @@ extension TableWalker {
   /// (§7.3.22).
   @inline(never)
   func output(_ ipa: IntermediateAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
-    let table = walk.stage2.table
-    let key = WalkCache.Key(ipa.raw, table, walk.stage2.vmid)
+    let stage2 = walk.stage2
+    let key = WalkCache.Key(ipa.raw, stage2.table, stage2.vmid)
     let last = cachesTables ? cache.lookUp(key) : nil
     return try translate(.output, ipa, .input, &walk, from: last, key)
   }
@@ -20,11 +20,12 @@ extension TableWalker {
   func structure(
     _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk
   ) throws(Fault) -> LocatedDescriptor {
-    let key = WalkCache.Key(ipa.raw, walk.stage2.table, walk.stage2.vmid)
+    let stage2 = walk.stage2
+    let key = WalkCache.Key(ipa.raw, stage2.table, stage2.vmid)
     let last = walk.recentRegion == key.region ? walk.recent : nil
     let leaf = try translate(.structure, ipa, accessClass, &walk, from: last, key)
     guard leaf.descriptor.stage2Read,
-      !walk.stage2.flags.contains(.refusesDeviceWalks) || !isDevice(leaf, walk)
+      !stage2.flags.contains(.refusesDeviceWalks) || !isDevice(leaf, stage2)
     else {
       throw WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa).fault(.permission)
     }
@@ -47,9 +48,9 @@ extension TableWalker {
   }
 
   @inline(never)
-  private func isDevice(_ leaf: Leaf, _ walk: Walk) -> Bool {
+  private func isDevice(_ leaf: Leaf, _ stage2: Stage2Regime) -> Bool {
     MemoryAttributes.isDevice(
       stage2: UInt8(truncatingIfNeeded: leaf.descriptor.stage2MemAttr),
-      forced: walk.stage2.flags.contains(.forcesAttributes))
+      forced: stage2.flags.contains(.forcesAttributes))
   }
 }

@@ -18,13 +18,24 @@ final class TableWalker {
     self.observer = observer
   }
 
-  /// Stage 1, alone or behind stage 2 (§3.3.2).
+  /// Stage 1, whose tables are at physical addresses.
+  @inline(never)
+  func stage1(_ input: InputAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
+    try stage1(.stage1, input, &walk)
+  }
+
+  /// Stage 1, whose tables lie behind stage 2 (§3.3.2).
+  @inline(never)
+  func nestedStage1(_ input: InputAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
+    try stage1(.nested, input, &walk)
+  }
+
   @inline(__always)
-  func walk(
-    _ mode: WalkMode, _ table: TranslationTable, _ input: InputAddress, _ vmid: VMID,
-    _ walk: inout Walk
+  private func stage1(
+    _ mode: WalkMode, _ input: InputAddress, _ walk: inout Walk
   ) throws(Fault) -> Leaf {
-    let key = WalkCache.Key(input.raw, table, vmid)
+    let table = walk.stage1.table
+    let key = WalkCache.Key(input.raw, table, walk.owner.tag.vmid)
     let last = cachesTables ? cache.lookUp(key) : nil
     return try descend(mode, table, input.raw, .stage1, &walk, from: last, key)
   }

@@ -1,44 +1,33 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// What the walks of one translation share.
+/// What the walks of one access go by, and what they share.
 struct Walk {
+  var owner: TranslationOwner
+  /// Unused where there is no stage 1.
+  var stage1: Stage1Half
   var stage2: Stage2Regime
+  /// Of the walk cache, for what is found on the way.
+  let epoch: UInt32
   /// Where in memory the last load was from: most tables are in one region.
   var region: GuestMemory.Region
   /// The last table of stage 2 by which a table of stage 1 was found last, and what it covers.
   var recent = LastTable.none
   var recentRegion = UInt64.max
-  var found = FoundTables()
 
   @inline(__always)
-  init(_ walker: TableWalker, stage2: Stage2Regime) {
-    self.stage2 = stage2
+  init(
+    _ walker: TableWalker, epoch: UInt32, owner: TranslationOwner, stage1: Stage1Half,
+    stage2: Stage2Regime
+  ) {
+    (self.owner, self.stage1, self.stage2, self.epoch) = (owner, stage1, stage2, epoch)
     region = walker.bus.memory.firstRegion
   }
-}
 
-/// The last tables of stage 1 and of stage 2 that a translation has found. They are kept when
-/// it ends.
-struct FoundTables {
-  private var stage1Key = WalkCache.Key.none
-  private var stage1 = LastTable.none
-  private var stage2Key = WalkCache.Key.none
-  private var stage2 = LastTable.none
-
-  @inline(__always)
-  mutating func note(stage1 table: LastTable, _ key: WalkCache.Key) {
-    (stage1, stage1Key) = (table, key)
-  }
-
-  @inline(__always)
-  mutating func note(stage2 table: LastTable, _ key: WalkCache.Key) {
-    (stage2, stage2Key) = (table, key)
-  }
-
-  @inline(__always)
-  func keep(in cache: WalkCache, epoch: UInt32) {
-    if stage1.base != 0 { cache.insert(stage1Key, stage1, epoch: epoch) }
-    if stage2.base != 0 { cache.insert(stage2Key, stage2, epoch: epoch) }
+  /// Of a stream of which nothing is known yet.
+  init(_ walker: TableWalker, epoch: UInt32) {
+    self.init(
+      walker, epoch: epoch, owner: TranslationOwner(tag: TranslationTag(raw: 0), seed: 0, stamps: 0),
+      stage1: .none, stage2: .none)
   }
 }
