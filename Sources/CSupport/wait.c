@@ -112,11 +112,13 @@ uint64_t vsmmu_support_milliseconds(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
-static _Thread_local struct vsmmu_support_frame *frames INITIAL_EXEC;
+_Thread_local const struct vsmmu_support_frame *vsmmu_support_frames INITIAL_EXEC;
 
-int32_t vsmmu_support_is_inside(const void *device)
+int32_t vsmmu_support_is_among_frames(const void *device)
 {
-	for (const struct vsmmu_support_frame *frame = frames; frame; frame = frame->outer)
+	const struct vsmmu_support_frame *frame = vsmmu_support_frames;
+
+	for (; frame; frame = frame->outer)
 		if (frame->device == device)
 			return 1;
 	return 0;
@@ -125,11 +127,11 @@ int32_t vsmmu_support_is_inside(const void *device)
 void vsmmu_support_enter(struct vsmmu_support_frame *frame, const void *device)
 {
 	frame->device = device;
-	frame->outer = frames;
-	frames = frame;
+	frame->outer = vsmmu_support_frames;
+	vsmmu_support_frames = frame;
 }
 
 void vsmmu_support_leave(const struct vsmmu_support_frame *frame)
 {
-	frames = frame->outer;
+	vsmmu_support_frames = frame->outer;
 }

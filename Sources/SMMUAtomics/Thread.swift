@@ -3,6 +3,7 @@ import CSupport
 
 public enum Thread {
   /// The kernel's number of this thread.
+  @inline(__always)
   public static var number: UInt32 { vsmmu_support_thread() }
 
   /// Prepares for child processes; to be called before the first lock.

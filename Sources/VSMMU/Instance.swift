@@ -28,7 +28,10 @@ struct InstanceHandle {
 
   @inline(__always)
   func translateKnown(_ access: Access) -> Translation {
-    translator._withUnsafeGuaranteedRef { $0.translateKnown(access) }
+    translator._withUnsafeGuaranteedRef { translator in
+      translator.translateKnown(
+        access, unless: instance._withUnsafeGuaranteedRef { Inside($0.machine).isEntered })
+    }
   }
 
   /// Lets go of instance and handle.

@@ -41,9 +41,16 @@ uint64_t vsmmu_support_milliseconds(void);
  * stack. */
 struct vsmmu_support_frame {
 	const void *device;
-	struct vsmmu_support_frame *outer;
+	const struct vsmmu_support_frame *outer;
 };
-int32_t vsmmu_support_is_inside(const void *device);
+extern _Thread_local const struct vsmmu_support_frame *vsmmu_support_frames
+	__attribute__((tls_model("initial-exec")));
+int32_t vsmmu_support_is_among_frames(const void *device);
+/* Inline, as each walk asks; outside of all there is nothing to look for. */
+static inline int32_t vsmmu_support_is_inside(const void *device)
+{
+	return vsmmu_support_frames ? vsmmu_support_is_among_frames(device) : 0;
+}
 void vsmmu_support_enter(struct vsmmu_support_frame *frame, const void *device);
 void vsmmu_support_leave(const struct vsmmu_support_frame *frame);
 

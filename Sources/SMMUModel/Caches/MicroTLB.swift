@@ -45,7 +45,7 @@ public struct MicroTLB {
     let visible = UInt32(truncatingIfNeeded: kind) &>> (access.flags.rawValue & 12) & 7
     return Translation(
       address: access.address &+ difference, length: end &- access.address,
-      pageBits: kind &>> 48, permissions: UInt64(visible), generation: generation)
+      pageBits: kind &>> 56, permissions: UInt64(visible), generation: generation)
   }
 
   /// Keeps an answer that was looked up from `epoch` on. `permissions` are those of accesses
@@ -61,7 +61,7 @@ public struct MicroTLB {
       row[2].store(identity, ordering: .relaxed)
       row[3].store(answer.address &- access.address, ordering: .relaxed)
       row[4].store(access.address &+ answer.length, ordering: .relaxed)
-      row[5].store(UInt64(answer.pageBits) &<< 48 | allowed, ordering: .relaxed)
+      row[5].store(UInt64(answer.pageBits) &<< 56 | allowed, ordering: .relaxed)
     }
   }
 }

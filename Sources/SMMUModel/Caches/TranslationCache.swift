@@ -67,7 +67,7 @@ final class TranslationCache {
   var now: UInt32 { clock.now }
 
   /// What is looked for is told by the owner. The smallest size first: it is the only one mostly.
-  @inline(__always)
+  @inline(never)
   func lookUp(_ address: UInt64, _ owner: TranslationOwner) -> CachedTranslation? {
     let own = sizes[0].load(ordering: .relaxed)
     if own != 0, let hit = probe(address, owner, own.trailingZeroBitCount) { return hit }
@@ -150,6 +150,8 @@ final class TranslationCache {
   private func isAlive(
     _ word: UInt64, _ owner: TranslationOwner, _ page: UInt64, _ time: UInt32
   ) -> Bool {
+    // No time has passed since: none of its stamps is younger.
+    if _fastPath(time == clock.now) { return (word ^ owner.tag.raw) & owner.mask == 0 }
     guard (word ^ owner.tag.raw) & UInt64.low(TranslationTag.width) == 0 else {
       return isAliveOfOtherASET(word, owner, page, time)
     }
@@ -179,7 +181,7 @@ final class TranslationCache {
 
   /// Keeps a translation whose walk began at `time`, unless anything was invalidated since. What
   /// sizes there are is said first: who advances the clock afterwards looks for them.
-  @inline(never)
+  @inline(__always)
   func insert(
     _ address: UInt64, _ tag: TranslationTag, seed: UInt64, _ translation: CachedTranslation,
     time: UInt32

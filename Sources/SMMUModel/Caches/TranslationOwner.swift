@@ -33,7 +33,10 @@ struct TranslationOwner: Equatable {
   /// Whether an entry with this word is the owner's: it has the same tag but for ASET, which
   /// separates global entries alone (§3.17.1).
   @inline(__always)
-  func isSame(_ word: UInt64) -> Bool { (word ^ tag.raw) & TranslationTag.mask(of: tag) == 0 }
+  func isSame(_ word: UInt64) -> Bool { (word ^ tag.raw) & mask == 0 }
+
+  @inline(__always)
+  var mask: UInt64 { TranslationTag.mask(of: tag) }
 
   @inline(__always)
   func stamp(_ number: UInt64) -> Int {

@@ -63,13 +63,9 @@ struct ConfigurationRow {
 
 extension Walk {
   @inline(__always)
-  init(_ walker: TableWalker, _ row: ConfigurationRow, upper: Bool, epoch: UInt32) {
-    self.init(
-      walker, epoch: epoch, owner: row.owner, stage1: row.stage1(upper: upper), stage2: row.stage2)
-  }
-
-  @inline(__always)
   mutating func take(_ row: ConfigurationRow, upper: Bool) {
-    (owner, stage1, stage2) = (row.owner, row.stage1(upper: upper), row.stage2)
+    owner = row.owner
+    stage1 = row.stage1(upper: upper)
+    stage2 = row.stage2
   }
 }

@@ -43,15 +43,9 @@ struct AccessGuard {
     ledger?.deallocate()
   }
 
-  /// Threads differ in their stacks.
+  /// Threads that begin one after the other differ.
   @inline(__always)
-  private var slot: Int {
-    var local: UInt8 = 0
-    return withUnsafeMutablePointer(to: &local) { pointer in
-      let page = UInt64(UInt(bitPattern: pointer)) >> 16
-      return Int(truncatingIfNeeded: (page &* 0x9e37_79b9_7f4a_7c15) >> 58)
-    }
-  }
+  private var slot: Int { Int(truncatingIfNeeded: Thread.number) & (Self.slots &- 1) }
 
   /// Counts this thread in; the token counts it out again, on any thread.
   @inline(__always)

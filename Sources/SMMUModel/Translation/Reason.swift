@@ -47,6 +47,6 @@ extension Translator {
     guard policy.usesTables else { return }
     passage.plan = configuration.plan
     passage.walk.take(configuration, upper: passage.isUpper)
-    _ = try self.walk(&passage, walker)
+    _ = try self.walk(&passage, policy, passage.key, walker, isPlain: passage.isPlain)
   }
 }

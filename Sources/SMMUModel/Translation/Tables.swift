@@ -6,24 +6,37 @@ import SMMUSpec
 extension Translator {
   @inline(never)
   func translateByTables(_ passage: inout Passage) throws(Fault) -> Translation {
+    try translateByTables(&passage, passage.plan.policy, isPlain: passage.isPlain)
+  }
+
+  /// `policy` is the passage's, and `isPlain` too: known where they are called, or not.
+  @inline(__always)
+  func translateByTables(
+    _ passage: inout Passage, _ policy: StreamPolicy, isPlain: Bool
+  ) throws(Fault) -> Translation {
     counters.add(.tlbMisses)
-    let (found, isGlobal) = try walk(&passage, walker)
+    let key = passage.key
+    let (found, isGlobal) = try walk(&passage, policy, key, walker, isPlain: isPlain)
     // The micro TLB waits for a second access: many pages have one.
-    if let key = passage.key {
+    if let key {
       let owner = passage.walk.owner
       let tag = isGlobal ? owner.tag.global : owner.tag
       tlb.insert(
         key.raw, tag, seed: isGlobal ? TranslationOwner.seed(tag.key) : owner.seed, found,
         time: passage.start.time)
     }
-    return answer(passage, found)
+    return answer(passage, found, isPlain: isPlain)
   }
 
   @inline(__always)
-  func answer(_ passage: borrowing Passage, _ found: CachedTranslation) -> Translation {
-    var answer = found.answer(passage.access, passage.plan.visible(found.permissions))
-    if _slowPath(passage.access.flags.contains(.attributes)) {
-      answer.attributes = combined(found, passage.access, passage.plan)
+  func answer(
+    _ passage: borrowing Passage, _ found: CachedTranslation, isPlain: Bool
+  ) -> Translation {
+    let (access, plan) = (passage.access, passage.plan)
+    let visible = isPlain ? found.permissions : plan.visible(found.permissions)
+    var answer = found.answer(access, visible)
+    if !isPlain && access.flags.contains(.attributes) {
+      answer.attributes = combined(found, access, plan)
     }
     answer.generation = passage.start.generation
     if _slowPath(found.isPiece) { forbidCopies(&answer) }
@@ -42,26 +55,26 @@ extension Translator {
   /// Step 5: the stages that the policy has.
   @inline(__always)
   func walk(
-    _ passage: inout Passage, _ walker: TableWalker
+    _ passage: inout Passage, _ policy: StreamPolicy, _ key: InputAddress?, _ walker: TableWalker,
+    isPlain: Bool
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
-    let policy = passage.plan.policy
     guard policy.usesStage1 else {
-      return (try output(IntermediateAddress(passage.access.address), &passage, walker), false)
+      let ipa = IntermediateAddress(passage.access.address)
+      return (try output(ipa, &passage, walker, isPlain: isPlain), false)
     }
-    let (found, isGlobal) = try walkStage1(&passage, policy, walker)
+    let (found, isGlobal) = try walkStage1(&passage, policy, key, walker, isPlain: isPlain)
     guard policy == .nested else { return (found, isGlobal) }
     let ipa = IntermediateAddress(found.page | passage.access.address & UInt64.low(found.size))
-    return (found.joined(try output(ipa, &passage, walker), at: ipa), isGlobal)
+    return (found.joined(try output(ipa, &passage, walker, isPlain: isPlain), at: ipa), isGlobal)
   }
 
   @inline(__always)
   private func walkStage1(
-    _ passage: inout Passage, _ policy: StreamPolicy, _ walker: TableWalker
+    _ passage: inout Passage, _ policy: StreamPolicy, _ key: InputAddress?, _ walker: TableWalker,
+    isPlain: Bool
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     // All bits from 64 - TxSZ up are copies of bit 55, those of an ignored top byte excepted.
-    guard let key = passage.key,
-      key.isWithin(passage.walk.stage1.table.geometry.inputBits)
-    else {
+    guard let key, key.isWithin(passage.walk.stage1.table.geometry.inputBits) else {
       throw WalkPurpose.stage1.fault(.translation)
     }
     let leaf =
@@ -75,7 +88,7 @@ extension Translator {
     let permissions = Permissions(
       descriptor, tables: half.ignoresTables(upper: key.isUpper) ? 0 : leaf.tables,
       wxn: half.flags.contains(.writableIsNotExecutable), pan: half.flags.contains(.hasPAN))
-    try require(permissions, passage, .stage1)
+    try require(permissions, passage, .stage1, isPlain: isPlain)
     return (
       CachedTranslation(
         page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
@@ -88,13 +101,14 @@ extension Translator {
   /// Stage 2 of the access's own address.
   @inline(__always)
   private func output(
-    _ ipa: IntermediateAddress, _ passage: inout Passage, _ walker: TableWalker
+    _ ipa: IntermediateAddress, _ passage: inout Passage, _ walker: TableWalker, isPlain: Bool
   ) throws(Fault) -> CachedTranslation {
     let leaf = try walker.output(ipa, &passage.walk)
     let permissions = Permissions(
       stage2: leaf.descriptor, xnx: passage.walk.stage2.flags.contains(.hasXNX))
     try require(
-      permissions, passage, WalkPurpose(stage2: true, accessClass: .input, ipa: ipa))
+      permissions, passage, WalkPurpose(stage2: true, accessClass: .input, ipa: ipa),
+      isPlain: isPlain)
     return CachedTranslation(
       page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
       stage2Attributes: leaf.descriptor.stage2MemAttr,
@@ -103,17 +117,24 @@ extension Translator {
 
   @inline(__always)
   private func require(
-    _ permissions: Permissions, _ passage: borrowing Passage, _ purpose: WalkPurpose
+    _ permissions: Permissions, _ passage: borrowing Passage, _ purpose: WalkPurpose, isPlain: Bool
   ) throws(Fault) {
     let (access, plan) = (passage.access, passage.plan)
-    if plan.isPlain && access.flags.isSubset(of: .common) {
+    if isPlain {
       if permissions.allow(plain: access.flags) { return }
     } else if permissions.allow(access, plan.effective(access)) {
       return
     }
+    throw refusal(permissions, access, plan, purpose)
+  }
+
+  @inline(never)
+  private func refusal(
+    _ permissions: Permissions, _ access: Access, _ plan: StreamPlan, _ purpose: WalkPurpose
+  ) -> Fault {
     var fault = purpose.fault(.permission)
     fault.missesRead = permissions.missesReadOnly(access, plan.effective(access))
-    throw fault
+    return fault
   }
 }
 

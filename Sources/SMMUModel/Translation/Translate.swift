@@ -21,10 +21,17 @@ extension Translator {
   }
 
   /// All steps for a stream whose configuration is cached; `.unknown` if it is not: then the caller
-  /// may have to see whether there is such a stream, inside an access. Takes no lock where the TLB
-  /// hits.
+  /// may have to see whether there is such a stream, inside an access.
   @inline(never)
   public func translateKnown(_ access: Access) -> Translation {
+    translateKnown(access, unless: machine.isEntered)
+  }
+
+  /// The same. A callback, which may hold a lock, is told what is cached alone.
+  @inline(__always)
+  public func translateKnown(
+    _ access: Access, unless isEntered: @autoclosure () -> Bool
+  ) -> Translation {
     let generation = micro.table.generation
     let era = control.era
     guard era.isEnabled, let row = configurations.find(access) else { return .unknown }
@@ -36,7 +43,7 @@ extension Translator {
       cached.permissions.allow(plain: access.flags), row.isWhole,
       // Configuration and translation are of one state, which was there when both were found.
       control.era == era
-    else { return runKnown(access, row, missesTLB: true) }
+    else { return isEntered() ? .unknown : walkKnown(access, row) }
     var answer = cached.answer(access, cached.permissions)
     micro.insert(
       access, answer, cached.permissions, epoch: UInt32(truncatingIfNeeded: generation))
@@ -52,7 +59,7 @@ extension Translator {
     guard !access.flags.contains(.attributes),
       let (found, visible) = look(access, row), configurations.isAlive(row), era.isEnabled,
       control.era == era
-    else { return runKnown(access, row, missesTLB: false) }
+    else { return machine.isEntered ? .unknown : runKnown(access, row) }
     var answer = found
     micro.insert(access, answer, visible, epoch: UInt32(truncatingIfNeeded: generation))
     answer.generation = generation
@@ -80,38 +87,49 @@ extension Translator {
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.find(access) != nil }
 
-  /// Steps 3 to 6 for a configuration that was found. `.unknown` if that or the registers changed
-  /// meanwhile, or if this is a callback, which may hold a lock.
+  /// Steps 5 and 6 of a plain access that misses the TLB.
+  @inline(__always)
+  private func walkKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
+    row.plan.policy == .stage1 ? walkStage1(access, row) : runKnown(access, row)
+  }
+
   @inline(never)
-  private func runKnown(
-    _ access: Access, _ row: ConfigurationRow, missesTLB: Bool
+  private func walkStage1(_ access: Access, _ row: ConfigurationRow) -> Translation {
+    run(access, row) { passage throws(Fault) in
+      try translateByTables(&passage, .stage1, isPlain: true)
+    }
+  }
+
+  /// Steps 3 to 6 for a configuration that was found.
+  @inline(never)
+  private func runKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
+    run(access, row) { passage throws(Fault) in try translate(&passage) }
+  }
+
+  /// `.unknown` if configuration or registers changed meanwhile.
+  @inline(__always)
+  private func run(
+    _ access: Access, _ row: ConfigurationRow,
+    _ steps: (inout Passage) throws(Fault) -> Translation
   ) -> Translation {
-    guard !machine.isEntered else { return .unknown }
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     let start = TranslationStart(self)
-    let upper = InputAddress(access.address).isUpper
     var passage = Passage(
-      access: access, start: start, plan: row.plan,
-      walk: Walk(walker, row, upper: upper, epoch: start.walkEpoch))
+      access: access, start: start, plan: .unknown, walk: Walk(walker, epoch: start.walkEpoch))
+    passage.plan = row.plan
+    passage.walk.take(row, upper: passage.isUpper)
     var answer = Translation.unknown
     if start.era.isEnabled && configurations.isAlive(row) {
-      answer = run(&passage, missesTLB: missesTLB)
+      do throws(Fault) {
+        answer = try steps(&passage)
+        if _slowPath(control.era != start.era) { answer = .unknown }
+      } catch {
+        if control.era == start.era { answer = conclude(error, access, passage.plan, start) }
+      }
     }
     accesses.end(token)
     return answer
-  }
-
-  @inline(__always)
-  private func run(_ passage: inout Passage, missesTLB: Bool) -> Translation {
-    let era = passage.start.era
-    do throws(Fault) {
-      let answer = try translate(&passage, missesTLB: missesTLB)
-      return _fastPath(control.era == era) ? answer : .unknown
-    } catch {
-      guard control.era == era else { return .unknown }
-      return conclude(error, passage.access, passage.plan, passage.start)
-    }
   }
 
   /// All steps, for any access.
@@ -141,7 +159,7 @@ extension Translator {
       return try bypassGlobally(passage.access, state.gbpa, passage.start)
     }
     try configure(&passage, state)
-    return try translate(&passage, missesTLB: false)
+    return try translate(&passage)
   }
 
   /// Step 2: finds the cached configuration, or fetches one, which is then cached.
@@ -191,15 +209,13 @@ extension Translator {
 
   /// Steps 3 to 6.
   @inline(__always)
-  private func translate(
-    _ passage: inout Passage, missesTLB: Bool
-  ) throws(Fault) -> Translation {
+  private func translate(_ passage: inout Passage) throws(Fault) -> Translation {
     let policy = passage.plan.policy
     guard policy.usesTables else { return try pass(passage) }
     if policy == .stage2 && !features.isPhysical(passage.access.address) {
       throw Fault(event: .addressSize)
     }
-    if !missesTLB, let found = look(passage) { return found }
+    if let found = look(passage) { return found }
     return try translateByTables(&passage)
   }
 
@@ -209,7 +225,7 @@ extension Translator {
     guard let key = passage.key, let cached = tlb.lookUp(key.raw, passage.walk.owner),
       cached.permissions.allow(passage.access, passage.plan.effective(passage.access))
     else { return nil }
-    return answer(passage, cached)
+    return answer(passage, cached, isPlain: false)
   }
 
   /// A stream without tables.

@@ -19,7 +19,7 @@ final class TableWalker {
   }
 
   /// Stage 1, whose tables are at physical addresses.
-  @inline(never)
+  @inline(__always)
   func stage1(_ input: InputAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
     try stage1(.stage1, input, &walk)
   }

@@ -15,19 +15,13 @@ struct Walk {
   var recent = LastTable.none
   var recentRegion = UInt64.max
 
-  @inline(__always)
-  init(
-    _ walker: TableWalker, epoch: UInt32, owner: TranslationOwner, stage1: Stage1Half,
-    stage2: Stage2Regime
-  ) {
-    (self.owner, self.stage1, self.stage2, self.epoch) = (owner, stage1, stage2, epoch)
-    region = walker.bus.memory.firstRegion
-  }
-
   /// Of a stream of which nothing is known yet.
+  @inline(__always)
   init(_ walker: TableWalker, epoch: UInt32) {
-    self.init(
-      walker, epoch: epoch, owner: TranslationOwner(tag: TranslationTag(raw: 0), seed: 0, stamps: 0),
-      stage1: .none, stage2: .none)
+    owner = TranslationOwner(tag: TranslationTag(raw: 0), seed: 0, stamps: 0)
+    stage1 = .none
+    stage2 = .none
+    self.epoch = epoch
+    region = walker.bus.memory.firstRegion
   }
 }

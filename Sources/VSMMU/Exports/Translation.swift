@@ -58,6 +58,7 @@ private func arePlain(
 }
 
 /// The path that must be fast: plain structs, and an answer that is there.
+@inline(__always)
 @implementation @_cdecl("vsmmu_translate")
 public func vsmmu_translate(
   _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?,
