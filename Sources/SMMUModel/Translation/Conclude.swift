@@ -4,14 +4,14 @@ import SMMUSpec
 extension Translator {
   /// Records a fault if it is to be recorded, and says what the client sees (§3.12, §5.5, §7.2).
   func conclude(
-    _ fault: Fault, _ access: Access, _ plan: StreamPlan, _ start: TranslationStart
+    _ fault: Fault, _ access: Access, _ plan: StreamPlan, _ era: ControlEra
   ) -> Translation {
     var result = Translation(.abort, event: fault.event)
     guard let event = fault.event, !access.flags.contains(.speculative) else { return result }
     var isRecorded = true
     switch event {
     case .badStreamID:
-      isRecorded = control.state(start.era).recordsBadStreams
+      isRecorded = control.state(era).recordsBadStreams
     case .translation, .addressSize, .access, .permission:
       guard plan.isKnown, let model = plan.faultModel(stage2: fault.stage2) else { break }
       isRecorded = model.records
@@ -20,7 +20,7 @@ extension Translator {
     // The other events have no switch (§7.2).
     default: break
     }
-    if isRecorded { events?.post(record(event, fault, access, plan), in: start.era.queue) }
+    if isRecorded { events?.post(record(event, fault, access, plan), in: era.queue) }
     return result
   }
 

@@ -17,15 +17,21 @@ extension Translator {
     counters.add(.tlbMisses)
     let key = passage.key
     let (found, isGlobal) = try walk(&passage, policy, key, walker, isPlain: isPlain)
-    // The micro TLB waits for a second access: many pages have one.
     if let key {
-      let owner = passage.walk.owner
-      let tag = isGlobal ? owner.tag.global : owner.tag
-      tlb.insert(
-        key.raw, tag, seed: isGlobal ? TranslationOwner.seed(tag.key) : owner.seed, found,
-        time: passage.start.time)
+      keep(found, key, passage.walk.owner, isGlobal: isGlobal, time: passage.start.time)
     }
     return answer(passage, found, isPlain: isPlain)
+  }
+
+  /// Into the TLB. The micro TLB waits for a second access: many pages have one.
+  @inline(__always)
+  func keep(
+    _ found: CachedTranslation, _ key: InputAddress, _ owner: TranslationOwner, isGlobal: Bool,
+    time: UInt32
+  ) {
+    let tag = isGlobal ? owner.tag.global : owner.tag
+    let seed = isGlobal ? TranslationOwner.seed(tag.key) : owner.seed
+    tlb.insert(key.raw, tag, seed: seed, found, time: time)
   }
 
   @inline(__always)
@@ -73,29 +79,33 @@ extension Translator {
     _ passage: inout Passage, _ policy: StreamPolicy, _ key: InputAddress?, _ walker: TableWalker,
     isPlain: Bool
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
-    // All bits from 64 - TxSZ up are copies of bit 55, those of an ignored top byte excepted.
-    guard let key, key.isWithin(passage.walk.stage1.table.geometry.inputBits) else {
-      throw WalkPurpose.stage1.fault(.translation)
-    }
+    let half = passage.walk.stage1
+    guard let key, key.isWithin(half.table) else { throw WalkPurpose.stage1.fault(.translation) }
     let leaf =
       policy == .nested
       ? try walker.nestedStage1(key, &passage.walk) : try walker.stage1(key, &passage.walk)
+    let found = try judge(leaf, half, key, passage.access, passage.plan, isPlain: isPlain)
+    return (found, !leaf.descriptor.notGlobal)
+  }
+
+  /// What a leaf of stage 1 comes to.
+  @inline(__always)
+  func judge(
+    _ leaf: Leaf, _ half: Stage1Half, _ key: InputAddress, _ access: Access, _ plan: StreamPlan,
+    isPlain: Bool
+  ) throws(Fault) -> CachedTranslation {
     let descriptor = leaf.descriptor
-    let half = passage.walk.stage1
     if !descriptor.accessFlag && !half.flags.contains(.ignoresAccessFlag) {
       throw WalkPurpose.stage1.fault(.access)
     }
     let permissions = Permissions(
       descriptor, tables: half.ignoresTables(upper: key.isUpper) ? 0 : leaf.tables,
       wxn: half.flags.contains(.writableIsNotExecutable), pan: half.flags.contains(.hasPAN))
-    try require(permissions, passage, .stage1, isPlain: isPlain)
-    return (
-      CachedTranslation(
-        page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
-        stage1Attributes: half.attributes(descriptor.attributeIndex),
-        stage1Shareability: descriptor.shareability),
-      !descriptor.notGlobal
-    )
+    try require(permissions, access, plan, .stage1, isPlain: isPlain)
+    return CachedTranslation(
+      page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
+      stage1Attributes: half.attributes(descriptor.attributeIndex),
+      stage1Shareability: descriptor.shareability)
   }
 
   /// Stage 2 of the access's own address.
@@ -107,8 +117,8 @@ extension Translator {
     let permissions = Permissions(
       stage2: leaf.descriptor, xnx: passage.walk.stage2.flags.contains(.hasXNX))
     try require(
-      permissions, passage, WalkPurpose(stage2: true, accessClass: .input, ipa: ipa),
-      isPlain: isPlain)
+      permissions, passage.access, passage.plan,
+      WalkPurpose(stage2: true, accessClass: .input, ipa: ipa), isPlain: isPlain)
     return CachedTranslation(
       page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
       stage2Attributes: leaf.descriptor.stage2MemAttr,
@@ -117,9 +127,9 @@ extension Translator {
 
   @inline(__always)
   private func require(
-    _ permissions: Permissions, _ passage: borrowing Passage, _ purpose: WalkPurpose, isPlain: Bool
+    _ permissions: Permissions, _ access: Access, _ plan: StreamPlan, _ purpose: WalkPurpose,
+    isPlain: Bool
   ) throws(Fault) {
-    let (access, plan) = (passage.access, passage.plan)
     if isPlain {
       if permissions.allow(plain: access.flags) { return }
     } else if permissions.allow(access, plan.effective(access)) {
@@ -139,11 +149,11 @@ extension Translator {
 }
 
 extension InputAddress {
-  /// Whether all bits from `inputBits` up are copies of bit 55.
+  /// Whether all bits from 64 - TxSZ up are copies of bit 55. Those of an ignored top byte are.
   @inline(__always)
-  fileprivate func isWithin(_ inputBits: Int) -> Bool {
+  func isWithin(_ table: TranslationTable) -> Bool {
     let above = UInt64(bitPattern: Int64(bitPattern: raw) ^ (Int64(bitPattern: raw &<< 8) &>> 63))
-    return above &>> UInt64(truncatingIfNeeded: inputBits) == 0
+    return above &>> UInt64(truncatingIfNeeded: table.geometry.inputBits) == 0
   }
 }
 

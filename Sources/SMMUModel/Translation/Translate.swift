@@ -90,13 +90,50 @@ extension Translator {
   /// Steps 5 and 6 of a plain access that misses the TLB.
   @inline(__always)
   private func walkKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    row.plan.policy == .stage1 ? walkStage1(access, row) : runKnown(access, row)
+    switch row.plan.policy {
+    case .stage1: walkStage1(access, row)
+    case .nested: walkNested(access, row)
+    default: runKnown(access, row)
+    }
+  }
+
+  /// The same as `walkNested`, of one stage: what it goes by stays in registers.
+  @inline(never)
+  private func walkStage1(_ access: Access, _ row: ConfigurationRow) -> Translation {
+    let (plan, owner) = (row.plan, row.owner)
+    let half = row.stage1(upper: InputAddress(access.address).isUpper)
+    guard half.table.geometry.isUsual, let key = plan.key(access.address) else {
+      return runKnown(access, row)
+    }
+    let token = accesses.begin()
+    let generation = micro.table.generation
+    let time = tlb.now
+    let epoch = walker.cache.table.now
+    let era = control.era
+    var answer = Translation.unknown
+    if era.isEnabled && configurations.isAlive(row) {
+      counters.add(.tlbMisses)
+      do throws(Fault) {
+        guard key.isWithin(half.table) else { throw WalkPurpose.stage1.fault(.translation) }
+        let leaf = try walker.stage1Usually(half.table, key, owner.tag.vmid, epoch: epoch)
+        let found = try judge(leaf, half, key, access, plan, isPlain: true)
+        if _fastPath(control.era == era) {
+          keep(found, key, owner, isGlobal: !leaf.descriptor.notGlobal, time: time)
+          answer = found.answer(access, found.permissions)
+          answer.generation = generation
+        }
+      } catch {
+        if control.era == era { answer = conclude(error, access, plan, era) }
+      }
+    }
+    accesses.end(token)
+    return answer
   }
 
   @inline(never)
-  private func walkStage1(_ access: Access, _ row: ConfigurationRow) -> Translation {
+  private func walkNested(_ access: Access, _ row: ConfigurationRow) -> Translation {
     run(access, row) { passage throws(Fault) in
-      try translateByTables(&passage, .stage1, isPlain: true)
+      try translateByTables(&passage, .nested, isPlain: true)
     }
   }
 
@@ -125,7 +162,7 @@ extension Translator {
         answer = try steps(&passage)
         if _slowPath(control.era != start.era) { answer = .unknown }
       } catch {
-        if control.era == start.era { answer = conclude(error, access, passage.plan, start) }
+        if control.era == start.era { answer = conclude(error, access, passage.plan, start.era) }
       }
     }
     accesses.end(token)
@@ -148,7 +185,7 @@ extension Translator {
         let answer = try attempt(&passage)
         if control.era == start.era { return answer }
       } catch {
-        if control.era == start.era { return conclude(error, access, passage.plan, start) }
+        if control.era == start.era { return conclude(error, access, passage.plan, start.era) }
       }
     }
   }

@@ -46,12 +46,29 @@ extension TableWalker {
     guard table.geometry.isUsual else {
       return try descendUnusually(mode, table, input, purpose, &walk, from: last, key)
     }
+    return try descendUsually(table, input, purpose, from: last) { address throws(Fault) in
+      try locate(mode, address, &walk)
+    } load: { address throws(Fault) in
+      try load(address, purpose, near: &walk.region)
+    } found: { last in
+      note(mode, last, key, &walk)
+    }
+  }
+
+  /// Little-endian tables of 4 KiB. `locate` says where a descriptor is, `found` is told of a last
+  /// table.
+  @inline(__always)
+  func descendUsually(
+    _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, from last: LastTable?,
+    locate: (UInt64) throws(Fault) -> LocatedDescriptor,
+    load: (PhysicalAddress) throws(Fault) -> UInt64, found: (LastTable) -> Void
+  ) throws(Fault) -> Leaf {
     let offset = input & UInt64.low(table.geometry.inputBits)
     // Valid, a table or page, and within the output size: one test.
     let checked = table.outside | 3
     if let last {
       let place = PhysicalAddress(last.base &+ (offset &>> 12 & 511) &* 8)
-      let descriptor = TranslationDescriptor(try load(place, purpose, &walk))
+      let descriptor = TranslationDescriptor(try load(place))
       if _slowPath((descriptor.raw ^ 3) & checked != 0) {
         try check(descriptor, place, table, purpose, low: 12, shift: 12)
       }
@@ -63,8 +80,8 @@ extension TableWalker {
     // The first table may have more entries than others, or fewer, but the input has no bit above.
     var index = offset &>> UInt64(truncatingIfNeeded: low)
     while true {
-      let place = try locate(mode, base &+ index &* 8, &walk, isLast: false)
-      let word = try load(place.address, purpose, &walk)
+      let place = try locate(base &+ index &* 8)
+      let word = try load(place.address)
       if _slowPath((word ^ 3) & checked != 0) {
         let descriptor = TranslationDescriptor(word)
         try check(descriptor, place.address, table, purpose, low: low, shift: 12)
@@ -72,7 +89,7 @@ extension TableWalker {
       }
       if low == 12 {
         if table.geometry.firstBit > 12 && place.size >= 12 {
-          note(mode, LastTable(place.address, tables, shift: 12), key, &walk)
+          found(LastTable(place.address, tables, shift: 12))
         }
         return Leaf(TranslationDescriptor(word), offset, low: 12, shift: 12, tables: tables)
       }
@@ -98,8 +115,8 @@ extension TableWalker {
     var index = offset &>> UInt64(truncatingIfNeeded: low)
     if last != nil { index &= entries }
     while true {
-      let place = try locate(mode, base &+ index &* 8, &walk, isLast: last != nil)
-      let word = try load(place.address, purpose, &walk)
+      let place = try locate(last == nil ? mode : .stage1, base &+ index &* 8, &walk)
+      let word = try load(place.address, purpose, near: &walk.region)
       let descriptor = TranslationDescriptor(table.geometry.isBigEndian ? word.byteSwapped : word)
       try check(descriptor, place.address, table, purpose, low: low, shift: shift)
       if low == shift || !descriptor.raw[1] {
@@ -118,12 +135,23 @@ extension TableWalker {
   /// Where a descriptor is in memory.
   @inline(__always)
   private func locate(
-    _ mode: WalkMode, _ address: UInt64, _ walk: inout Walk, isLast: Bool
+    _ mode: WalkMode, _ address: UInt64, _ walk: inout Walk
   ) throws(Fault) -> LocatedDescriptor {
-    guard mode == .nested && !isLast else {
+    guard mode == .nested else {
       return LocatedDescriptor(address: PhysicalAddress(address), size: 64)
     }
     return try structure(IntermediateAddress(address), .translationTable, &walk)
+  }
+
+  @inline(__always)
+  func load(
+    _ address: PhysicalAddress, _ purpose: WalkPurpose, near region: inout GuestMemory.Region
+  ) throws(Fault) -> UInt64 {
+    do throws(BusAbort) {
+      return try bus.load64(address, near: &region)
+    } catch {
+      throw purpose.abort(address)
+    }
   }
 
   /// A walk came to a last table.
@@ -132,21 +160,14 @@ extension TableWalker {
     _ mode: WalkMode, _ last: LastTable, _ key: WalkCache.Key, _ walk: inout Walk
   ) {
     switch mode {
-    case .stage1, .nested, .output:
-      if cachesTables { cache.insert(key, last, epoch: walk.epoch) }
+    case .stage1, .nested, .output: keep(last, key, epoch: walk.epoch)
     case .structure: (walk.recent, walk.recentRegion) = (last, key.region)
     }
   }
 
   @inline(__always)
-  private func load(
-    _ address: PhysicalAddress, _ purpose: WalkPurpose, _ walk: inout Walk
-  ) throws(Fault) -> UInt64 {
-    do throws(BusAbort) {
-      return try bus.load64(address, near: &walk.region)
-    } catch {
-      throw purpose.abort(address)
-    }
+  func keep(_ last: LastTable, _ key: WalkCache.Key, epoch: UInt32) {
+    if cachesTables { cache.insert(key, last, epoch: epoch) }
   }
 
   /// Whether a descriptor is valid at its level, and its output within the output size.

@@ -6,10 +6,8 @@ extension TableWalker {
   /// (§7.3.22).
   @inline(never)
   func output(_ ipa: IntermediateAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
-    let stage2 = walk.stage2
-    let key = WalkCache.Key(ipa.raw, stage2.table, stage2.vmid)
-    let last = cachesTables ? cache.lookUp(key) : nil
-    return try translate(.output, ipa, .input, &walk, from: last, key)
+    let key = WalkCache.Key(ipa.raw, walk.stage2.table, walk.stage2.vmid)
+    return try translate(.output, ipa, .input, &walk, from: known(key), key)
   }
 
   /// The physical address of a structure or stage 1 descriptor, which is read as data by the SMMU
@@ -20,12 +18,11 @@ extension TableWalker {
   func structure(
     _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk
   ) throws(Fault) -> LocatedDescriptor {
-    let stage2 = walk.stage2
-    let key = WalkCache.Key(ipa.raw, stage2.table, stage2.vmid)
+    let key = WalkCache.Key(ipa.raw, walk.stage2.table, walk.stage2.vmid)
     let last = walk.recentRegion == key.region ? walk.recent : nil
     let leaf = try translate(.structure, ipa, accessClass, &walk, from: last, key)
-    guard leaf.descriptor.stage2Read,
-      !stage2.flags.contains(.refusesDeviceWalks) || !isDevice(leaf, stage2)
+    let flags = walk.stage2.flags
+    guard leaf.descriptor.stage2Read, !flags.contains(.refusesDeviceWalks) || !isDevice(leaf, flags)
     else {
       throw WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa).fault(.permission)
     }
@@ -34,8 +31,8 @@ extension TableWalker {
 
   @inline(__always)
   private func translate(
-    _ mode: WalkMode, _ ipa: IntermediateAddress, _ accessClass: AccessClass,
-    _ walk: inout Walk, from last: LastTable?, _ key: WalkCache.Key
+    _ mode: WalkMode, _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk,
+    from last: LastTable?, _ key: WalkCache.Key
   ) throws(Fault) -> Leaf {
     let table = walk.stage2.table
     let purpose = WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa)
@@ -48,9 +45,9 @@ extension TableWalker {
   }
 
   @inline(never)
-  private func isDevice(_ leaf: Leaf, _ stage2: Stage2Regime) -> Bool {
+  private func isDevice(_ leaf: Leaf, _ flags: Stage2Flags) -> Bool {
     MemoryAttributes.isDevice(
       stage2: UInt8(truncatingIfNeeded: leaf.descriptor.stage2MemAttr),
-      forced: stage2.flags.contains(.forcesAttributes))
+      forced: flags.contains(.forcesAttributes))
   }
 }
