@@ -59,6 +59,12 @@ struct CachedTranslation: Equatable, Sendable {
   var stage2Attributes: UInt8 { UInt8(truncatingIfNeeded: output[59, 56]) }
   var stage2Shareability: UInt8 { UInt8(truncatingIfNeeded: output[11, 10]) }
 
+  /// Of a stage 1: what stage 2 is to translate.
+  @inline(__always)
+  func intermediate(_ access: Access) -> IntermediateAddress {
+    IntermediateAddress(page | access.address & UInt64.low(size))
+  }
+
   /// Stage 2 on top of this stage 1: the smaller size, the permissions of both.
   @inline(__always)
   func joined(_ below: CachedTranslation, at ipa: IntermediateAddress) -> CachedTranslation {

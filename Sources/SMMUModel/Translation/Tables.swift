@@ -51,7 +51,7 @@ extension Translator {
 
   /// Of a piece whose leaf was noted too late for a notice, no copy may be kept: see `notify`.
   @inline(never)
-  private func forbidCopies(_ answer: inout Translation) {
+  func forbidCopies(_ answer: inout Translation) {
     guard keepsCopies else { return }
     // After the note of its leaf (`TranslationCache.insert`).
     atomicMemoryFence(ordering: .sequentiallyConsistent)
@@ -70,7 +70,7 @@ extension Translator {
     }
     let (found, isGlobal) = try walkStage1(&passage, policy, key, walker, isPlain: isPlain)
     guard policy == .nested else { return (found, isGlobal) }
-    let ipa = IntermediateAddress(found.page | passage.access.address & UInt64.low(found.size))
+    let ipa = found.intermediate(passage.access)
     return (found.joined(try output(ipa, &passage, walker, isPlain: isPlain), at: ipa), isGlobal)
   }
 
@@ -114,11 +114,20 @@ extension Translator {
     _ ipa: IntermediateAddress, _ passage: inout Passage, _ walker: TableWalker, isPlain: Bool
   ) throws(Fault) -> CachedTranslation {
     let leaf = try walker.output(ipa, &passage.walk)
-    let permissions = Permissions(
-      stage2: leaf.descriptor, xnx: passage.walk.stage2.flags.contains(.hasXNX))
+    return try judge(
+      leaf, passage.walk.stage2, ipa, passage.access, passage.plan, isPlain: isPlain)
+  }
+
+  /// What a leaf of stage 2 comes to.
+  @inline(__always)
+  func judge(
+    _ leaf: Leaf, _ stage2: Stage2Regime, _ ipa: IntermediateAddress, _ access: Access,
+    _ plan: StreamPlan, isPlain: Bool
+  ) throws(Fault) -> CachedTranslation {
+    let permissions = Permissions(stage2: leaf.descriptor, xnx: stage2.flags.contains(.hasXNX))
     try require(
-      permissions, passage.access, passage.plan,
-      WalkPurpose(stage2: true, accessClass: .input, ipa: ipa), isPlain: isPlain)
+      permissions, access, plan, WalkPurpose(stage2: true, accessClass: .input, ipa: ipa),
+      isPlain: isPlain)
     return CachedTranslation(
       page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
       stage2Attributes: leaf.descriptor.stage2MemAttr,

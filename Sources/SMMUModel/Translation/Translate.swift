@@ -87,59 +87,9 @@ extension Translator {
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.find(access) != nil }
 
-  /// Steps 5 and 6 of a plain access that misses the TLB.
-  @inline(__always)
-  private func walkKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    switch row.plan.policy {
-    case .stage1: walkStage1(access, row)
-    case .nested: walkNested(access, row)
-    default: runKnown(access, row)
-    }
-  }
-
-  /// The same as `walkNested`, of one stage: what it goes by stays in registers.
-  @inline(never)
-  private func walkStage1(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    let (plan, owner) = (row.plan, row.owner)
-    let half = row.stage1(upper: InputAddress(access.address).isUpper)
-    guard half.table.geometry.isUsual, let key = plan.key(access.address) else {
-      return runKnown(access, row)
-    }
-    let token = accesses.begin()
-    let generation = micro.table.generation
-    let time = tlb.now
-    let epoch = walker.cache.table.now
-    let era = control.era
-    var answer = Translation.unknown
-    if era.isEnabled && configurations.isAlive(row) {
-      counters.add(.tlbMisses)
-      do throws(Fault) {
-        guard key.isWithin(half.table) else { throw WalkPurpose.stage1.fault(.translation) }
-        let leaf = try walker.stage1Usually(half.table, key, owner.tag.vmid, epoch: epoch)
-        let found = try judge(leaf, half, key, access, plan, isPlain: true)
-        if _fastPath(control.era == era) {
-          keep(found, key, owner, isGlobal: !leaf.descriptor.notGlobal, time: time)
-          answer = found.answer(access, found.permissions)
-          answer.generation = generation
-        }
-      } catch {
-        if control.era == era { answer = conclude(error, access, plan, era) }
-      }
-    }
-    accesses.end(token)
-    return answer
-  }
-
-  @inline(never)
-  private func walkNested(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    run(access, row) { passage throws(Fault) in
-      try translateByTables(&passage, .nested, isPlain: true)
-    }
-  }
-
   /// Steps 3 to 6 for a configuration that was found.
   @inline(never)
-  private func runKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
+  func runKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
     run(access, row) { passage throws(Fault) in try translate(&passage) }
   }
 

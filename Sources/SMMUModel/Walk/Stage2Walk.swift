@@ -21,7 +21,14 @@ extension TableWalker {
     let key = WalkCache.Key(ipa.raw, walk.stage2.table, walk.stage2.vmid)
     let last = walk.recentRegion == key.region ? walk.recent : nil
     let leaf = try translate(.structure, ipa, accessClass, &walk, from: last, key)
-    let flags = walk.stage2.flags
+    return try located(leaf, ipa, accessClass, walk.stage2.flags)
+  }
+
+  /// Where a structure is that stage 2 lets be read.
+  @inline(__always)
+  func located(
+    _ leaf: Leaf, _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ flags: Stage2Flags
+  ) throws(Fault) -> LocatedDescriptor {
     guard leaf.descriptor.stage2Read, !flags.contains(.refusesDeviceWalks) || !isDevice(leaf, flags)
     else {
       throw WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa).fault(.permission)
@@ -34,11 +41,23 @@ extension TableWalker {
     _ mode: WalkMode, _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk,
     from last: LastTable?, _ key: WalkCache.Key
   ) throws(Fault) -> Leaf {
-    let table = walk.stage2.table
+    let stage2 = walk.stage2
+    return try translate(ipa, accessClass, stage2) { purpose throws(Fault) in
+      try descend(mode, stage2.table, ipa.raw, purpose, &walk, from: last, key)
+    }
+  }
+
+  @inline(__always)
+  func translate(
+    _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ stage2: Stage2Regime,
+    descend: (WalkPurpose) throws(Fault) -> Leaf
+  ) throws(Fault) -> Leaf {
     let purpose = WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa)
-    if ipa.raw & ~UInt64.low(table.geometry.inputBits) != 0 { throw purpose.fault(.translation) }
-    let leaf = try descend(mode, table, ipa.raw, purpose, &walk, from: last, key)
-    if !leaf.descriptor.accessFlag && !walk.stage2.flags.contains(.ignoresAccessFlag) {
+    if ipa.raw & ~UInt64.low(stage2.table.geometry.inputBits) != 0 {
+      throw purpose.fault(.translation)
+    }
+    let leaf = try descend(purpose)
+    if !leaf.descriptor.accessFlag && !stage2.flags.contains(.ignoresAccessFlag) {
       throw purpose.fault(.access)
     }
     return leaf

@@ -39,22 +39,6 @@ final class TableWalker {
     return try descend(mode, table, input.raw, .stage1, &walk, from: known(key), key)
   }
 
-  /// Stage 1 alone, of usual tables.
-  @inline(__always)
-  func stage1Usually(
-    _ table: TranslationTable, _ input: InputAddress, _ vmid: VMID, epoch: UInt32
-  ) throws(Fault) -> Leaf {
-    let key = WalkCache.Key(input.raw, table, vmid)
-    var region = bus.memory.firstRegion
-    return try descendUsually(table, input.raw, .stage1, from: known(key)) { address in
-      LocatedDescriptor(address: PhysicalAddress(address), size: 64)
-    } load: { address throws(Fault) in
-      try load(address, .stage1, near: &region)
-    } found: { last in
-      keep(last, key, epoch: epoch)
-    }
-  }
-
   @inline(__always)
   func known(_ key: WalkCache.Key) -> LastTable? { cachesTables ? cache.lookUp(key) : nil }
 }
