@@ -104,22 +104,29 @@ struct SequencedTable<let rowWords: Int> {
     SequencedRow.release(row, time: time)
   }
 
-  /// Empties a row if it is meant. To be called when time has passed and a fence has made that
-  /// known: whoever claims the row later fills it with nothing of before.
+  /// Empties a row if it is meant, or if somebody is at it: to forget more than asked is always
+  /// right. To be called when time has passed and a fence has made that known: whoever claims the
+  /// row later fills it with nothing of before.
   @inline(__always)
   func clear(_ number: Int, if isMeant: (Row) -> Bool) {
     let row = row(number)
-    var patience = Patience()
     while true {
+      // Mostly it is not.
       let isBusy = row[0].load(ordering: .acquiring)[32]
-      if !isBusy {
-        guard isMeant(row) else { return }
-        if SequencedRow.claim(row) { break }
-      }
-      patience.take()
+      if !isBusy && !isMeant(row) { return }
+      if tryToEmpty(row) { return }
     }
+  }
+
+  /// False if somebody fills the row, after a while.
+  @inline(never)
+  private func tryToEmpty(_ row: Row) -> Bool {
+    var patience = Patience()
+    while row[0].load(ordering: .acquiring)[32] { patience.take() }
+    guard SequencedRow.claim(row) else { return false }
     for word in 1..<rowWords { row[word].store(0, ordering: .relaxed) }
     SequencedRow.release(row, time: 0)
+    return true
   }
 
   /// Empties all rows.

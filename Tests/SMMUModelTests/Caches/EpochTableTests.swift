@@ -52,27 +52,13 @@ struct EpochTableTests {
     #expect(value(table, 2) == 2)
   }
 
-  @Test("who fills alone needs no claim, but an epoch that lasts")
-  func alone() {
+  @Test("between the halves of a renewal nothing is kept")
+  func renewal() {
     let table = Table()
     defer { table.deallocate() }
-    func fillAlone(_ value: UInt64, epoch: UInt32) {
-      let row = table.row(2)
-      table.fillAlone(row, epoch: epoch) { row in
-        #expect(table.begin(row) == nil, "not read while it changes")
-        row[1].store(value, ordering: .relaxed)
-      }
-    }
-    let before = table.now
-    fillAlone(1, epoch: before)
-    #expect(value(table, 2) == 1)
-    fillAlone(2, epoch: before)
-    #expect(value(table, 2) == 2)
-    table.advance()
-    fillAlone(3, epoch: before)
-    #expect(value(table, 2) == nil)
+    fill(table, 2, 1, epoch: table.now)
     table.close()
-    fillAlone(4, epoch: table.now)
+    fill(table, 2, 2, epoch: table.now)
     table.reopen()
     #expect(value(table, 2) == nil)
   }

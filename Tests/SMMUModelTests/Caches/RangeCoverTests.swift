@@ -48,12 +48,11 @@ import Testing
 
   @Test("512 pages cost no more than 16 times one, whether they are cached or not (R-326)")
   func cost() {
-    let machine = GuestMachine(ramSize: 4096)
     let cache = TranslationCache(entries: 1 << 16)
     let tag = TranslationTag(vmid: 0, asid: 5, nonShared: true, nested: false)
     let base: UInt64 = 0x8000_0000
     for i in 0..<2048 {
-      cache.insert(base + UInt64(i) << 12, tag, page(12), time: cache.now, machine)
+      cache.insert(base + UInt64(i) << 12, tag, page(12), time: cache.now)
     }
     let one = cache.invalidate(
       .address(0, 5, AddressRange(first: base, last: base + 0xfff)), wildcard: 0)
@@ -70,13 +69,12 @@ import Testing
     }
     #expect(lost == 513)
     // What is looked up after it is kept.
-    cache.insert(first, tag, page(12), time: cache.now, machine)
+    cache.insert(first, tag, page(12), time: cache.now)
     #expect(cache.lookUp(first, tag) != nil)
   }
 
   @Test("entries of every size and context that are named go, others stay (§4.4.1.1)")
   func sizes() {
-    let machine = GuestMachine(ramSize: 4096)
     let range = AddressRange(first: 0x4020_0000 - 0x3000, last: 0x4060_0000 + 0x1fff)
     let own = TranslationTag(vmid: 1, asid: 2, nonShared: false, nested: true)
     let others = [
@@ -92,7 +90,7 @@ import Testing
     for kept in named + beside {
       for tag in [own, own.global] + others {
         let cache = TranslationCache(entries: 1 << 14)
-        cache.insert(kept.0, tag, page(kept.1), time: cache.now, machine)
+        cache.insert(kept.0, tag, page(kept.1), time: cache.now)
         cache.invalidate(.address(1, 2, range), wildcard: 0)
         // A look-up of any ASID finds a global entry.
         let asker = tag.isGlobal

@@ -44,21 +44,20 @@ import TestSupport
 
   @Test("Nothing is kept while a cache is being renewed")
   func closed() {
-    let machine = GuestMachine()
     let cache = TranslationCache(entries: 16)
     let tag = TranslationTag(vmid: 1, asid: 1, nonShared: false, nested: false)
     let page = CachedTranslation(
       output: 0x5000, size: 12, permissions: [.unprivilegedRead], stage1Attributes: 0,
       stage1Shareability: 0, stage2Attributes: 0, stage2Shareability: 0)
-    cache.insert(0x1000, tag, page, time: cache.now, machine)
+    cache.insert(0x1000, tag, page, time: cache.now)
     #expect(cache.lookUp(0x1000, tag) == page)
     cache.close()
     #expect(cache.lookUp(0x1000, tag) == nil)
-    cache.insert(0x1000, tag, page, time: cache.now, machine)
+    cache.insert(0x1000, tag, page, time: cache.now)
     #expect(cache.lookUp(0x1000, tag) == nil)
     cache.reopen()
     #expect(cache.lookUp(0x1000, tag) == nil)
-    cache.insert(0x1000, tag, page, time: cache.now, machine)
+    cache.insert(0x1000, tag, page, time: cache.now)
     #expect(cache.lookUp(0x1000, tag) == page)
   }
 }

@@ -75,7 +75,6 @@ import TestSupport
   @Test("The IOTLB holds what a plain list holds, under every invalidation (R-301, T-387)")
   func twin() {
     var random = SeededRandom("cache twin", default: 41)
-    let machine = GuestMachine(ramSize: 4096)
     let cache = TranslationCache(entries: 1 << 15)
     var list: [Entry] = []
     var hits = 0, shared = 0
@@ -90,7 +89,7 @@ import TestSupport
           stage1Attributes: UInt8(truncatingIfNeeded: random.next()),
           stage1Shareability: UInt8(random.below(4)),
           stage2Attributes: UInt8(random.below(16)), stage2Shareability: UInt8(random.below(4)))
-        cache.insert(address, tag, found, time: cache.now, machine)
+        cache.insert(address, tag, found, time: cache.now)
         let entry = Entry(address: address, tag: tag, translation: found)
         list.removeAll {
           $0.tag.key == tag.key && $0.first == entry.first && $0.translation.size == size
@@ -129,7 +128,6 @@ import TestSupport
   @Test("VMIDs and ASIDs that share a stamp lose too much at most (T-352)")
   func sharedStamps() {
     var random = SeededRandom("shared stamps", default: 42)
-    let machine = GuestMachine(ramSize: 4096)
     let cache = TranslationCache(entries: 1 << 12)
     for _ in 0..<4000 {
       let vmid = VMID(truncatingIfNeeded: random.next())
@@ -138,7 +136,7 @@ import TestSupport
       let page = CachedTranslation(
         output: 0x5000, size: 12, permissions: [], stage1Attributes: 0, stage1Shareability: 0,
         stage2Attributes: 0, stage2Shareability: 0)
-      cache.insert(0x1000, tag, page, time: cache.now, machine)
+      cache.insert(0x1000, tag, page, time: cache.now)
       #expect(cache.lookUp(0x1000, tag) == page)
       let other = TranslationTag(vmid: vmid ^ 0x100, asid: asid, nonShared: false, nested: false)
       #expect(cache.lookUp(0x1000, other) == nil)
@@ -150,7 +148,6 @@ import TestSupport
 
   @Test("A fill that began before an invalidation is not kept (R-314, T-353)")
   func lateFill() {
-    let machine = GuestMachine(ramSize: 4096)
     let cache = TranslationCache(entries: 64)
     let tag = TranslationTag(vmid: 1, asid: 1, nonShared: false, nested: false)
     let page = CachedTranslation(
@@ -161,16 +158,15 @@ import TestSupport
     for what in [TLBInvalidation.asid(1, 1), .address(1, 1, all), .address(1, nil, all)] {
       let time = cache.now
       _ = cache.invalidate(what, wildcard: 0)
-      cache.insert(0x1000, tag, page, time: time, machine)
+      cache.insert(0x1000, tag, page, time: time)
       #expect(cache.lookUp(0x1000, tag) == nil, "\(what)")
     }
-    cache.insert(0x1000, tag, page, time: cache.now, machine)
+    cache.insert(0x1000, tag, page, time: cache.now)
     #expect(cache.lookUp(0x1000, tag) == page)
   }
 
   @Test("Of an empty TLB too: what is kept in the midst of its invalidation is dead (T-353)")
   func fillInTheMidst() {
-    let machine = GuestMachine(ramSize: 4096)
     let cache = TranslationCache(entries: 64)
     let tag = TranslationTag(vmid: 1, asid: 1, nonShared: false, nested: false)
     let page = CachedTranslation(
@@ -181,10 +177,10 @@ import TestSupport
     cache.expireAll()
     // Who looked at the time before it went on writes the row after that.
     cache.setTime(time)
-    cache.insert(0x1000, tag, page, time: time, machine)
+    cache.insert(0x1000, tag, page, time: time)
     cache.setTime(time + 1)
     #expect(cache.lookUp(0x1000, tag) == nil)
-    cache.insert(0x1000, tag, page, time: cache.now, machine)
+    cache.insert(0x1000, tag, page, time: cache.now)
     #expect(cache.lookUp(0x1000, tag) == page)
     #expect(!cache.isEmpty)
     #expect(cache.lookUp(0x1000, tag) == page)
@@ -192,7 +188,6 @@ import TestSupport
 
   @Test("Of configurations too (R-379)")
   func configurationInTheMidst() {
-    let machine = GuestMachine(ramSize: 4096)
     let cache = ConfigurationCache(entries: 64)
     let access = Access(stream: 5, address: 0)
     var configuration = StreamConfiguration.unknown

@@ -7,7 +7,6 @@ import Testing
 
 @Suite("Broadcast TLB maintenance: the cache")
 struct BroadcastCacheTests {
-  private let machine = GuestMachine()
 
   private func translation(_ page: UInt64) -> CachedTranslation {
     CachedTranslation(
@@ -25,8 +24,8 @@ struct BroadcastCacheTests {
       let vmid = VMID(truncatingIfNeeded: Int(asid) &* 40503)
       let shared = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: false)
       let own = TranslationTag(vmid: vmid, asid: asid, nonShared: true, nested: false)
-      cache.insert(0x1000, shared, translation(0x1000), time: cache.now, machine)
-      cache.insert(0x2000, own, translation(0x2000), time: cache.now, machine)
+      cache.insert(0x1000, shared, translation(0x1000), time: cache.now)
+      cache.insert(0x2000, own, translation(0x2000), time: cache.now)
       cache.invalidate(.asid(vmid, asid), wildcard: 0, sharedOnly: true)
       guard cache.lookUp(0x1000, shared) == nil, cache.lookUp(0x2000, own) != nil else {
         Issue.record("ASID \(asid), VMID \(vmid)")
@@ -88,7 +87,7 @@ struct BroadcastCacheTests {
         if random.chance(20) { tag = TranslationTag(intermediate: vmid) }
         entries.removeAll { $0.page == page && $0.tag.key == tag.key }
         entries.append(Entry(page: page, tag: tag))
-        cache.insert(page, tag, translation(page), time: cache.now, machine)
+        cache.insert(page, tag, translation(page), time: cache.now)
         continue
       }
       let vmid = VMID(random.below(3)), asid = ASID(random.below(4))
