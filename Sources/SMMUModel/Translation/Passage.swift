@@ -6,6 +6,8 @@ import SMMUSpec
 struct Passage {
   let access: Access
   let start: TranslationStart
+  /// Of the configuration cache, read before `start`; closed where nothing is kept there.
+  var configurationTime = InvalidationClock.closed
   /// Unknown until there is a configuration.
   var plan: StreamPlan
   var walk: Walk

@@ -128,9 +128,11 @@ extension Translator {
     let token = accesses.begin()
     defer { accesses.end(token) }
     while true {
+      let configurationTime = configurations.now
       let start = TranslationStart(self)
       var passage = Passage(
-        access: access, start: start, plan: .unknown, walk: Walk(walker, epoch: start.walkEpoch))
+        access: access, start: start, configurationTime: configurationTime, plan: .unknown,
+        walk: Walk(walker, epoch: start.walkEpoch))
       do throws(Fault) {
         let answer = try attempt(&passage)
         if control.era == start.era { return answer }
@@ -166,7 +168,7 @@ extension Translator {
     defer { passage.plan = configuration.plan }
     let reader = ConfigurationReader(walker: walker, features: features, state: state)
     try reader.fetch(access, &configuration, &passage.walk)
-    configurations.insert(access, configuration, time: passage.start.configurationTime)
+    configurations.insert(access, configuration, time: passage.configurationTime)
     passage.walk.take(configuration, upper: passage.isUpper)
   }
 

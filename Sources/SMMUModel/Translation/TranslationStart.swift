@@ -8,7 +8,6 @@
 struct TranslationStart {
   let generation: UInt64
   let time: UInt32
-  let configurationTime: UInt32
   let walkEpoch: UInt32
   let era: ControlEra
 
@@ -17,7 +16,6 @@ struct TranslationStart {
   init(_ translator: Translator) {
     generation = translator.micro.table.generation
     time = translator.tlb.now
-    configurationTime = translator.configurations.now
     walkEpoch = translator.walker.cache.table.now
     era = translator.control.era
   }

@@ -37,11 +37,8 @@ extension Translator {
     else { return runKnown(access, row) }
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
-    // In the order of `TranslationStart`.
-    let generation = micro.table.generation
-    let time = tlb.now
-    let epoch = walker.cache.table.now
-    let era = control.era
+    let start = TranslationStart(self)
+    let (era, epoch) = (start.era, start.walkEpoch)
     var answer = Translation.unknown
     if era.isEnabled && configurations.isAlive(row) {
       counters.add(.tlbMisses)
@@ -60,9 +57,9 @@ extension Translator {
             try judge(below, stage2, ipa, access, plan, isPlain: true), at: ipa)
         }
         if _fastPath(control.era == era) {
-          keep(found, key, owner, isGlobal: !leaf.descriptor.notGlobal, time: time)
+          keep(found, key, owner, isGlobal: !leaf.descriptor.notGlobal, time: start.time)
           answer = found.answer(access, found.permissions)
-          answer.generation = generation
+          answer.generation = start.generation
           if isNested && found.isPiece { forbidCopies(&answer) }
         }
       } catch {
