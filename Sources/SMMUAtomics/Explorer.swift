@@ -14,6 +14,8 @@
     /// Returns when it is woken, or at once if the word has another value.
     func sleep(_ word: UnsafeMutableRawPointer, while value: UInt64)
     func wake(_ word: UnsafeMutableRawPointer)
+    /// The number of the thread that runs.
+    var threadNumber: UInt32 { get }
   }
 
   /// nil while one thread alone runs, as before and after an exploration.

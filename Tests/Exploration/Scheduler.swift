@@ -87,6 +87,7 @@ final class Scheduler: Explorer {
   nonisolated(unsafe) static var current: Scheduler?
 
   var thread: Int { current }
+  var threadNumber: UInt32 { UInt32(current) + 1 }
 
   /// A step of the scene's own.
   func pause() {

@@ -14,15 +14,15 @@ public struct MicroTLB {
   /// the same page of several streams in several.
   @inline(__always)
   private func place(_ access: Access) -> (identity: UInt64, row: Table.Row) {
-    // A PCI function's number is StreamID [2:0], its device's above.
     let stream = UInt64(access.stream)
     var identity = stream
-    var mixed = stream ^ stream &>> 3
+    // Apart by the golden ratio: functions, whose numbers are StreamID [2:0], and devices above.
+    var mixed = stream &* 633
     if _slowPath(access.flags.contains(.substream)) {
       identity |= UInt64(access.substream) &<< 32
-      mixed ^= UInt64(access.substream)
+      mixed &+= UInt64(access.substream) &* 633
     }
-    let number = access.address &>> 12 ^ mixed &<< 5
+    let number = access.address &>> 12 ^ mixed
     return (identity, table.row(Int(truncatingIfNeeded: number)))
   }
 
