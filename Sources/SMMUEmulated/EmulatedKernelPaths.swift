@@ -23,7 +23,7 @@ extension EmulatedKernelState {
 
   func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32 {
     if Self.rest(of: path, after: "/dev/iommu")?.pointee == 0 {
-      return try descriptors.install(IommufdFile(self))
+      return try descriptors.install(IOMMUFDFile(self))
     }
     if Self.rest(of: path, after: "/dev/kvm")?.pointee == 0 {
       return try descriptors.install(KVMFile(hypervisor))

@@ -30,7 +30,7 @@ extension EmulatedKernelState {
   }
 
   /// Each object's count is the number of those that hold it.
-  private func checkReferences(_ iommufd: IommufdFile, _ violations: inout Violations) {
+  private func checkReferences(_ iommufd: IOMMUFDFile, _ violations: inout Violations) {
     // By id; 0 is for what has none.
     var held = [0]
     func hold(_ object: KernelObject) {

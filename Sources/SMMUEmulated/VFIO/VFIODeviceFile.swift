@@ -8,7 +8,7 @@ final class VFIODeviceFile: File {
   private let device: EmulatedDevice
   private struct Binding {
     let device: KernelDevice
-    let owner: IommufdFile
+    let owner: IOMMUFDFile
   }
   private var binding: Binding?
 

@@ -3,7 +3,7 @@ import CKernel
 import SMMUBase
 import SMMUSpec
 
-extension IommufdFile {
+extension IOMMUFDFile {
   /// IOMMU_GET_HW_INFO: the raw registers of the SMMU behind a device.
   func hwInfo(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(argument, iommufd_hw_info(), least: Int(IOMMUFD_HW_INFO_LEAST))

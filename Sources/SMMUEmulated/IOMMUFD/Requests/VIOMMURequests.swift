@@ -3,7 +3,7 @@ import CKernel
 import SMMUBase
 
 /// IOMMU_VIOMMU_ALLOC, and what is made on a vIOMMU.
-extension IommufdFile {
+extension IOMMUFDFile {
   func viommuAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(
       argument, iommufd_viommu_alloc(), least: Int(IOMMUFD_VIOMMU_ALLOC_LEAST))

@@ -6,7 +6,7 @@ import SMMUSpec
 /// DEVICE: a physical device that its driver has bound to an iommufd, and what it is attached to.
 final class KernelDevice: KernelObject {
   let hardware: EmulatedDevice
-  private let owner: IommufdFile
+  private let owner: IOMMUFDFile
   /// The VM that it was bound for.
   let vm: VirtualMachine?
   var vdevice: KernelVDevice?
@@ -17,7 +17,7 @@ final class KernelDevice: KernelObject {
   }
   private var pasids: [Attachment] = []
 
-  init(_ hardware: EmulatedDevice, _ owner: IommufdFile, for vm: VirtualMachine?) {
+  init(_ hardware: EmulatedDevice, _ owner: IOMMUFDFile, for vm: VirtualMachine?) {
     self.hardware = hardware
     self.owner = owner
     self.vm = vm

@@ -3,7 +3,7 @@ import CKernel
 import SMMUBase
 
 /// /dev/iommu: objects, and the requests that make, use and destroy them.
-final class IommufdFile: File {
+final class IOMMUFDFile: File {
   let kernel: EmulatedKernelState
   let objects = ObjectTable()
   /// The address space of the VFIO container interface, and how pinned pages are accounted.
@@ -16,7 +16,7 @@ final class IommufdFile: File {
     kernel.add(self)
   }
 
-  override var iommufd: IommufdFile? { self }
+  override var iommufd: IOMMUFDFile? { self }
 
   override func release() {
     kernel.leaked += objects.destroyAll()

@@ -3,7 +3,7 @@ import CKernel
 import SMMUBase
 import SMMUSpec
 
-extension IommufdFile {
+extension IOMMUFDFile {
   /// IOMMU_HWPT_INVALIDATE. The count of entries goes back on errors too.
   func invalidate(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(argument, iommufd_hwpt_invalidate())

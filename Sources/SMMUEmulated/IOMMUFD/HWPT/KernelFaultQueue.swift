@@ -11,9 +11,9 @@ final class KernelFaultQueue: KernelObject {
 
 final class KernelFaultQueueFile: File {
   private let queue: KernelFaultQueue
-  private let owner: IommufdFile
+  private let owner: IOMMUFDFile
 
-  init(_ queue: KernelFaultQueue, _ owner: IommufdFile) {
+  init(_ queue: KernelFaultQueue, _ owner: IOMMUFDFile) {
     self.queue = queue
     self.owner = owner
   }

@@ -3,7 +3,7 @@ import CKernel
 import SMMUBase
 
 /// IOMMU_IOAS_*.
-extension IommufdFile {
+extension IOMMUFDFile {
   func ioasAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(argument, iommufd_ioas_alloc())
     guard request.value.flags == 0 else { throw .eopnotsupp }

@@ -3,7 +3,7 @@ import CKernel
 import SMMUBase
 
 /// IOMMU_OPTION and IOMMU_VFIO_IOAS.
-extension IommufdFile {
+extension IOMMUFDFile {
   func option(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(argument, iommufd_option())
     guard request.value.reserved == 0, request.value.op <= 1 else { throw .eopnotsupp }

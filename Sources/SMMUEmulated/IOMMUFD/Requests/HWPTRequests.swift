@@ -4,7 +4,7 @@ import SMMUBase
 import SMMUSpec
 
 /// IOMMU_HWPT_*, but for invalidation, and IOMMU_FAULT_QUEUE_ALLOC.
-extension IommufdFile {
+extension IOMMUFDFile {
   func hwptAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(
       argument, iommufd_hwpt_alloc(), least: Int(IOMMUFD_HWPT_ALLOC_LEAST))
@@ -82,7 +82,7 @@ extension IommufdFile {
 
 /// Dirty tracking, of stage 1 domains on SMMUs whose raw registers show HTTU. The engines' writes
 /// are not recorded: every page is clean.
-extension IommufdFile {
+extension IOMMUFDFile {
   func setDirtyTracking(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     let request = try UserStruct(argument, iommufd_hwpt_set_dirty_tracking()).value
     guard request.flags & ~1 == 0, request.reserved == 0 else { throw .eopnotsupp }

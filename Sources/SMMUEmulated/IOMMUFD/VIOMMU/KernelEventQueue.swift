@@ -104,9 +104,9 @@ final class KernelEventQueue: KernelObject {
 /// The file of a vEVENTQ. It holds the queue, and the iommufd with it.
 final class KernelEventQueueFile: File {
   private let queue: KernelEventQueue
-  private let owner: IommufdFile
+  private let owner: IOMMUFDFile
 
-  init(_ queue: KernelEventQueue, _ owner: IommufdFile) {
+  init(_ queue: KernelEventQueue, _ owner: IOMMUFDFile) {
     self.queue = queue
     self.owner = owner
   }
