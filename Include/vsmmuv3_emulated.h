@@ -147,7 +147,7 @@ int32_t vsmmu_emulated_vm_vmid(vsmmu_emulated_t *emulated, int32_t vm);
 int32_t vsmmu_emulated_stream_vmid(vsmmu_emulated_t *emulated, uint32_t device);
 
 /* ---------------------------------------------------------------------------------------------
- * 4. Faults to order, and what to look at
+ * 4. Failures to order, and what to look at
  */
 
 /* The `nth` (from 1) system call from now on whose request is `request` fails with `error` (a

@@ -11,13 +11,13 @@ import SMMUSpec
 final class EmulatedBench {
   let host: EmulatedHost
   /// Stands before the host, for the faults that a test orders.
-  let calls: FaultInjector
+  let calls: FailureInjector
   private(set) var iommu: Int32 = -1
   private var pages: [UnsafeMutableRawPointer] = []
 
   init(_ configuration: EmulatedConfiguration = EmulatedConfiguration()) {
     host = EmulatedHost.make(configuration)!
-    calls = FaultInjector.make(before: host)!
+    calls = FailureInjector.make(before: host)!
     iommu = open("/dev/iommu")
   }
 

@@ -2,7 +2,7 @@
 
 /// The system calls that the host side makes: the whole of what it knows of a kernel. Linux, the
 /// emulated host and a VMM's own functions implement it and are given the same bytes; the recorder
-/// and the fault injector stand before any of them.
+/// and the failure injector stand before any of them.
 public protocol Kernel: AnyObject {
   /// For reading and writing.
   func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32

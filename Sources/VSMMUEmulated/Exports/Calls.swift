@@ -8,7 +8,7 @@ import VSMMUShared
 
 /// One system call: what it returns, or its errno as a negative number.
 private func call(
-  _ handle: OpaquePointer?, _ body: (FaultInjector) throws(Errno) -> Int64
+  _ handle: OpaquePointer?, _ body: (FailureInjector) throws(Errno) -> Int64
 ) -> Int64 {
   with(handle) { emulated in
     do throws(Errno) { return try body(emulated.kernel) } catch { return -Int64(error.code) }
@@ -16,7 +16,7 @@ private func call(
 }
 
 private func call32(
-  _ handle: OpaquePointer?, _ body: (FaultInjector) throws(Errno) -> Int32
+  _ handle: OpaquePointer?, _ body: (FailureInjector) throws(Errno) -> Int32
 ) -> Int32 {
   Int32(
     truncatingIfNeeded: call(handle) { (kernel) throws(Errno) -> Int64 in Int64(try body(kernel)) })

@@ -22,7 +22,7 @@ public func vsmmu_emulated_create(
       () throws(Refusal) in
       let configuration = try EmulatedConfiguration(config)
       guard let host = EmulatedHost.make(configuration),
-        let injector = FaultInjector.make(before: host)
+        let injector = FailureInjector.make(before: host)
       else { throw Refusal(vsmmu_support_enomem, Sentence("no memory for an emulated host")) }
       let handle = EmulatedHandle(host, injector)
       return OpaquePointer(Unmanaged.passRetained(handle).toOpaque())

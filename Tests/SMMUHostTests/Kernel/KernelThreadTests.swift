@@ -7,10 +7,10 @@ import Testing
 @Suite struct KernelThreadTests {
   @Test("Calls of several threads are all counted, and each order to fail is carried out once")
   func threads() async {
-    nonisolated(unsafe) let injector = FaultInjector.make(before: ScriptedKernel())!
+    nonisolated(unsafe) let injector = FailureInjector.make(before: ScriptedKernel())!
     nonisolated(unsafe) let recorder = Recorder.make(before: injector)!
     for nth in 1...10 as ClosedRange<UInt32> {
-      #expect(injector.add(FaultRule(.control, request: 0x3b80, nth: nth * 700, .error(.eio))))
+      #expect(injector.add(FailureRule(.control, request: 0x3b80, nth: nth * 700, .error(.eio))))
     }
     let failures = await withTaskGroup(of: Int.self) { group in
       for thread in 0..<4 as Range<UInt32> {

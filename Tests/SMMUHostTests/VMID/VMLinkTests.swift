@@ -62,7 +62,7 @@ import Testing
 
 @Suite struct VMLinkTests {
   let host: EmulatedHost
-  let faults: FaultInjector
+  let faults: FailureInjector
   let recorder: Recorder
 
   init() {
@@ -70,7 +70,7 @@ import Testing
     configuration.version = .linked
     configuration.pinLimit = 1
     host = EmulatedHost.make(configuration)!
-    faults = FaultInjector.make(before: host)!
+    faults = FailureInjector.make(before: host)!
     recorder = Recorder.make(before: faults)!
   }
 
@@ -188,7 +188,7 @@ import Testing
   @Test("A VM whose VMM has KVM's VFIO device, or a KVM that has none, is linked without it")
   func noVFIO() throws {
     for error in [Errno.ebusy, .enodev] {
-      let rule = FaultRule(
+      let rule = FailureRule(
         .control, request: KVM_REQUEST_CREATE_DEVICE.number, .error(error))
       #expect(faults.add(rule))
       let link = try VMLink.make(recorder, vm: makeVM(), requests: requests)
@@ -201,8 +201,8 @@ import Testing
   @Test("A failure while linking is passed on, and leaves nothing open")
   func failures() throws {
     let rules = [
-      FaultRule(.duplicate, .error(.emfile)),
-      FaultRule(.control, request: KVM_REQUEST_CREATE_DEVICE.number, .error(.enomem)),
+      FailureRule(.duplicate, .error(.emfile)),
+      FailureRule(.control, request: KVM_REQUEST_CREATE_DEVICE.number, .error(.enomem)),
     ]
     for rule in rules {
       let vm = try makeVM()

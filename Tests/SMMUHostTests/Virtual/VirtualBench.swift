@@ -11,7 +11,7 @@ import TestSupport
 /// A virtual SMMU on an emulated host, with RAM, and faults to order between them.
 final class VirtualBench {
   let emulated: EmulatedHost
-  let faults: FaultInjector
+  let faults: FailureInjector
   let host: Host
   let machine = GuestMachine()
   let listener = Listener()
@@ -31,7 +31,7 @@ final class VirtualBench {
     domain: Domain = .own(addressSpace: nil)
   ) throws(Refusal) {
     emulated = EmulatedHost.make(configuration)!
-    faults = FaultInjector.make(before: emulated)!
+    faults = FailureInjector.make(before: emulated)!
     var knowledge = Host.Knowledge()
     knowledge.requests = VMLink.Requests(
       pin: emulated.pinRequest, unpin: emulated.unpinRequest)
@@ -70,7 +70,7 @@ final class VirtualBench {
   }
 
   func fail(_ request: UInt32, nth: UInt32 = 1, times: UInt32 = 1, _ error: Errno = .enomem) {
-    _ = faults.add(FaultRule(.control, request: request, nth: nth, times: times, .error(error)))
+    _ = faults.add(FailureRule(.control, request: request, nth: nth, times: times, .error(error)))
   }
 
   func makeVM() throws(Errno) -> Int32 {

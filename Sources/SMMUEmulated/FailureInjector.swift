@@ -3,8 +3,8 @@ import CKernel
 import SMMUAtomics
 import SMMUBase
 
-/// A fault to order: what becomes of certain calls.
-public struct FaultRule: Equatable, Sendable {
+/// A failure to order: what becomes of certain calls.
+public struct FailureRule: Equatable, Sendable {
   public enum Effect: Equatable, Sendable {
     /// The call is not made.
     case error(Errno)
@@ -52,13 +52,13 @@ public struct FaultRule: Equatable, Sendable {
 }
 
 /// Stands before a kernel and lets calls fail, by rules.
-public final class FaultInjector: Kernel {
+public final class FailureInjector: Kernel {
   /// How many rules there may be at a time.
   public static var capacity: Int { 16 }
 
   private let kernel: any Kernel
   private let mutex: Mutex
-  private var rules: [FaultRule] = []
+  private var rules: [FailureRule] = []
 
   private init(_ kernel: any Kernel, _ mutex: Mutex) {
     self.kernel = kernel
@@ -69,13 +69,13 @@ public final class FaultInjector: Kernel {
   deinit { mutex.destroy() }
 
   /// nil if there is no memory.
-  public static func make(before kernel: any Kernel) -> FaultInjector? {
+  public static func make(before kernel: any Kernel) -> FailureInjector? {
     guard let mutex = Mutex() else { return nil }
-    return FaultInjector(kernel, mutex)
+    return FailureInjector(kernel, mutex)
   }
 
   /// Calls count from now on. false: there are too many rules.
-  public func add(_ rule: FaultRule) -> Bool {
+  public func add(_ rule: FailureRule) -> Bool {
     mutex.locked {
       guard rules.count < Self.capacity else { return false }
       if rule.times > 0 { rules.append(rule) }
@@ -89,9 +89,9 @@ public final class FaultInjector: Kernel {
   public var pending: Int { mutex.locked { rules.count } }
 
   /// The effect of the oldest rule that means this call. Every rule counts it.
-  private func effect(_ call: SystemCall, _ request: UInt32 = 0) -> FaultRule.Effect? {
+  private func effect(_ call: SystemCall, _ request: UInt32 = 0) -> FailureRule.Effect? {
     mutex.locked {
-      var effect: FaultRule.Effect?
+      var effect: FailureRule.Effect?
       var spent: Int?
       for i in rules.indices where !rules[i].losesEvents {
         guard rules[i].meets(call, request), effect == nil else { continue }
@@ -201,7 +201,7 @@ public final class FaultInjector: Kernel {
 
 // MARK: - lost events
 
-extension FaultInjector {
+extension FailureInjector {
   /// Takes events out of what a vEVENTQ returned. Returns the bytes that are left.
   private func lose(_ data: UnsafeMutableRawPointer, _ length: Int) -> Int {
     mutex.locked {
@@ -256,11 +256,11 @@ private enum EventText {
   }
 }
 
-extension FaultInjector {
+extension FailureInjector {
   /// nil if there is no memory. A target that makes an `any Kernel` of a class gets its witness
   /// table once more, so users of this target have it made here.
   @inline(never)
-  public static func make(before host: EmulatedHost) -> FaultInjector? {
+  public static func make(before host: EmulatedHost) -> FailureInjector? {
     make(before: host as any Kernel)
   }
 }

@@ -12,20 +12,20 @@ public func vsmmu_emulated_fail(
 ) -> Int32 {
   // Linux has no errno above 4095.
   guard nth > 0, (1...4095).contains(error) else { return vsmmu_support_einval }
-  let effect: FaultRule.Effect =
+  let effect: FailureRule.Effect =
     done == 0
     ? .error(Errno(code: error))
     : .partial(done: done, reported: done, Errno(code: error))
-  return order(emulated, FaultRule(.control, request: request, nth: nth, effect))
+  return order(emulated, FailureRule(.control, request: request, nth: nth, effect))
 }
 
 @implementation @_cdecl("vsmmu_emulated_lose_events")
 public func vsmmu_emulated_lose_events(_ emulated: OpaquePointer?, _ count: UInt32) -> Int32 {
   guard count > 0 else { return emulated == nil ? vsmmu_support_einval : 0 }
-  return order(emulated, FaultRule(.read, .loseEvents(count)))
+  return order(emulated, FailureRule(.read, .loseEvents(count)))
 }
 
-private func order(_ emulated: OpaquePointer?, _ rule: FaultRule) -> Int32 {
+private func order(_ emulated: OpaquePointer?, _ rule: FailureRule) -> Int32 {
   Int32(
     truncatingIfNeeded: with(emulated) {
       $0.kernel.add(rule) ? 0 : Int64(vsmmu_support_enomem)
