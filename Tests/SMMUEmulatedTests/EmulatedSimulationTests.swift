@@ -93,8 +93,8 @@ private struct RandomClient {
     // Few VMIDs, so that they run out and are quick to check.
     var configuration = EmulatedConfiguration()
     (configuration.version, configuration.vmidBits) = (version, 8)
-    configuration.units[0].flags = 32
-    configuration.engines[0].pasidBits = 4
+    configuration.smmus[0].flags = .vmid8
+    configuration.devices[0].pasidBits = 4
     bench = EmulatedBench(configuration)
     random = SeededRandom(seed: seed)
     memory = bench.memory(1 << 20)

@@ -220,11 +220,11 @@ import Testing
   func oneStage(hasStage1: Bool) {
     var configuration = EmulatedConfiguration()
     if hasStage1 {
-      configuration.units[0].features[.idr0, IDR0.s2p] = 0
-      configuration.units[0].features[.idr0, IDR0.vmw] = 0
+      configuration.smmus[0].features[.idr0, IDR0.s2p] = 0
+      configuration.smmus[0].features[.idr0, IDR0.vmw] = 0
     } else {
-      configuration.units[0].features[.idr0, IDR0.s1p] = 0
-      configuration.units[0].features[.idr3, IDR3.had] = 0
+      configuration.smmus[0].features[.idr0, IDR0.s1p] = 0
+      configuration.smmus[0].features[.idr3, IDR3.had] = 0
     }
     let bench = EmulatedBench(configuration)
     let ioas = bench.ioas()
@@ -243,7 +243,7 @@ import Testing
   func refusals() {
     func refusal(_ register: IdentificationRegister, _ field: Field, _ value: UInt32) -> Bool {
       var configuration = EmulatedConfiguration()
-      configuration.units[0].features[register, field] = value
+      configuration.smmus[0].features[register, field] = value
       return configuration.refusal != nil
     }
     for bits in 0...19 as ClosedRange<UInt32> {

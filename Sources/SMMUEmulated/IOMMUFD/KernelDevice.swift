@@ -143,7 +143,7 @@ extension KernelDevice {
 // MARK: Attachment of one PASID
 
 extension KernelDevice {
-  /// Counted and judged as Linux does it; the emulated engines send no DMA with host PASIDs.
+  /// Counted and judged as Linux does it; the emulated devices send no DMA with host PASIDs.
   func attach(_ hwpt: HWPT, pasid: UInt32) throws(Errno) {
     if let index = pasids.firstIndex(where: { $0.pasid == pasid }),
       pasids[index].hwpt.object === hwpt.object

@@ -30,7 +30,7 @@ final class VFIODeviceFile: File {
     guard let binding else { throw .einval }
     switch request {
     case VFIO_REQUEST_DEVICE_GET_INFO.number: try information(argument)
-    // It aborts what the engine has under way; attachments stay.
+    // It aborts what the device has under way; attachments stay.
     case VFIO_REQUEST_DEVICE_RESET.number: break
     case VFIO_REQUEST_ATTACH_PT.number: try attach(argument, binding)
     case VFIO_REQUEST_DETACH_PT.number: try detach(argument, binding)

@@ -7,7 +7,7 @@ import SMMUModel
 import SMMUSpec
 import VSMMUShared
 
-/// One DMA of an engine.
+/// One DMA of a device.
 private func dma(
   _ handle: OpaquePointer?, _ device: UInt32, _ access: UnsafePointer<vsmmu_access>?,
   _ data: UnsafeMutableRawPointer?, _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?,

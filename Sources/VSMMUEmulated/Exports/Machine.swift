@@ -69,8 +69,8 @@ extension EmulatedConfiguration {
       throw .invalid("config.kernel is no VSMMU_EMULATED_LINUX_*")
     }
     self.version = version
-    if copy.smmu_count > 0 { units = try Self.units(copy) }
-    if copy.device_count > 0 { engines = try Self.engines(copy) }
+    if copy.smmu_count > 0 { smmus = try Self.smmus(copy) }
+    if copy.device_count > 0 { devices = try Self.devices(copy) }
     if copy.cpus > 0 { cpus = Int(copy.cpus) }
     if copy.vmid_bits > 0 { vmidBits = Int(copy.vmid_bits) }
     pinLimit = Int(copy.pin_limit)
@@ -78,39 +78,41 @@ extension EmulatedConfiguration {
     if let refusal { throw .invalid(refusal) }
   }
 
-  private static var mostUnits: UInt32 { 64 }
-  private static var mostEngines: UInt32 { 4096 }
+  private static var mostSMMUs: UInt32 { 64 }
+  private static var mostDevices: UInt32 { 4096 }
 
-  private static func units(_ config: vsmmu_emulated_config) throws(Refusal) -> [Unit] {
-    guard config.smmu_count <= mostUnits else { throw .invalid("config.smmu_count is above 64") }
+  private static func smmus(
+    _ config: vsmmu_emulated_config
+  ) throws(Refusal) -> [PhysicalConfiguration] {
+    guard config.smmu_count <= mostSMMUs else { throw .invalid("config.smmu_count is above 64") }
     var place = UnsafeRawPointer(config.smmus)
-    var units: [Unit] = []
+    var smmus: [PhysicalConfiguration] = []
     for _ in 0..<config.smmu_count {
       var copy = vsmmu_emulated_smmu()
       try next(&place, "config.smmus", into: &copy)
-      var unit = Unit()
-      unit.flags = copy.flags
-      unit.extraIDR0 = copy.extra_idr0
-      unit.extraIDR3 = copy.extra_idr3
-      if copy.features != nil { try unit.features.apply(copy.features) }
-      units.append(unit)
+      var smmu = PhysicalConfiguration()
+      smmu.flags = PhysicalConfiguration.Flags(rawValue: copy.flags)
+      smmu.extraIDR0 = copy.extra_idr0
+      smmu.extraIDR3 = copy.extra_idr3
+      if copy.features != nil { try smmu.features.apply(copy.features) }
+      smmus.append(smmu)
     }
-    return units
+    return smmus
   }
 
-  private static func engines(_ config: vsmmu_emulated_config) throws(Refusal) -> [Engine] {
-    guard config.device_count <= mostEngines else {
+  private static func devices(_ config: vsmmu_emulated_config) throws(Refusal) -> [Device] {
+    guard config.device_count <= mostDevices else {
       throw .invalid("config.device_count is above 4096")
     }
     var place = UnsafeRawPointer(config.devices)
-    var engines: [Engine] = []
+    var devices: [Device] = []
     for _ in 0..<config.device_count {
       var copy = vsmmu_emulated_device()
       try next(&place, "config.devices", into: &copy)
-      engines.append(
-        Engine(unit: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits)))
+      devices.append(
+        Device(smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits)))
     }
-    return engines
+    return devices
   }
 
   /// An element of a caller's array, whose own size says where the next one is.

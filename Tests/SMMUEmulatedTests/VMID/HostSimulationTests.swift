@@ -38,7 +38,7 @@ import Testing
   final class World {
     static let iova: UInt64 = 0x1000_0000
     let host: EmulatedHost
-    let memory = HostPages(bytes: 1 << 18)
+    let memory = PhysicalPages(bytes: 1 << 18)
     var processes: [Process] = []
     var random: SeededRandom
     var problem: String?
@@ -53,13 +53,14 @@ import Testing
       configuration.vmidBits = 8
       configuration.pinLimit = pinLimit
       // One that takes part, one with narrow VMIDs and the erratum of commands, one that may not.
-      configuration.units = [0, 32 | 8, 16].map {
-        var unit = EmulatedConfiguration.Unit()
-        unit.flags = $0
-        return unit
+      let flags: [PhysicalConfiguration.Flags] = [[], [.vmid8, .repeats], .noBTM]
+      configuration.smmus = flags.map {
+        var smmu = PhysicalConfiguration()
+        smmu.flags = $0
+        return smmu
       }
-      configuration.engines = (0..<12).map {
-        EmulatedConfiguration.Engine(unit: $0 % 3, stream: StreamID(8 + $0))
+      configuration.devices = (0..<12).map {
+        EmulatedConfiguration.Device(smmu: $0 % 3, stream: StreamID(8 + $0))
       }
       host = EmulatedHost.make(configuration)!
       for page in 0..<64 { memory.word(page << 12).value = UInt64(page) }

@@ -80,7 +80,7 @@ extension IOMMUFDFile {
   }
 }
 
-/// Dirty tracking, of stage 1 domains on SMMUs whose raw registers show HTTU. The engines' writes
+/// Dirty tracking, of stage 1 domains on SMMUs whose raw registers show HTTU. The devices' writes
 /// are not recorded: every page is clean.
 extension IOMMUFDFile {
   func setDirtyTracking(_ argument: UnsafeMutableRawPointer?) throws(Errno) {

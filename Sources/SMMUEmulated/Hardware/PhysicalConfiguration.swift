@@ -4,28 +4,32 @@ import SMMUModel
 import SMMUSpec
 
 /// How one physical SMMU differs from the next: `vsmmu_emulated_smmu`, parsed.
-struct PhysicalOptions {
+public struct PhysicalConfiguration {
   /// VSMMU_EMULATED_NO_FWB and so on, with their bits.
-  struct Flags: OptionSet {
-    let rawValue: UInt32
-    static var noFWB: Flags { Flags(rawValue: 1) }
-    static var canWBS: Flags { Flags(rawValue: 2) }
-    static var noNesting: Flags { Flags(rawValue: 4) }
-    static var repeats: Flags { Flags(rawValue: 8) }
-    static var noBTM: Flags { Flags(rawValue: 16) }
-    static var vmid8: Flags { Flags(rawValue: 32) }
+  public struct Flags: OptionSet, Sendable {
+    public let rawValue: UInt32
+
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public static var noFWB: Flags { Flags(rawValue: 1) }
+    public static var canWBS: Flags { Flags(rawValue: 2) }
+    public static var noNesting: Flags { Flags(rawValue: 4) }
+    public static var repeats: Flags { Flags(rawValue: 8) }
+    public static var noBTM: Flags { Flags(rawValue: 16) }
+    public static var vmid8: Flags { Flags(rawValue: 32) }
+    public static var all: Flags { Flags(rawValue: 63) }
   }
 
-  var flags: Flags = []
+  public var flags: Flags = []
   /// What the ID registers show.
-  var features: Features = .physical
+  public var features: Features = .physical
   /// Bits that the raw registers show beside.
-  var extraIDR0: UInt32 = 0
-  var extraIDR3: UInt32 = 0
+  public var extraIDR0: UInt32 = 0
+  public var extraIDR3: UInt32 = 0
   /// A power of two.
-  var tlbEntries = 4096
+  public var tlbEntries = 4096
 
-  init() {}
+  public init() {}
 
   /// The ID registers with all that the flags change.
   var shown: Features {
@@ -81,7 +85,7 @@ struct PhysicalOptions {
 
 extension Features {
   /// A server's SMMU: all that the model has, and broadcast maintenance.
-  static var physical: Features {
+  public static var physical: Features {
     var f = full
     f[.idr0, IDR0.btm] = 1
     f[.idr1, IDR1.ssidsize] = 16

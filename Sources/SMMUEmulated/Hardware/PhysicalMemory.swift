@@ -4,7 +4,7 @@ import SMMUSpec
 
 /// Zeroed memory of the emulated host, aligned to its size as tables and queues must be. Its
 /// address is the physical one.
-struct HostPages {
+struct PhysicalPages {
   let pointer: UnsafeMutableRawPointer
   let bytes: Int
 
@@ -20,11 +20,11 @@ struct HostPages {
   func deallocate() { pointer.deallocate() }
 
   /// The aligned 64-bit word at an offset in bytes.
-  func word(_ offset: Int) -> HostWord { HostWord(address + UInt64(offset)) }
+  func word(_ offset: Int) -> PhysicalWord { PhysicalWord(address + UInt64(offset)) }
 }
 
 /// A little-endian 64-bit word in host memory that an SMMU may be reading.
-struct HostWord {
+struct PhysicalWord {
   private let pointer: UnsafeMutablePointer<Atomic<UInt64>>
 
   /// Of memory that this host allocated.

@@ -3,20 +3,20 @@ import SMMUSpec
 
 /// The host's stream table, linear or of two levels with leaves of 256 STEs that are made when they
 /// are needed (§3.3.1) and filled with aborts. A stream outside all leaves is C_BAD_STREAMID.
-final class StreamTable {
+final class PhysicalStreamTable {
   private static var split: Int { 8 }
   /// As large as a driver makes its first level.
   private static var most: Int { 25 }
 
   let bits: Int
   let isTwoLevel: Bool
-  private let root: HostPages
-  private var leaves: [HostPages] = []
+  private let root: PhysicalPages
+  private var leaves: [PhysicalPages] = []
 
   init(_ features: Features) {
     bits = Self.bits(features)
     isTwoLevel = Self.isTwoLevel(features)
-    root = HostPages(bytes: Self.rootBytes(features))
+    root = PhysicalPages(bytes: Self.rootBytes(features))
     if !isTwoLevel { Self.fill(root) }
   }
 
@@ -51,7 +51,7 @@ final class StreamTable {
     return value
   }
 
-  private static func fill(_ pages: HostPages) {
+  private static func fill(_ pages: PhysicalPages) {
     for offset in stride(from: 0, to: pages.bytes, by: Int(StreamTableEntry.bytes)) {
       pages.word(offset).value = StreamTableEntry.abort.words[0]
     }
@@ -72,7 +72,7 @@ final class StreamTable {
   func make(_ stream: StreamID) -> StreamTableSlot? {
     guard contains(stream) else { return nil }
     if let found = find(stream) { return found }
-    let leaf = HostPages(bytes: 64 << Self.split)
+    let leaf = PhysicalPages(bytes: 64 << Self.split)
     leaves.append(leaf)
     Self.fill(leaf)
     root.word(Int(stream >> UInt32(Self.split)) * 8).value = leaf.address | UInt64(Self.split + 1)
@@ -81,7 +81,7 @@ final class StreamTable {
 
   /// Every STE there is.
   func each(_ body: (StreamTableSlot) -> Void) {
-    func visit(_ pages: HostPages) {
+    func visit(_ pages: PhysicalPages) {
       for offset in stride(from: 0, to: pages.bytes, by: Int(StreamTableEntry.bytes)) {
         body(StreamTableSlot(pages.address + UInt64(offset)))
       }
@@ -106,8 +106,8 @@ struct StreamTableSlot {
   init(_ address: UInt64) { self.address = address }
 
   subscript(_ word: Int) -> UInt64 {
-    get { HostWord(address + UInt64(word) * 8).value }
-    nonmutating set { HostWord(address + UInt64(word) * 8).value = newValue }
+    get { PhysicalWord(address + UInt64(word) * 8).value }
+    nonmutating set { PhysicalWord(address + UInt64(word) * 8).value = newValue }
   }
 
   var value: StreamTableEntry {
