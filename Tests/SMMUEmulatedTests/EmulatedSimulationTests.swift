@@ -21,9 +21,9 @@ import Testing
       for step in 0..<500 {
         let (kind, isFine) = client.step()
         if isFine { successes[kind] += 1 }
-        let (count, sentence) = client.bench.host.check()
-        guard count == 0 else {
-          Issue.record("seed \(seed), step \(step), kind \(kind): \(text(sentence))")
+        let broken = client.bench.host.check()
+        guard broken.count == 0 else {
+          Issue.record("seed \(seed), step \(step), kind \(kind): \(text(broken.sentence))")
           return
         }
       }

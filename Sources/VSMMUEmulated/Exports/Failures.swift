@@ -72,9 +72,9 @@ public func vsmmu_emulated_check(
   Int32(
     clamping: with(emulated) { emulated in
       do throws(Errno) {
-        let (count, sentence) = try emulated.host.checkReserving()
-        sentence.copy(to: message, message_size)
-        return Int64(count)
+        let broken = try emulated.host.checkReserving()
+        broken.sentence.copy(to: message, message_size)
+        return Int64(broken.count)
       } catch {
         Refusal.noMemory.sentence.copy(to: message, message_size)
         return -Int64(error.code)

@@ -285,9 +285,9 @@ import Testing
     // MARK: Truth
 
     private func check() {
-      let (count, sentence) = host.check()
-      guard count > 0, problem == nil else { return }
-      sentence.withCString { problem = String(cString: $0) }
+      let broken = host.check()
+      guard broken.count > 0, problem == nil else { return }
+      broken.sentence.withCString { problem = String(cString: $0) }
     }
 
     private func verify(_ process: Process) {

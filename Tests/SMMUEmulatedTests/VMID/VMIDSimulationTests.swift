@@ -256,9 +256,9 @@ import Testing
         let answer = smmus[attachment.unit].dmaRead(access, into: &word, 8)
         must(answer.kind == .ok && word == attachment.marker)
       }
-      let violations = bench.kvm.check()
-      guard violations.count > 0, problem == nil else { return }
-      violations.first.withCString { problem = String(cString: $0) }
+      let broken = bench.kvm.check()
+      guard broken.count > 0, problem == nil else { return }
+      broken.sentence.withCString { problem = String(cString: $0) }
     }
   }
 
