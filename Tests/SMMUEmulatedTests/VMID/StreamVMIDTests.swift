@@ -156,7 +156,7 @@ import Testing
     }
   }
 
-  @Test("The end of a generation of VMIDs empties the TLBs of those who take part, of no others")
+  @Test("The end of a round of VMIDs empties the TLBs of those who take part, of no others")
   func rollover() throws {
     let bench = KVMBench(vmidBits: 8)
     let memory = PhysicalPages(bytes: 4096)
