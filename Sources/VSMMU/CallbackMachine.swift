@@ -56,7 +56,7 @@ final class CallbackMachine: Machine, HostListener {
 
   var keepsCopies: Bool { ops.invalidate != nil }
 
-  func forget(_ what: Staleness, generation: UInt64) {
+  func notify(stale what: Staleness, generation: UInt64) {
     guard let invalidate = ops.invalidate else { return }
     var notice = vsmmu_invalidation(what)
     notice.generation = generation

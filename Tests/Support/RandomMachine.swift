@@ -82,7 +82,7 @@ public final class RandomMachine: Machine {
   public func wrote(_ address: UInt64, count: UInt64) {}
   public func pulse(_ line: InterruptLine) {}
   public func signal(_ address: UInt64, _ data: UInt32) -> Bool { true }
-  public func forget(_ what: Staleness, generation: UInt64) {}
+  public func notify(stale what: Staleness, generation: UInt64) {}
   public func commandsLeft() {}
   public func report(_ what: Report) {}
 }

@@ -28,7 +28,7 @@ private final class QuietMachine: Machine, Sendable {
   func wrote(_ address: UInt64, count: UInt64) {}
   func pulse(_ line: InterruptLine) {}
   func signal(_ address: UInt64, _ data: UInt32) -> Bool { true }
-  func forget(_ what: Staleness, generation: UInt64) {}
+  func notify(stale what: Staleness, generation: UInt64) {}
   func commandsLeft() {}
   func report(_ what: Report) {}
   func sleep(_ bell: Bell, milliseconds: UInt32, unless isDone: () -> Bool) {

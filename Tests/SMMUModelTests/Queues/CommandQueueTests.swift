@@ -492,7 +492,7 @@ struct CommandQueueTests {
     let guest = Guest.started()
     var seen: [UInt64] = []
     guest.machine.onCall = { call in
-      if case .forget = call { seen.append(guest.smmu.registers[.cmdqCons]) }
+      if case .notice = call { seen.append(guest.smmu.registers[.cmdqCons]) }
     }
     guest.command(numbered(1), (0x03 | 5 << 32, 1), (0x05 | 5 << 32, 1), (0x06, 0), (0x30, 0))
     #expect(seen == [0, 1, 2, 3, 4])
