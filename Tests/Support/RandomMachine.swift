@@ -129,7 +129,7 @@ public final class RandomWorld {
   }
 
   /// CFGI_ALL and TLBI_NSNH_ALL.
-  public func forgetAll() {
+  public func invalidateAll() {
     for (low, high): (UInt64, UInt64) in [(0x04, 31), (0x30, 0), (0x46, 0)] {
       let producer = self["CMDQ_PROD"]
       let slot = Int(producer & 15) * 16

@@ -96,7 +96,7 @@ public final class Host {
     }
   }
 
-  func forgetMappings(of addressSpace: UInt32, _ body: () -> Void) {
+  func removeMappings(of addressSpace: UInt32, _ body: () -> Void) {
     mutex.locked {
       mappings.removeAll { $0.addressSpace == addressSpace }
       body()

@@ -110,7 +110,7 @@ public final class Nesting {
     link?.close(unpins: kept.isEmpty)
     link = nil
     if ownsAddressSpace {
-      host.forgetMappings(of: addressSpace) { give(back: addressSpace, "address space") }
+      host.removeMappings(of: addressSpace) { give(back: addressSpace, "address space") }
     }
     host.removeUser()
   }

@@ -68,7 +68,7 @@ struct VEventQueue {
 
   mutating func disable(_ iommufd: IOMMUFD) {
     guard fd >= 0 else { return }
-    if epoll >= 0 { vsmmu_system_epoll_forget(epoll, fd) }
+    if epoll >= 0 { vsmmu_system_epoll_remove(epoll, fd) }
     // The open file holds the object.
     try? iommufd.kernel.close(fd)
     fd = -1

@@ -54,7 +54,7 @@ import TestSupport
     scene.lower.set(Scene.input, level: 2, (Self.outside + 0x1000) | 3)
     let slot = Self.outside + 0x1000 + (Scene.input >> 12 & 511) * 8
     machine[slot] = Scene.output | TableBuilder.stage1Leaf | 3
-    scene.forget()
+    scene.invalidateAll()
     var reads = 0
     machine.onRead = { address in
       reads += 1

@@ -105,7 +105,7 @@ import Testing
   func descriptor(level: Int) throws {
     let scene = Scene(.stage1), translator = scene.guest.smmu.translator
     scene.lower.set(Scene.input, level: level, 0xabc0)
-    scene.forget()
+    scene.invalidateAll()
     let reason = try #require(translator.reason(Access(stream: 1, address: Scene.input)))
     #expect(reason.fault.event == .translation)
     let found = try #require(reason.descriptor)

@@ -62,7 +62,7 @@ final class KernelEventQueue: KernelObject {
   func read(into data: UnsafeMutableRawPointer, count: Int) throws(Errno) -> Int {
     guard count >= Self.headerBytes else { throw .einval }
     var done = 0
-    defer { forgetRead() }
+    defer { dropRead() }
     while first < events.count {
       guard count - done >= Self.eventBytes else { return try partial(done) }
       let event = events[first]
@@ -78,7 +78,7 @@ final class KernelEventQueue: KernelObject {
     return done + Self.headerBytes
   }
 
-  private func forgetRead() {
+  private func dropRead() {
     guard first > events.count / 2 else { return }
     events.removeFirst(first)
     first = 0
