@@ -8,7 +8,7 @@ import SMMUModel
 import SMMUSpec
 
 /// The machine of a C VMM: its `vsmmu_ops`.
-final class CallbackMachine: Machine, HostListener {
+final class CallbackMachine: Machine, NestingListener {
   private let ops: vsmmu_ops
   private let opaque: UnsafeMutableRawPointer?
   /// How often each kind of report was made: the 1st, 2nd, 4th, 8th ... are told.

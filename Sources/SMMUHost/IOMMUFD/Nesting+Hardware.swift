@@ -7,7 +7,7 @@ import SMMUSpec
 extension Nesting: Hardware {
   public func invalidate(_ command: Command) -> Bool {
     guard objects != nil, mayHoldTranslations,
-      let command = HostCommand.of(command, smmu.features), concernsHardware(command)
+      let command = ForwardedCommand.of(command, smmu.features), concernsHardware(command)
     else {
       counters.withheld &+= 1
       return true

@@ -22,7 +22,7 @@ public final class Nesting {
   let iommufd: IOMMUFD
   /// The model: it holds this object, and outlives it.
   unowned(unsafe) let smmu: SMMU
-  unowned(unsafe) let listener: any HostListener
+  unowned(unsafe) let listener: any NestingListener
   let streams: StreamDirectory
   let domain: Domain
   let addressSpace: UInt32
@@ -48,7 +48,7 @@ public final class Nesting {
 
   static func make(
     on host: Host, domain: Domain, for smmu: SMMU, streams: StreamDirectory,
-    listener: any HostListener
+    listener: any NestingListener
   ) throws(Refusal) -> Nesting {
     if let refusal = domain.refusal { throw Refusal(.eopnotsupp, refusal) }
     let iommufd = IOMMUFD(kernel: host.kernel, fd: host.fd)
@@ -66,7 +66,7 @@ public final class Nesting {
 
   private init(
     _ host: Host, _ iommufd: IOMMUFD, _ domain: Domain, addressSpace: UInt32, smmu: SMMU,
-    streams: StreamDirectory, listener: any HostListener
+    streams: StreamDirectory, listener: any NestingListener
   ) {
     self.host = host
     self.iommufd = iommufd

@@ -18,7 +18,7 @@ final class VirtualBench {
   private(set) var virtual: VirtualSMMU!
 
   /// What the host said.
-  final class Listener: HostListener {
+  final class Listener: NestingListener {
     private(set) var said: [String] = []
     func hostSays(_ sentence: Sentence) { said.append(sentence.text) }
   }

@@ -4,7 +4,7 @@ import SMMUSpec
 /// A guest's invalidation as a host kernel accepts it. Its words are encoded anew from the fields
 /// that are defined, so that no other bit of the guest's reaches the host's queue, and no call
 /// fails for its sake.
-enum HostCommand {
+enum ForwardedCommand {
   /// nil for what concerns no hardware cache. `command` was decoded for a device with `features`.
   static func of(_ command: Command, _ features: Features) -> Command? {
     switch command {

@@ -2,7 +2,7 @@
 import SMMUBase
 
 /// Hears what the host's operator should know.
-public protocol HostListener: AnyObject {
+public protocol NestingListener: AnyObject {
   /// `sentence` is good for the call alone (`Sentence.onStack`).
   func hostSays(_ sentence: Sentence)
 }

@@ -39,7 +39,7 @@ private struct Accepted {
   }
 }
 
-@Suite struct HostCommandTests {
+@Suite struct ForwardedCommandTests {
   private var features: Features {
     var features = Features.linux
     features[.idr1, IDR1.ssidsize] = 20
@@ -67,7 +67,7 @@ private struct Accepted {
       let opcode = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30][random.below(7)] as UInt64
       let words = CommandWords(random.next() & ~0xff | opcode, random.next() & random.next())
       guard let meant = decode(words, features),
-        let command = HostCommand.of(meant, features)
+        let command = ForwardedCommand.of(meant, features)
       else { continue }
       forwarded += 1
       #expect(Accepted.accepts(command.words), "\(words) became \(command)")
@@ -82,7 +82,7 @@ private struct Accepted {
       let opcode = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30][random.below(7)] as UInt64
       let words = CommandWords(random.next() & ~0xff | opcode, random.next() & random.next())
       guard let meant = decode(words, features),
-        let command = HostCommand.of(meant, features)
+        let command = ForwardedCommand.of(meant, features)
       else { continue }
       let again = CommandDecoder(features).decode(command.words)
       #expect(again?.effect(features) == meant.effect(features))
@@ -97,7 +97,7 @@ private struct Accepted {
       }
       let isEL2 = raw >= 0x20 && raw <= 0x23
       #expect(
-        (HostCommand.of(command, features) != nil) == (Accepted.mask(raw) != nil || isEL2),
+        (ForwardedCommand.of(command, features) != nil) == (Accepted.mask(raw) != nil || isEL2),
         "opcode \(raw)")
     }
   }
@@ -107,10 +107,10 @@ private struct Accepted {
     for opcode in [Opcode.tlbiEL2All, .tlbiEL2ASID, .tlbiEL2VA, .tlbiEL2VAA] {
       let words = CommandWords(~0xff | UInt64(opcode.rawValue), ~0)
       let command = try #require(decode(words, features, accepting))
-      #expect(HostCommand.of(command, features) == .tlbiNSNHAll)
+      #expect(ForwardedCommand.of(command, features) == .tlbiNSNHAll)
       var hyp = features
       hyp[.idr0, IDR0.hyp] = 1
-      #expect(HostCommand.of(command, hyp) == nil)
+      #expect(ForwardedCommand.of(command, hyp) == nil)
     }
   }
 
@@ -122,10 +122,10 @@ private struct Accepted {
     features[.idr3, IDR3.ril] = 0
     let all = CommandWords(~0xff | 0x12, ~0)
     let tlbi = try #require(decode(all, features))
-    let address = try #require(HostCommand.of(tlbi, features)).words
+    let address = try #require(ForwardedCommand.of(tlbi, features)).words
     #expect(address.low == 0xff << 48 | 0x12 && address.high == ~0xfff | 1)
     let cfgi = try #require(decode(CommandWords(~0x4ff | 5, ~0), features))
-    let context = try #require(HostCommand.of(cfgi, features)).words
+    let context = try #require(ForwardedCommand.of(cfgi, features)).words
     #expect(context.low == 0xffff_ffff << 32 | 5 && context.high == 1)
   }
 }
