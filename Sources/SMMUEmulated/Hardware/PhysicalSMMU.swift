@@ -36,7 +36,8 @@ final class PhysicalSMMU {
 
   /// Bytes for the model with its caches, the stream table, and queues, sets of VMIDs and objects.
   private static func needed(_ configuration: PhysicalConfiguration) -> Int {
-    configuration.tlbEntries * 32 + 2 * PhysicalStreamTable.rootBytes(configuration.working) + (3 << 19)
+    let table = PhysicalStreamTable.rootBytes(configuration.working)
+    return configuration.tlbEntries * 32 + 2 * table + (3 << 19)
   }
 
   /// Makes a place for a stream's STE; false without memory.
@@ -56,7 +57,8 @@ final class PhysicalSMMU {
     var model = Options()
     model.tlbEntries = configuration.tlbEntries
     smmu = SMMU(features, model, machine: PhysicalMachine())
-    vmids = StreamVMIDs(bits: features.vmid16 ? 16 : 8, canBroadcast: configuration.canBroadcast, kvm)
+    vmids = StreamVMIDs(
+      bits: features.vmid16 ? 16 : 8, canBroadcast: configuration.canBroadcast, kvm: kvm)
     table = PhysicalStreamTable(features)
     commands = CommandIssuer(smmu)
     events = EventReader(smmu)

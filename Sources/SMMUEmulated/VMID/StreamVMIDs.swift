@@ -25,7 +25,7 @@ final class StreamVMIDs {
   private var own: NumberSet
 
   /// An SMMU takes part only if its VMIDs are as wide as KVM's: else two VMs could be one to it.
-  init(bits: Int, canBroadcast: Bool, _ kvm: VMIDAllocator?) {
+  init(bits: Int, canBroadcast: Bool, kvm: VMIDAllocator?) {
     self.bits = bits
     self.kvm = kvm
     takesPart = canBroadcast && kvm != nil && bits >= (kvm?.bits ?? 0)

@@ -4,8 +4,8 @@ import SMMUAtomics
 /// Which accesses are open, and who opened them: for callers who want to find the one that they
 /// left open, or ended twice.
 ///
-/// A row: {use [31:0], thread [63:32]} · {place of its count plus 1 [15:0], use [47:16]}, 0 while it
-/// is free; its uses are counted. A token's bits [31:16] are the number of its row plus 1, and
+/// A row: {use [31:0], thread [63:32]} · {place of its count plus 1 [15:0], use [47:16]}, 0 while
+/// it is free; its uses are counted. A token's bits [31:16] are the number of its row plus 1, and
 /// [63:32] the use.
 struct AccessLedger {
   private static var rows: Int { 4096 }

@@ -7,7 +7,9 @@ import Testing
 @testable import SMMUEmulated
 
 @Suite struct StreamVMIDTests {
-  private func makeSMMU(_ bench: KVMBench, _ flags: PhysicalConfiguration.Flags = []) -> PhysicalSMMU {
+  private func makeSMMU(
+    _ bench: KVMBench, _ flags: PhysicalConfiguration.Flags = []
+  ) -> PhysicalSMMU {
     var configuration = PhysicalConfiguration()
     configuration.flags = flags
     configuration.tlbEntries = 64

@@ -39,8 +39,8 @@ struct SeededWords: Sequence, IteratorProtocol {
   }
 }
 
-@Suite("Range invalidation")
-struct RangeInvalidationTests {
+@Suite("Ranges of TLBIs")
+struct TLBIRangeTests {
   private func range(_ effect: CommandEffect?) -> AddressRange? {
     switch effect {
     case .invalidate(.address(_, _, let range)): range

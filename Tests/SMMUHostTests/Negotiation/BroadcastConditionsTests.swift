@@ -5,7 +5,7 @@ import Testing
 
 @testable import SMMUHost
 
-@Suite struct BroadcastTests {
+@Suite struct BroadcastConditionsTests {
   func decide(
     _ host: DeviceFacts = .rich, asked: Features = .broadcasting,
     _ change: (inout BroadcastEvidence) -> Void = { _ in }

@@ -2,7 +2,7 @@
 import CVSMMU
 
 /// A device under test and what its guest keeps of it.
-struct Host {
+struct FuzzedDevice {
   let device: OpaquePointer
   private var config = vsmmu_config()
   private let features: [CChar]
@@ -35,7 +35,7 @@ struct Host {
   }
 
   /// The same device again, with cold caches and this state.
-  init?(like other: Host, _ state: [UInt8]) {
+  init?(like other: FuzzedDevice, _ state: [UInt8]) {
     (config, features) = (other.config, other.features)
     guard let device = Self.create(config, features) else { return nil }
     self.device = device
@@ -271,7 +271,7 @@ struct Host {
     require(status != 0 || result.kind != 0 || result.length == count, "a copy ended early")
   }
 
-  // MARK: The host's own calls
+  // MARK: The VMM's own calls
 
   private mutating func administer(_ input: inout Input) {
     var text = [CChar](repeating: 0, count: 64)
