@@ -20,8 +20,8 @@ public func vsmmu_save(
   }
 }
 
-/// A stream as a buffer that cannot be larger than any stream is.
-private func stream(
+/// A saved state as a buffer that cannot be larger than any of them is.
+private func savedState(
   _ data: UnsafeRawPointer?, _ length: UInt64
 ) throws(Refusal) -> UnsafeRawBufferPointer {
   guard let data else { throw .invalid("data is NULL") }
@@ -33,9 +33,9 @@ public func vsmmu_validate(
   _ vsmmu: OpaquePointer?, _ data: UnsafeRawPointer?, _ length: UInt64
 ) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
-    let buffer = try stream(data, length)
+    let buffer = try savedState(data, length)
     try instance.covering { () throws(Refusal) in
-      do throws(SnapshotError) { try instance.smmu.validate(buffer) } catch { throw error.refusal }
+      do throws(SavedStateError) { try instance.smmu.validate(buffer) } catch { throw error.refusal }
     }
   }
 }
@@ -45,20 +45,20 @@ public func vsmmu_restore(
   _ vsmmu: OpaquePointer?, _ data: UnsafeRawPointer?, _ length: UInt64
 ) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
-    let buffer = try stream(data, length)
+    let buffer = try savedState(data, length)
     try instance.covering { () throws(Refusal) in
-      do throws(SnapshotError) { try instance.smmu.restore(buffer) } catch { throw error.refusal }
+      do throws(SavedStateError) { try instance.smmu.restore(buffer) } catch { throw error.refusal }
     }
     // The guest that it comes from has seen the ID registers.
     instance.virtual.freeze()
   }
 }
 
-extension SnapshotError {
+extension SavedStateError {
   fileprivate var refusal: Refusal {
     switch self {
     case .truncated: .invalid("the saved state is cut short")
-    case .notASnapshot: .invalid("this is no saved state of a vsmmu")
+    case .notASavedState: .invalid("this is no saved state of a vsmmu")
     case .damaged: .invalid("the saved state is damaged")
     case .newer(let version):
       .saying(vsmmu_support_e2big) { text in

@@ -5,8 +5,8 @@ import TestSupport
 
 @testable import SMMUModel
 
-/// A stream as its parts, to be changed and put together again.
-private struct Stream {
+/// A saved state as its parts, to be changed and put together again.
+private struct EditedState {
   typealias Record = (offset: UInt32, bytes: UInt32, value: UInt64)
 
   struct Section {
@@ -84,9 +84,9 @@ private struct Stream {
 
   /// The same as libraries before 2 wrote it: the records of all sections, in the order of offsets.
   var old: [UInt8] {
-    var stream = self
-    (stream.version, stream.oldest) = (1, 1)
-    return stream.sealed(records.count, Self.put(records))
+    var state = self
+    (state.version, state.oldest) = (1, 1)
+    return state.sealed(records.count, Self.put(records))
   }
 
   var records: [Record] { sections.flatMap(\.records) }
@@ -111,23 +111,23 @@ private struct Stream {
 }
 
 extension SMMU {
-  fileprivate func refusal(_ bytes: [UInt8]) -> SnapshotError? {
+  fileprivate func refusal(_ bytes: [UInt8]) -> SavedStateError? {
     bytes.withUnsafeBytes { data in
-      do throws(SnapshotError) { try validate(data) } catch { return error }
+      do throws(SavedStateError) { try validate(data) } catch { return error }
       return nil
     }
   }
 
-  fileprivate func restoring(_ bytes: [UInt8]) -> SnapshotError? {
+  fileprivate func restoring(_ bytes: [UInt8]) -> SavedStateError? {
     bytes.withUnsafeBytes { data in
-      do throws(SnapshotError) { try restore(data) } catch { return error }
+      do throws(SavedStateError) { try restore(data) } catch { return error }
       return nil
     }
   }
 }
 
-@Suite("Snapshots")
-struct SnapshotTests {
+@Suite("Save and restore")
+struct SaveRestoreTests {
   /// A guest in the middle of its work: events waiting, an error active, commands behind it.
   private func busy() -> Guest {
     let guest = Guest.started()
@@ -146,10 +146,10 @@ struct SnapshotTests {
   @Test("restoring a saved state gives the same state on another device")
   func roundTrip() {
     let guest = busy()
-    let bytes = snapshot(of: guest.smmu)
+    let bytes = savedState(of: guest.smmu)
     let other = Guest()
     #expect(other.smmu.restoring(bytes) == nil)
-    #expect(snapshot(of: other.smmu) == bytes)
+    #expect(savedState(of: other.smmu) == bytes)
     for row in RegisterMap.rows {
       #expect(other["\(row.name)"] == guest["\(row.name)"], "\(row.name)")
     }
@@ -160,7 +160,7 @@ struct SnapshotTests {
   @Test("a restored device goes on where the saved one stopped")
   func goesOn() {
     let guest = busy()
-    let bytes = snapshot(of: guest.smmu)
+    let bytes = savedState(of: guest.smmu)
     // The guest's memory moves with it.
     let other = Guest()
     other.machine.host.copyMemory(
@@ -185,12 +185,12 @@ struct SnapshotTests {
     guest.place(numbered(1), slot: 0)
     guest.place(numbered(2), slot: 1)
     guest["CMDQ_PROD"] = 2
-    var stream = Stream(snapshot(of: guest.smmu))
-    stream.set("GERRORN", 1)
+    var state = EditedState(savedState(of: guest.smmu))
+    state.set("GERRORN", 1)
     let other = Guest()
     other.machine.host.copyMemory(
       from: guest.machine.host, byteCount: Int(guest.machine.ramSize))
-    #expect(other.smmu.restoring(stream.bytes) == nil)
+    #expect(other.smmu.restoring(state.bytes) == nil)
     #expect(other.machine.takeNumbers() == [1, 2])
   }
 
@@ -200,7 +200,7 @@ struct SnapshotTests {
     let streams = Streams(guest)
     streams.addStage1(stream: 1)
     #expect(streams.reads(1) == streams.first)
-    let bytes = snapshot(of: guest.smmu)
+    let bytes = savedState(of: guest.smmu)
     streams.remap()
     #expect(streams.reads(1) == streams.first)
     _ = guest.machine.takeStale()
@@ -218,39 +218,39 @@ struct SnapshotTests {
       guest["\(row.name)"] = random.next()
     }
     guest["CR0"] = random.next() & 1
-    let bytes = snapshot(of: guest.smmu)
+    let bytes = savedState(of: guest.smmu)
     let other = Guest()
     #expect(other.smmu.restoring(bytes) == nil)
-    #expect(snapshot(of: other.smmu) == bytes)
+    #expect(savedState(of: other.smmu) == bytes)
   }
 
   @Test("the format is the one of the documentation")
   func format() {
     let guest = busy()
-    let bytes = snapshot(of: guest.smmu)
-    let stream = Stream(bytes)
-    #expect(stream.bytes == bytes)
+    let bytes = savedState(of: guest.smmu)
+    let state = EditedState(bytes)
+    #expect(state.bytes == bytes)
     #expect(Array(bytes[0..<8]) == Array("VSMMUv3\0".utf8))
     #expect(Array(bytes[8..<20]) == [2, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0])
-    #expect(stream.sections.map(\.name) == ["ID", "CONTROL", "CMDQ", "EVENTQ"])
-    #expect(stream.sections.allSatisfy { $0.version == 1 })
-    for record in stream.records {
+    #expect(state.sections.map(\.name) == ["ID", "CONTROL", "CMDQ", "EVENTQ"])
+    #expect(state.sections.allSatisfy { $0.version == 1 })
+    for record in state.records {
       let row = RegisterMap.rows.first { $0.offset == record.offset }
       #expect(row.map { UInt32($0.width) } == record.bytes)
     }
-    #expect(stream.sections[3].records.contains { $0.offset == 0xa8 && $0.value == 8 | 1 << 31 })
-    #expect(stream.sections[2].records.map(\.offset) == [0x90, 0x98, 0x9c])
+    #expect(state.sections[3].records.contains { $0.offset == 0xa8 && $0.value == 8 | 1 << 31 })
+    #expect(state.sections[2].records.map(\.offset) == [0x90, 0x98, 0x9c])
     // Acknowledgements follow from their registers.
-    #expect(!stream.records.contains { $0.offset == 0x24 || $0.offset == 0x54 })
+    #expect(!state.records.contains { $0.offset == 0x24 || $0.offset == 0x54 })
   }
 
-  @Test("a stream of records, as libraries wrote before there were sections, is read")
+  @Test("a saved state of records, as libraries wrote before there were sections, is read")
   func oldFormat() {
     let guest = busy()
-    let bytes = snapshot(of: guest.smmu)
+    let bytes = savedState(of: guest.smmu)
     let other = Guest()
-    #expect(other.smmu.restoring(Stream(bytes).old) == nil)
-    #expect(snapshot(of: other.smmu) == bytes)
+    #expect(other.smmu.restoring(EditedState(bytes).old) == nil)
+    #expect(savedState(of: other.smmu) == bytes)
   }
 
   @Test("saving says how much room it needs, and writes nothing into less")
@@ -273,18 +273,18 @@ struct SnapshotTests {
   @Test("validating changes nothing")
   func validates() {
     let guest = Guest.started()
-    let before = snapshot(of: guest.smmu)
-    #expect(guest.smmu.refusal(snapshot(of: busy().smmu)) == nil)
-    #expect(snapshot(of: guest.smmu) == before)
+    let before = savedState(of: guest.smmu)
+    #expect(guest.smmu.refusal(savedState(of: busy().smmu)) == nil)
+    #expect(savedState(of: guest.smmu) == before)
     #expect(guest.machine.stale == [])
   }
 
   @Test("damage to any one byte is refused and changes nothing", arguments: [false, true])
   func damage(isOld: Bool) {
-    let stream = Stream(snapshot(of: busy().smmu))
-    let bytes = isOld ? stream.old : stream.bytes
+    let state = EditedState(savedState(of: busy().smmu))
+    let bytes = isOld ? state.old : state.bytes
     let guest = Guest.started()
-    let before = snapshot(of: guest.smmu)
+    let before = savedState(of: guest.smmu)
     for i in bytes.indices {
       for flip: UInt8 in [0x01, 0x80, 0xff] {
         var damaged = bytes
@@ -292,16 +292,16 @@ struct SnapshotTests {
         #expect(guest.smmu.restoring(damaged) != nil, "byte \(i) ^ \(flip)")
       }
     }
-    #expect(snapshot(of: guest.smmu) == before)
+    #expect(savedState(of: guest.smmu) == before)
     #expect(guest.machine.stale == [])
   }
 
   @Test(
-    "a stream cut short anywhere is refused as such, one with more behind it too",
+    "a saved state cut short anywhere is refused as such, one with more behind it too",
     arguments: [false, true])
   func truncation(isOld: Bool) {
-    let stream = Stream(snapshot(of: Guest().smmu))
-    let bytes = isOld ? stream.old : stream.bytes
+    let state = EditedState(savedState(of: Guest().smmu))
+    let bytes = isOld ? state.old : state.bytes
     let smmu = Guest().smmu
     for count in 0..<bytes.count {
       #expect(smmu.refusal(Array(bytes[..<count])) == .truncated, "\(count) bytes")
@@ -310,43 +310,43 @@ struct SnapshotTests {
     #expect(smmu.refusal(bytes + [UInt8](repeating: 0, count: 16)) == .damaged)
   }
 
-  @Test("what is no snapshot is refused as such")
+  @Test("what is no saved state is refused as such")
   func foreign() {
     let smmu = Guest().smmu
-    #expect(smmu.refusal([UInt8](repeating: 0, count: 100)) == .notASnapshot)
-    var stream = Stream(snapshot(of: smmu))
-    stream.magic ^= 1 << 40
-    #expect(smmu.refusal(stream.bytes) == .notASnapshot)
+    #expect(smmu.refusal([UInt8](repeating: 0, count: 100)) == .notASavedState)
+    var state = EditedState(savedState(of: smmu))
+    state.magic ^= 1 << 40
+    #expect(smmu.refusal(state.bytes) == .notASavedState)
   }
 
   @Test("a newer version is refused unless it says that this one can read it")
   func versions() {
     let smmu = Guest().smmu
-    var stream = Stream(snapshot(of: smmu))
-    stream.version = 7
-    #expect(smmu.refusal(stream.bytes) == nil)
-    stream.oldest = 3
-    #expect(smmu.refusal(stream.bytes) == .newer(version: 7))
-    stream = Stream(snapshot(of: smmu))
-    stream.oldest = 1
-    #expect(smmu.refusal(stream.bytes) == .damaged)
+    var state = EditedState(savedState(of: smmu))
+    state.version = 7
+    #expect(smmu.refusal(state.bytes) == nil)
+    state.oldest = 3
+    #expect(smmu.refusal(state.bytes) == .newer(version: 7))
+    state = EditedState(savedState(of: smmu))
+    state.oldest = 1
+    #expect(smmu.refusal(state.bytes) == .damaged)
   }
 
   @Test(
     "a huge count is no overflow", arguments: [0x1000_0000, 0xffff_ffff] as [UInt64],
     [false, true])
   func hugeCount(count: UInt64, isOld: Bool) {
-    let stream = Stream(snapshot(of: Guest().smmu))
-    var bytes = isOld ? stream.old : stream.bytes
+    let state = EditedState(savedState(of: Guest().smmu))
+    var bytes = isOld ? state.old : state.bytes
     for i in 0..<4 { bytes[16 + i] = UInt8(count >> UInt64(8 * i) & 0xff) }
     #expect(Guest().smmu.refusal(bytes) == .truncated)
   }
 
   @Test(
-    "a length that leads out of the stream is no overflow",
+    "a length that leads out of the saved state is no overflow",
     arguments: [0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff] as [UInt64])
   func hugeLength(length: UInt64) {
-    var bytes = snapshot(of: Guest().smmu)
+    var bytes = savedState(of: Guest().smmu)
     for i in 0..<4 { bytes[24 + 12 + i] = UInt8(length >> UInt64(8 * i) & 0xff) }
     #expect(Guest().smmu.refusal(bytes) == .truncated)
   }
@@ -356,13 +356,13 @@ struct SnapshotTests {
   @Test("an unknown section is refused by its name, empty or not, wherever it is")
   func unknownSection() {
     let smmu = Guest().smmu
-    let whole = Stream(snapshot(of: smmu))
+    let whole = EditedState(savedState(of: smmu))
     for place in 0...whole.sections.count {
       for name in ["STALLS", "ID2", "PRIQUEUE", "id", ""] {
-        for records in [[], [(0x20, 4, 0)]] as [[Stream.Record]] {
-          var stream = whole
-          stream.sections.insert(.init(name: name, records: records), at: place)
-          #expect(smmu.restoring(stream.bytes) == .unknownSection(Self.name(name)), "\(name)")
+        for records in [[], [(0x20, 4, 0)]] as [[EditedState.Record]] {
+          var state = whole
+          state.sections.insert(.init(name: name, records: records), at: place)
+          #expect(smmu.restoring(state.bytes) == .unknownSection(Self.name(name)), "\(name)")
         }
       }
     }
@@ -375,48 +375,48 @@ struct SnapshotTests {
   @Test("each section is there once, in its place, of a version that is known")
   func sections() {
     let smmu = Guest().smmu
-    let whole = Stream(snapshot(of: smmu))
+    let whole = EditedState(savedState(of: smmu))
     for (i, section) in whole.sections.enumerated() {
       let name = Self.name(section.name)
-      var stream = whole
-      stream.sections[i].version = 2
-      #expect(smmu.restoring(stream.bytes) == .newerSection(name, version: 2))
-      stream.sections[i].version = 0
-      #expect(smmu.restoring(stream.bytes) == .malformedSection(name))
+      var state = whole
+      state.sections[i].version = 2
+      #expect(smmu.restoring(state.bytes) == .newerSection(name, version: 2))
+      state.sections[i].version = 0
+      #expect(smmu.restoring(state.bytes) == .malformedSection(name))
       for place in i + 1...whole.sections.count {
-        stream = whole
-        stream.sections.insert(section, at: place)
-        #expect(smmu.restoring(stream.bytes) == .repeatedSection(name))
-        stream.sections.remove(at: i)
-        let error = smmu.restoring(stream.bytes)
+        state = whole
+        state.sections.insert(section, at: place)
+        #expect(smmu.restoring(state.bytes) == .repeatedSection(name))
+        state.sections.remove(at: i)
+        let error = smmu.restoring(state.bytes)
         #expect(error == (place == i + 1 ? nil : .misplacedSection(name)))
       }
-      stream = whole
-      stream.sections.remove(at: i)
-      #expect(smmu.restoring(stream.bytes) == .missingSection(name))
+      state = whole
+      state.sections.remove(at: i)
+      #expect(smmu.restoring(state.bytes) == .missingSection(name))
     }
   }
 
   @Test("a section of a part that this device lacks is allowed to say nothing")
   func sectionOfNothing() {
     let smmu = Guest().smmu
-    var stream = Stream(snapshot(of: smmu))
-    stream.sections.append(.init(name: "PRIQ", records: [(0xc0, 8, 0), (0xc8, 4, 0)]))
-    #expect(smmu.refusal(stream.bytes) == nil)
-    stream.sections[4].records[1].value = 1
-    #expect(smmu.refusal(stream.bytes) == .unknown(offset: 0xc8))
+    var state = EditedState(savedState(of: smmu))
+    state.sections.append(.init(name: "PRIQ", records: [(0xc0, 8, 0), (0xc8, 4, 0)]))
+    #expect(smmu.refusal(state.bytes) == nil)
+    state.sections[4].records[1].value = 1
+    #expect(smmu.refusal(state.bytes) == .unknown(offset: 0xc8))
   }
 
   @Test("a section consists of whole records")
   func malformedSections() {
     let smmu = Guest().smmu
-    let whole = Stream(snapshot(of: smmu))
+    let whole = EditedState(savedState(of: smmu))
     for (i, section) in whole.sections.enumerated() {
       for count in 1..<16 {
-        var stream = whole
-        stream.sections[i].tail = [UInt8](repeating: 0, count: count)
+        var state = whole
+        state.sections[i].tail = [UInt8](repeating: 0, count: count)
         #expect(
-          smmu.restoring(stream.bytes) == .malformedSection(Self.name(section.name)))
+          smmu.restoring(state.bytes) == .malformedSection(Self.name(section.name)))
       }
     }
   }
@@ -424,14 +424,14 @@ struct SnapshotTests {
   @Test("a register in the section of another part is refused, its reset value too")
   func misplacedRegister() {
     let smmu = Guest().smmu
-    let whole = Stream(snapshot(of: smmu))
+    let whole = EditedState(savedState(of: smmu))
     for (i, section) in whole.sections.enumerated() {
       for record in section.records {
         for j in whole.sections.indices where j != i {
-          var stream = whole
-          stream.remove("\(RegisterMap.rows.first { $0.offset == record.offset }!.name)")
-          stream.sections[j].records.append(record)
-          let error = smmu.restoring(stream.bytes)
+          var state = whole
+          state.remove("\(RegisterMap.rows.first { $0.offset == record.offset }!.name)")
+          state.sections[j].records.append(record)
+          let error = smmu.restoring(state.bytes)
           // Where an ID register is missing that is found first.
           #expect(error == .unknown(offset: record.offset))
         }
@@ -446,8 +446,8 @@ struct SnapshotTests {
     features[.idr0, IDR0.pri] = 1
     let guest = Guest(features)
     guest["PRIQ_CONS"] = 3
-    let bytes = snapshot(of: guest.smmu)
-    #expect(Stream(bytes).sections.map(\.name) == ["ID", "CONTROL", "CMDQ", "EVENTQ", "PRIQ"])
+    let bytes = savedState(of: guest.smmu)
+    #expect(EditedState(bytes).sections.map(\.name) == ["ID", "CONTROL", "CMDQ", "EVENTQ", "PRIQ"])
     let other = Guest(features)
     #expect(other.smmu.restoring(bytes) == nil)
     #expect(other["PRIQ_CONS"] == 3)
@@ -467,8 +467,8 @@ struct SnapshotTests {
       var features = Features.full
       features[register, field] = value
       let other = Guest(features)
-      let error = other.smmu.restoring(snapshot(of: Guest().smmu))
-      let expected = SnapshotError.differs(
+      let error = other.smmu.restoring(savedState(of: Guest().smmu))
+      let expected = SavedStateError.differs(
         register, field, saved: Features.full[register, field], own: value)
       #expect(error == expected, "\(field.name)")
     }
@@ -481,9 +481,9 @@ struct SnapshotTests {
       ("CR0", 1 << 1), ("CR1", 1 << 12), ("STRTAB_BASE", 1 << 50), ("EVENTQ_PROD", 1 << 30),
       ("GERRORN", 1 << 3), ("GBPA", 1 << 31),
     ] {
-      var stream = Stream(snapshot(of: smmu))
-      stream.set(name, value)
-      #expect(smmu.refusal(stream.bytes) == .unknown(offset: Guest.row(name).offset), "\(name)")
+      var state = EditedState(savedState(of: smmu))
+      state.set(name, value)
+      #expect(smmu.refusal(state.bytes) == .unknown(offset: Guest.row(name).offset), "\(name)")
     }
   }
 
@@ -492,13 +492,13 @@ struct SnapshotTests {
     let smmu = Guest().smmu
     for (offset, bytes): (UInt32, UInt32) in [(0x300, 4), (0xc0, 8), (0x20, 8), (0x90, 4)] {
       for i in 0..<4 {
-        var stream = Stream(snapshot(of: smmu))
-        stream.sections[i].records.append((offset, bytes, 0))
-        #expect(smmu.refusal(stream.bytes) == nil)
-        #expect(smmu.refusal(stream.old) == nil)
-        stream.sections[i].records[stream.sections[i].records.count - 1].value = 1
-        #expect(smmu.refusal(stream.bytes) == .unknown(offset: offset))
-        #expect(smmu.refusal(stream.old) == .unknown(offset: offset))
+        var state = EditedState(savedState(of: smmu))
+        state.sections[i].records.append((offset, bytes, 0))
+        #expect(smmu.refusal(state.bytes) == nil)
+        #expect(smmu.refusal(state.old) == nil)
+        state.sections[i].records[state.sections[i].records.count - 1].value = 1
+        #expect(smmu.refusal(state.bytes) == .unknown(offset: offset))
+        #expect(smmu.refusal(state.old) == .unknown(offset: offset))
       }
     }
   }
@@ -506,38 +506,38 @@ struct SnapshotTests {
   @Test("a register that is there twice is refused, whatever the values")
   func repeatedRegister() {
     let smmu = Guest().smmu
-    let whole = Stream(snapshot(of: smmu))
+    let whole = EditedState(savedState(of: smmu))
     #expect(whole.records.count < 128)
     for (i, section) in whole.sections.enumerated() {
       for record in section.records {
-        var stream = whole
-        stream.sections[i].records.append(record)
-        #expect(smmu.restoring(stream.bytes) == .repeated(offset: record.offset))
-        #expect(smmu.restoring(stream.old) == .repeated(offset: record.offset))
+        var state = whole
+        state.sections[i].records.append(record)
+        #expect(smmu.restoring(state.bytes) == .repeated(offset: record.offset))
+        #expect(smmu.restoring(state.old) == .repeated(offset: record.offset))
       }
     }
   }
 
-  @Test("a stream without an ID register could be anyone's")
+  @Test("a saved state without an ID register could be anyone's")
   func missingIdentification() {
     let smmu = Guest().smmu
     for name in ["IDR0", "IDR1", "IDR3", "IDR5", "AIDR"] {
-      var stream = Stream(snapshot(of: smmu))
-      stream.remove(name)
-      let error = SnapshotError.unknown(offset: Guest.row(name).offset)
-      #expect(smmu.refusal(stream.bytes) == error, "\(name)")
-      #expect(smmu.refusal(stream.old) == error, "\(name)")
+      var state = EditedState(savedState(of: smmu))
+      state.remove(name)
+      let error = SavedStateError.unknown(offset: Guest.row(name).offset)
+      #expect(smmu.refusal(state.bytes) == error, "\(name)")
+      #expect(smmu.refusal(state.old) == error, "\(name)")
     }
   }
 
   @Test("a register that is missing has its reset value", arguments: [false, true])
   func missingRegister(isOld: Bool) {
     let guest = busy()
-    var stream = Stream(snapshot(of: guest.smmu))
-    stream.remove("GBPA")
-    stream.remove("EVENTQ_IRQ_CFG1")
+    var state = EditedState(savedState(of: guest.smmu))
+    state.remove("GBPA")
+    state.remove("EVENTQ_IRQ_CFG1")
     let other = busy()
-    #expect(other.smmu.restoring(isOld ? stream.old : stream.bytes) == nil)
+    #expect(other.smmu.restoring(isOld ? state.old : state.bytes) == nil)
     #expect(other["GBPA"] == 0x1000)
     #expect(other["EVENTQ_IRQ_CFG1"] == 0)
     #expect(other["EVENTQ_IRQ_CFG0"] == 0x0802_0040)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// Why a stream is no saved state of this SMMU.
-public enum SnapshotError: Error, Equatable, Sendable {
-  case truncated, notASnapshot, damaged
+/// Why bytes are no saved state of this SMMU.
+public enum SavedStateError: Error, Equatable, Sendable {
+  case truncated, notASavedState, damaged
   case newer(version: UInt32)
   /// A section that no part of this SMMU has.
   case unknownSection(SectionName)
@@ -16,7 +16,7 @@ public enum SnapshotError: Error, Equatable, Sendable {
   case malformedSection(SectionName)
   /// A register that this device does not have, or a value that it cannot hold.
   case unknown(offset: UInt32)
-  /// A register that the stream has twice.
+  /// A register that is there twice.
   case repeated(offset: UInt32)
   /// An ID register that differs: in this field at first.
   case differs(IdentificationRegister, Field, saved: UInt32, own: UInt32)

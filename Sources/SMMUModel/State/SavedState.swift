@@ -36,12 +36,12 @@ struct SavedSection {
   let bytes: SavedBytes
 }
 
-/// A stream that is whole: its header, its checksum and the borders of its sections are right. What
+/// A saved state that is whole: its header, its checksum and the borders of its sections are right. What
 /// the sections say is for their parts to judge.
-struct SavedStream {
+struct SavedState {
   static var magic: UInt64 { 0x0033_7655_4d4d_5356 }
   static var version: UInt32 { 2 }
-  /// The last version whose streams have the records of all parts in place of sections.
+  /// The last version that has the records of all parts in place of sections.
   static var lastWithoutSections: UInt32 { 1 }
   static var headerBytes: Int { 24 }
   static var countOffset: Int { 16 }
@@ -49,10 +49,10 @@ struct SavedStream {
 
   private let data: SavedBytes
 
-  init(_ bytes: UnsafeRawBufferPointer) throws(SnapshotError) {
+  init(_ bytes: UnsafeRawBufferPointer) throws(SavedStateError) {
     data = SavedBytes(bytes)
     guard data.count >= Self.headerBytes else { throw .truncated }
-    guard data.get(0) == Self.magic else { throw .notASnapshot }
+    guard data.get(0) == Self.magic else { throw .notASavedState }
     guard oldestReader <= Self.version else { throw .newer(version: data.get(8)) }
     guard try end() == data.count else { throw .damaged }
     guard data.get(Self.checksumOffset) == data.checksum(without: Self.checksumOffset) else {
@@ -62,13 +62,13 @@ struct SavedStream {
 
   private var oldestReader: UInt32 { data.get(12) }
 
-  /// The records of a stream without sections.
+  /// The records of a saved state without sections.
   var records: RegisterRecords? {
     guard oldestReader <= Self.lastWithoutSections else { return nil }
     return RegisterRecords(data[Self.headerBytes..<data.count])
   }
 
-  /// Of a stream with sections: the one at `place`, which then is behind it. Nil at the end.
+  /// Of a saved state with sections: the one at `place`, which then is behind it. Nil at the end.
   func section(at place: inout Int) -> SavedSection? {
     guard place < data.count else { return nil }
     let start = place + SavedSection.headerBytes
@@ -81,7 +81,7 @@ struct SavedStream {
   }
 
   /// Where the last section or record ends, by what their headers say.
-  private func end() throws(SnapshotError) -> Int {
+  private func end() throws(SavedStateError) -> Int {
     let count: UInt32 = data.get(Self.countOffset)
     var rest = data.count - Self.headerBytes
     if oldestReader <= Self.lastWithoutSections {

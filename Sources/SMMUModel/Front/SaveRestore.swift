@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-// The saved form of an SMMU, which section 7 of the header describes: one stream in which each part
-// (`StatePart`) has a section.
+// The saved form of an SMMU, which section 7 of the header describes: each part (`StatePart`) has a
+// section in it.
 extension SMMU {
   /// Writes the state if it fits; returns its size in bytes.
   public func save(into buffer: UnsafeMutableRawBufferPointer) -> Int {
@@ -13,16 +13,16 @@ extension SMMU {
     var out = StateWriter(place)
     write(to: &out)
     let sum = SavedBytes(UnsafeRawBufferPointer(place))
-      .checksum(without: SavedStream.checksumOffset)
-    out.put(sum, at: SavedStream.checksumOffset)
+      .checksum(without: SavedState.checksumOffset)
+    out.put(sum, at: SavedState.checksumOffset)
     return size.count
   }
 
   private func write(to out: inout StateWriter) {
-    out.put(SavedStream.magic)
-    out.put(SavedStream.version)
+    out.put(SavedState.magic)
+    out.put(SavedState.version)
     // Older readers know no sections.
-    out.put(SavedStream.version)
+    out.put(SavedState.version)
     out.put(UInt32(0))
     out.put(UInt32(0))
     var count: UInt32 = 0
@@ -35,29 +35,29 @@ extension SMMU {
       out.put(UInt32(out.count - length - 4), at: length)
       count += 1
     }
-    out.put(count, at: SavedStream.countOffset)
+    out.put(count, at: SavedState.countOffset)
   }
 
-  /// Checks a stream without applying it.
-  public func validate(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
-    try validate(SavedStream(data))
+  /// Checks a saved state without applying it.
+  public func validate(_ data: UnsafeRawBufferPointer) throws(SavedStateError) {
+    try validate(SavedState(data))
   }
 
-  /// Applies a stream that `validate` accepts; the caches start cold. An access in progress
+  /// Applies a saved state that `validate` accepts; the caches start cold. An access in progress
   /// meanwhile sees the old state or the new one, but never a bypass that is part of neither.
-  public func restore(_ data: UnsafeRawBufferPointer) throws(SnapshotError) {
-    let stream = try SavedStream(data)
-    try validate(stream)
-    replaceState { apply(stream) }
+  public func restore(_ data: UnsafeRawBufferPointer) throws(SavedStateError) {
+    let state = try SavedState(data)
+    try validate(state)
+    replaceState { apply(state) }
     hardware?.everythingChanged()
     consumeCommands(options.commandBudget)
   }
 
-  private func validate(_ stream: SavedStream) throws(SnapshotError) {
-    if let records = stream.records { return try saved.validate(records, of: nil) }
-    var place = SavedStream.headerBytes
+  private func validate(_ state: SavedState) throws(SavedStateError) {
+    if let records = state.records { return try saved.validate(records, of: nil) }
+    var place = SavedState.headerBytes
     var found = PartSet()
-    while let section = stream.section(at: &place) {
+    while let section = state.section(at: &place) {
       guard let part = StatePart(section.name) else { throw .unknownSection(section.name) }
       guard !found.contains(part) else { throw .repeatedSection(section.name) }
       guard found.areAllBefore(part) else { throw .misplacedSection(section.name) }
@@ -72,11 +72,11 @@ extension SMMU {
     }
   }
 
-  private func apply(_ stream: SavedStream) {
+  private func apply(_ state: SavedState) {
     for part in StatePart.allCases { reset(part) }
-    if let records = stream.records { saved.restore(records) }
-    var place = SavedStream.headerBytes
-    while stream.records == nil, let section = stream.section(at: &place) {
+    if let records = state.records { saved.restore(records) }
+    var place = SavedState.headerBytes
+    while state.records == nil, let section = state.section(at: &place) {
       if let part = StatePart(section.name) { restore(part, from: section) }
     }
     // Updates complete within their writes, so the acknowledgements follow (§6.3.10, §6.3.18).
@@ -95,7 +95,7 @@ extension SMMU {
 
   private func validate(
     _ section: SavedSection, of part: StatePart
-  ) throws(SnapshotError) {
+  ) throws(SavedStateError) {
     guard section.version != 0, section.bytes.count % RegisterRecord.size == 0 else {
       throw .malformedSection(section.name)
     }
@@ -110,7 +110,7 @@ extension SMMU {
   }
 }
 
-/// The parts whose sections a stream has had so far.
+/// The parts whose sections there were so far.
 private struct PartSet {
   private var bits: UInt32 = 0
 
