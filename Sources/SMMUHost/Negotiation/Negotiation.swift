@@ -7,7 +7,7 @@ import SMMUSpec
 ///
 /// `decide` is a function of its inputs alone: call it again when a device comes, a VM is linked
 /// or a VMID is pinned, until the guest may have seen the registers. From then on they are frozen,
-/// and `violation` tells whether a device that comes later can honour them.
+/// and `conflict` tells whether a device that comes later can honour them.
 public enum Negotiation {
   /// `devices`: the assigned ones; with none, all is as asked. `stage2Bits`: bits of
   /// the addresses that the host's stage 2 takes (`addressBits(last:)`), 0 if it is not known.

@@ -36,8 +36,8 @@ struct SavedSection {
   let bytes: SavedBytes
 }
 
-/// A saved state that is whole: its header, its checksum and the borders of its sections are right. What
-/// the sections say is for their parts to judge.
+/// A saved state that is whole: its header, its checksum and the borders of its sections are right.
+/// What the sections say is for their parts to judge.
 struct SavedState {
   static var magic: UInt64 { 0x0033_7655_4d4d_5356 }
   static var version: UInt32 { 2 }

@@ -35,7 +35,11 @@ public func vsmmu_validate(
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
     let buffer = try savedState(data, length)
     try instance.covering { () throws(Refusal) in
-      do throws(SavedStateError) { try instance.smmu.validate(buffer) } catch { throw error.refusal }
+      do throws(SavedStateError) {
+        try instance.smmu.validate(buffer)
+      } catch {
+        throw error.refusal
+      }
     }
   }
 }
@@ -47,7 +51,11 @@ public func vsmmu_restore(
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
     let buffer = try savedState(data, length)
     try instance.covering { () throws(Refusal) in
-      do throws(SavedStateError) { try instance.smmu.restore(buffer) } catch { throw error.refusal }
+      do throws(SavedStateError) {
+        try instance.smmu.restore(buffer)
+      } catch {
+        throw error.refusal
+      }
     }
     // The guest that it comes from has seen the ID registers.
     instance.virtual.freeze()

@@ -7,9 +7,9 @@ import Testing
 
 @testable import SMMUHost
 
-@Suite struct FrozenViolationTests {
+@Suite struct FrozenConflictTests {
   func sentence(_ frozen: Features, _ device: DeviceFacts, bits: Int = 48) -> String? {
-    Negotiation.violation(of: frozen, by: device, stage2Bits: bits)?.sentence.text
+    Negotiation.conflict(of: frozen, by: device, stage2Bits: bits)?.sentence.text
   }
 
   @Test("A device with the same abilities honours frozen registers, and one with more")
@@ -65,12 +65,12 @@ import Testing
   @Test("A device whose SMMU does not listen is refused once the guest has seen BTM")
   func broadcast() {
     let deaf = DeviceFacts.rich { $0[.idr0, IDR0.btm] = 0 }
-    let violation = Negotiation.violation(of: .broadcasting, by: deaf, broadcast: .complete)
-    #expect(violation?.missing == .hardware)
+    let conflict = Negotiation.conflict(of: .broadcasting, by: deaf, broadcast: .complete)
+    #expect(conflict?.missing == .hardware)
     #expect(
-      violation?.sentence.text == "the guest has seen IDR0.BTM = 1, and with this device it would "
+      conflict?.sentence.text == "the guest has seen IDR0.BTM = 1, and with this device it would "
         + "be 0: the host's SMMU has no broadcast TLB maintenance (IDR0.BTM = 0)")
-    #expect(Negotiation.violation(of: .broadcasting, by: .rich, broadcast: .complete) == nil)
+    #expect(Negotiation.conflict(of: .broadcasting, by: .rich, broadcast: .complete) == nil)
   }
 
   @Test("Legal registers of a frozen guest are never reported for what only the other side has")

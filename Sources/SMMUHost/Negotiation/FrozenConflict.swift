@@ -3,7 +3,7 @@ import SMMUBase
 import SMMUSpec
 
 /// A field of frozen ID registers that a device cannot honour.
-public struct FrozenViolation {
+public struct FrozenConflict {
   /// `asked` is what the guest has seen, `chosen` what it would be with this device.
   public let row: NegotiationRow
   /// Of the device's negotiation alone, where there is one.
@@ -36,15 +36,15 @@ public struct FrozenViolation {
 extension Negotiation {
   /// The first field of frozen registers that a device cannot honour; nil if it honours all. The
   /// arguments are those of `decide`, for this device.
-  public static func violation(
+  public static func conflict(
     of frozen: Features, by device: DeviceFacts, stage2Bits: Int = 0,
     broadcast evidence: BroadcastEvidence = BroadcastEvidence()
-  ) -> FrozenViolation? {
+  ) -> FrozenConflict? {
     let report = decide(
       asked: frozen, devices: [device], stage2Bits: stage2Bits, broadcast: evidence)
-    guard let row = report.firstViolated else { return nil }
+    guard let row = report.firstConflict else { return nil }
     let isBTM = row.register == .idr0 && row.field == IDR0.btm
-    return FrozenViolation(
+    return FrozenConflict(
       row: row, refusal: report.refusal,
       missing: isBTM ? report.broadcast.firstMissing : nil)
   }
@@ -53,9 +53,9 @@ extension Negotiation {
 extension NegotiationReport {
   /// The first row that is not as asked; one whose host value is known says more. ATS is of
   /// devices: one that has none disturbs no other.
-  fileprivate var firstViolated: NegotiationRow? {
+  fileprivate var firstConflict: NegotiationRow? {
     var first: NegotiationRow?
-    for row in rows where row.isViolated(refusal) {
+    for row in rows where row.conflicts(refusal) {
       if row.host != nil { return row }
       if first == nil { first = row }
     }
@@ -64,7 +64,7 @@ extension NegotiationReport {
 }
 
 extension NegotiationRow {
-  fileprivate func isViolated(_ refusal: NegotiationRefusal?) -> Bool {
+  fileprivate func conflicts(_ refusal: NegotiationRefusal?) -> Bool {
     guard register != .idr0 || field != IDR0.ats else { return false }
     // Model 1 is chosen always: that the host cannot do it shows in the refusal alone.
     if refusal == .stalls && register == .idr0 && field == IDR0.stallModel { return true }
