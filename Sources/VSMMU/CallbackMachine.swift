@@ -107,7 +107,7 @@ extension vsmmu_invalidation {
       self.last = UInt64(last)
     case .translations(.everything), .translations(.nothing):
       kind = VSMMU_INVALIDATE_ALL
-    case .translations(.stage1(let vmid)), .translations(.machine(let vmid)):
+    case .translations(.stage1(let vmid)), .translations(.vmid(let vmid)):
       kind = VSMMU_INVALIDATE_VMID
       self.vmid = UInt32(vmid)
     case .translations(.asid(let vmid, let asid)):

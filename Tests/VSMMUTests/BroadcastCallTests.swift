@@ -25,7 +25,7 @@ struct BroadcastCallTests {
   func kinds() {
     let range = AddressRange(first: 0x1000, last: 0x1fff)
     #expect(scope(op(VSMMU_DVM_ALL)) == .everything)
-    #expect(scope(op(VSMMU_DVM_VMALLS12)) == .machine(3))
+    #expect(scope(op(VSMMU_DVM_VMALLS12)) == .vmid(3))
     #expect(scope(op(VSMMU_DVM_VMALL)) == .stage1(3))
     #expect(scope(op(VSMMU_DVM_ASID)) == .asid(3, 5))
     #expect(scope(op(VSMMU_DVM_VA)) == .address(3, 5, range))

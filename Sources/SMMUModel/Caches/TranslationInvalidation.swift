@@ -43,7 +43,7 @@ extension TranslationCache {
     case .stage1(let vmid):
       each(vmid, wildcard) { clock.expire(Self.stage1($0)) }
       return 0
-    case .machine(let vmid):
+    case .vmid(let vmid):
       each(vmid, wildcard) {
         clock.expire(Self.stage1($0))
         clock.expire(Self.stage2($0))

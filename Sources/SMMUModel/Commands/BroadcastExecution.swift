@@ -6,7 +6,7 @@ import SMMUSpec
 ///
 /// A scope says it as the command of the same scope would: VMALLE1 is `.stage1`, ASIDE1 `.asid`,
 /// VAE1 and VALE1 `.address`, VAAE1 and VAALE1 `.address` of no ASID, IPAS2E1 `.intermediate`,
-/// VMALLS12E1 `.machine`, ALLE1 `.everything`, those of EL2 `.nothing`; with IS, OS, nXS and range
+/// VMALLS12E1 `.vmid`, ALLE1 `.everything`, those of EL2 `.nothing`; with IS, OS, nXS and range
 /// forms alike. Values have 16 bits, zero-extended by a PE that has 8.
 extension SMMU {
   /// IDR0.BTM and CR2.PTM = 0 (§6.3.12).
@@ -34,7 +34,7 @@ extension SMMU {
       return options.commandRules.acceptEL2 ? .ofEL2(features) : nil
     case .everything:
       return scope
-    case .machine(let vmid):
+    case .vmid(let vmid):
       return isOwn(vmid: vmid) ? scope : nil
     case .stage1(let vmid):
       return features.stage1 && isOwn(vmid: vmid) ? scope : nil

@@ -27,7 +27,7 @@ extension Command {
       return .invalidate(.address(vmid, asid, target.virtual))
     case .tlbiNHVAA(let vmid, let target):
       return .invalidate(.address(vmid, nil, target.virtual))
-    case .tlbiS12VMAll(let vmid): return .invalidate(.machine(vmid))
+    case .tlbiS12VMAll(let vmid): return .invalidate(.vmid(vmid))
     case .tlbiS2IPA(let vmid, let target):
       return .invalidate(.intermediate(vmid, target.intermediate))
     case .tlbiNSNHAll: return .invalidate(.everything)

@@ -25,7 +25,7 @@ public enum TLBInvalidation: Equatable, Sendable {
   /// Stage 2 information by address.
   case intermediate(VMID, AddressRange)
   /// All information of a VMID.
-  case machine(VMID)
+  case vmid(VMID)
   /// All of NS-EL1, every VMID.
   case everything
   /// Of the EL2 worlds where streams have one: there are no entries.

@@ -150,7 +150,7 @@ import Testing
       try bench.kvm.invalidate(on: 2) { .intermediate($0, .all) }
       #expect((bench.read(8, Bench.ipa).1.kind == .abort) == flags.isEmpty)
       do throws(Errno) {
-        try bench.kvm.invalidate(on: 3) { .machine($0) }
+        try bench.kvm.invalidate(on: 3) { .vmid($0) }
         Issue.record("no error")
       } catch {
         #expect(error == .einval)

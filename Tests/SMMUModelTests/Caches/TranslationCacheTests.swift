@@ -19,22 +19,22 @@ import TestSupport
   }
 
   private func isMeant(_ entry: Entry, _ what: TLBInvalidation, _ wildcard: VMID) -> Bool {
-    func machine(_ vmid: VMID) -> Bool { (entry.tag.vmid ^ vmid) & ~wildcard == 0 }
+    func whole(_ vmid: VMID) -> Bool { (entry.tag.vmid ^ vmid) & ~wildcard == 0 }
     func overlaps(_ range: AddressRange) -> Bool {
       entry.first <= range.last && entry.last >= range.first
     }
     switch what {
     case .nothing: return false
     case .everything: return true
-    case .stage1(let vmid): return machine(vmid) && entry.isStage1
-    case .machine(let vmid): return machine(vmid)
+    case .stage1(let vmid): return whole(vmid) && entry.isStage1
+    case .vmid(let vmid): return whole(vmid)
     case .asid(let vmid, let asid):
-      return machine(vmid) && entry.isStage1 && !entry.tag.isGlobal && entry.tag.asid == asid
+      return whole(vmid) && entry.isStage1 && !entry.tag.isGlobal && entry.tag.asid == asid
     case .address(let vmid, let asid, let range):
-      return machine(vmid) && entry.isStage1 && overlaps(range)
+      return whole(vmid) && entry.isStage1 && overlaps(range)
         && (asid == nil || entry.tag.isGlobal || entry.tag.asid == asid)
     case .intermediate(let vmid, let range):
-      return machine(vmid) && (entry.tag.isNested || entry.tag.isIntermediate && overlaps(range))
+      return whole(vmid) && (entry.tag.isNested || entry.tag.isIntermediate && overlaps(range))
     }
   }
 
@@ -67,7 +67,7 @@ import TestSupport
     case 3, 4, 5: return .address(vmid, asid, randomRange(&random))
     case 6, 7: return .address(vmid, nil, randomRange(&random))
     case 8, 9: return .intermediate(vmid, randomRange(&random))
-    case 10: return .machine(vmid)
+    case 10: return .vmid(vmid)
     default: return random.chance(30) ? .everything : .nothing
     }
   }

@@ -66,13 +66,13 @@ struct BroadcastParticipationTests {
     let first = features((IDR0.s2p, 0), (IDR0.vmw, 0), (IDR0.vmid16, 0))
     #expect(BroadcastScene.removed(by: .intermediate(0, .all), first) == [])
     // Streams 1 and 3 share VMID 0, ASID 1 and the page: the later fill replaced the other.
-    #expect(BroadcastScene.removed(by: .machine(0), first).contains(2))
+    #expect(BroadcastScene.removed(by: .vmid(0), first).contains(2))
     #expect(BroadcastScene.removed(by: .everything, first).contains(2))
     var second = features((IDR0.s1p, 0))
     second[.idr3, IDR3.had] = 0
     #expect(BroadcastScene.removed(by: .stage1(1), second) == [])
     #expect(BroadcastScene.removed(by: .address(1, nil, .all), second) == [])
-    #expect(BroadcastScene.removed(by: .machine(1), second) == [7])
+    #expect(BroadcastScene.removed(by: .vmid(1), second) == [7])
     #expect(BroadcastScene.removed(by: .everything, second) == [7, 8])
   }
 
@@ -86,7 +86,7 @@ struct BroadcastParticipationTests {
     #expect(BroadcastScene.removed(by: .address(1, 0x102, .all), narrow) == [])
     #expect(BroadcastScene.removed(by: .stage1(2), narrow) == [3])
     #expect(BroadcastScene.removed(by: .stage1(0x102), narrow) == [])
-    #expect(BroadcastScene.removed(by: .machine(0x102), narrow) == [])
+    #expect(BroadcastScene.removed(by: .vmid(0x102), narrow) == [])
     #expect(BroadcastScene.removed(by: .intermediate(0x102, .all), narrow) == [])
   }
 
@@ -141,7 +141,7 @@ struct BroadcastParticipationTests {
     #expect(cached() == [2])
     smmu.broadcast(.stage1(2))
     #expect(cached() == [2])
-    smmu.broadcast(.machine(2))
+    smmu.broadcast(.vmid(2))
     #expect(cached().isEmpty)
   }
 }

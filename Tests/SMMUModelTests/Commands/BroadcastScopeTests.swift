@@ -71,7 +71,7 @@ struct BroadcastScopeTests {
   func scopes() {
     let expected: [(TLBInvalidation, Set<StreamID>)] = [
       (.everything, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
-      (.machine(1), [1, 2, 4, 7, 9]),
+      (.vmid(1), [1, 2, 4, 7, 9]),
       (.stage1(1), [1, 2, 4, 9]),
       (.stage1(2), [3]),
       (.stage1(3), [5, 6]),
@@ -155,7 +155,7 @@ struct BroadcastScopeTests {
     }
     // VMIDs 1 and 2 differ in the two low bits alone.
     #expect(removed(.asid(3, 1)) == [1, 3, 9])
-    #expect(removed(.machine(0)) == [1, 2, 3, 4, 5, 6, 7, 8, 9])
+    #expect(removed(.vmid(0)) == [1, 2, 3, 4, 5, 6, 7, 8, 9])
     #expect(removed(.address(0, 1, page)) == [1, 3, 5, 9])
     #expect(removed(.intermediate(0, page)) == [7, 8, 9])
     #expect(removed(.stage1(4)) == [])

@@ -12,7 +12,7 @@ extension GuestMachine {
   /// The numbers of `numbered` commands that took effect since the last call.
   func takeNumbers() -> [UInt64] {
     takeStale().compactMap {
-      if case .translations(.machine(let vmid)) = $0 { UInt64(vmid) } else { nil }
+      if case .translations(.vmid(let vmid)) = $0 { UInt64(vmid) } else { nil }
     }
   }
 }

@@ -82,7 +82,7 @@ import TestSupport
         case .intermediate(let vmid, let range):
           isMeant(entry, vmid)
             && (entry.mode == .nested || entry.mode == .stage2 && entry.overlaps(range))
-        case .machine(let vmid): isMeant(entry, vmid)
+        case .vmid(let vmid): isMeant(entry, vmid)
         case .everything: true
         }
       }
@@ -247,7 +247,7 @@ import TestSupport
         twin.invalidate(.intermediate(vmid, range))
       case 6:
         guest.command((0x28 | vmid << 32, 0), Guest.sync)
-        twin.invalidate(.machine(vmid))
+        twin.invalidate(.vmid(vmid))
       case 7:
         guest.command((0x03 | UInt64(stream) << 32, 1), Guest.sync)
         twin.forget(streams: UInt64(stream)...UInt64(stream))

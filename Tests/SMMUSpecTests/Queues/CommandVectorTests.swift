@@ -67,7 +67,7 @@ struct CommandVectorTests {
       (0xbeef_cafe_0000_0013, address, .address(0xcafe, nil, page)),
       (0xbeef_cafe_0000_0020, 0, .nothing), (0xbeef_cafe_0000_0021, 0, .nothing),
       (0xbeef_cafe_0000_0022, address, .nothing), (0xbeef_cafe_0000_0023, address, .nothing),
-      (0xbeef_cafe_0000_0028, 0, .machine(0xcafe)),
+      (0xbeef_cafe_0000_0028, 0, .vmid(0xcafe)),
       (0xbeef_cafe_0000_002a, address, .intermediate(0xcafe, page)),
       (0xbeef_cafe_0000_0030, 0, .everything),
     ]
@@ -84,7 +84,7 @@ struct CommandVectorTests {
   func narrow() {
     let narrow = FeatureCase(stage1: true, stage2: true, hyp: true, ril: true, wide: false).features
     #expect(scope(0xbeef_cafe_0000_0011, 0, narrow) == .asid(0xfe, 0xef))
-    #expect(scope(0xbeef_cafe_0000_0028, 0, narrow) == .machine(0xfe))
+    #expect(scope(0xbeef_cafe_0000_0028, 0, narrow) == .vmid(0xfe))
   }
 
   @Test("without stage 2 the VMID is ignored (R-307)")
