@@ -44,7 +44,7 @@ final class VFIODeviceFile: File {
     guard let binding else { return }
     self.binding = nil
     binding.device.unbind()
-    binding.device.vm?.letGo()
+    binding.device.vm?.drop()
     kernel.descriptors.drop(binding.owner)
   }
 

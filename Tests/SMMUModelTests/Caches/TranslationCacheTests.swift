@@ -19,22 +19,22 @@ import TestSupport
   }
 
   private func isMeant(_ entry: Entry, _ what: TLBInvalidation, _ wildcard: VMID) -> Bool {
-    func whole(_ vmid: VMID) -> Bool { (entry.tag.vmid ^ vmid) & ~wildcard == 0 }
+    func matches(_ vmid: VMID) -> Bool { (entry.tag.vmid ^ vmid) & ~wildcard == 0 }
     func overlaps(_ range: AddressRange) -> Bool {
       entry.first <= range.last && entry.last >= range.first
     }
     switch what {
     case .nothing: return false
     case .everything: return true
-    case .stage1(let vmid): return whole(vmid) && entry.isStage1
-    case .vmid(let vmid): return whole(vmid)
+    case .stage1(let vmid): return matches(vmid) && entry.isStage1
+    case .vmid(let vmid): return matches(vmid)
     case .asid(let vmid, let asid):
-      return whole(vmid) && entry.isStage1 && !entry.tag.isGlobal && entry.tag.asid == asid
+      return matches(vmid) && entry.isStage1 && !entry.tag.isGlobal && entry.tag.asid == asid
     case .address(let vmid, let asid, let range):
-      return whole(vmid) && entry.isStage1 && overlaps(range)
+      return matches(vmid) && entry.isStage1 && overlaps(range)
         && (asid == nil || entry.tag.isGlobal || entry.tag.asid == asid)
     case .intermediate(let vmid, let range):
-      return whole(vmid) && (entry.tag.isNested || entry.tag.isIntermediate && overlaps(range))
+      return matches(vmid) && (entry.tag.isNested || entry.tag.isIntermediate && overlaps(range))
     }
   }
 
