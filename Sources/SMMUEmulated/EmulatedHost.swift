@@ -83,7 +83,7 @@ extension EmulatedHost: Kernel {
 
   @discardableResult
   public func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     let isLasting = EmulatedNeed.isLasting(request) || request == pinRequest
     return try call(isLasting: isLasting) { () throws(Errno) -> Int64 in

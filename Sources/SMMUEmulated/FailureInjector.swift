@@ -128,14 +128,15 @@ public final class FailureInjector: Kernel {
 
   @discardableResult
   public func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     switch effect(.control, request) {
     case .error(let error): throw error
     case .partial(let done, let reported, let error):
       try invalidate(fd, request, argument, done, reported)
       throw error
-    case .shortRead, .loseEvents, nil: return try kernel.control(fd, request, argument)
+    case .shortRead, .loseEvents, nil:
+      return try kernel.control(fd, request: request, argument: argument)
     }
   }
 
@@ -152,7 +153,7 @@ public final class FailureInjector: Kernel {
     let asked = argument.loadUnaligned(fromByteOffset: place, as: UInt32.self)
     if min(done, asked) > 0 {
       argument.storeBytes(of: min(done, asked), toByteOffset: place, as: UInt32.self)
-      try kernel.control(fd, request, argument)
+      try kernel.control(fd, request: request, argument: argument)
     }
     argument.storeBytes(of: min(reported, asked), toByteOffset: place, as: UInt32.self)
   }

@@ -59,7 +59,7 @@ final class CallbackKernel: Kernel {
 
   @discardableResult
   func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     try checked(calls.ioctl?(calls.opaque, fd, request, argument))
   }

@@ -52,7 +52,7 @@ final class EmulatedBench {
   func control<T>(_ fd: Int32, _ request: UInt32, _ value: inout T) -> Int64 {
     withUnsafeMutableBytes(of: &value) { bytes in
       result { () throws(Errno) -> Int64 in
-        try calls.control(fd, request, bytes.baseAddress)
+        try calls.control(fd, request: request, argument: bytes.baseAddress)
       }
     }
   }
@@ -120,7 +120,7 @@ extension EmulatedBench {
   func machine() -> (vm: Int32, link: Int32) {
     let kvm = open("/dev/kvm")
     let vm = result { () throws(Errno) -> Int64 in
-      try host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil)
+      try host.control(kvm, request: KVM_REQUEST_CREATE_VM.number, argument: nil)
     }
     _ = close(kvm)
     var device = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)

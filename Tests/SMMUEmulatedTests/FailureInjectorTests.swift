@@ -14,7 +14,7 @@ import Testing
   /// What an ioctl comes to: nil, or its error.
   func control(_ request: UInt32, _ argument: UnsafeMutableRawPointer? = nil) -> Errno? {
     do {
-      _ = try injector.control(5, request, argument)
+      _ = try injector.control(5, request: request, argument: argument)
       return nil
     } catch {
       return error
@@ -55,7 +55,7 @@ import Testing
     let injector = injector
     let calls: [(SystemCall, () throws -> Void)] = [
       (.open, { _ = try injector.open("/dev/iommu") }), (.close, { try injector.close(3) }),
-      (.control, { _ = try injector.control(3, 1, nil) }),
+      (.control, { _ = try injector.control(3, request: 1, argument: nil) }),
       (.read, { _ = try injector.read(3, into: &word, count: 8) }),
       (.write, { _ = try injector.write(3, from: &word, count: 8) }),
       (.poll, { _ = try injector.poll(3) }), (.duplicate, { _ = try injector.duplicate(3) }),

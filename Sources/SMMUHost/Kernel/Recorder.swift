@@ -133,13 +133,13 @@ public final class Recorder: Kernel {
 
   @discardableResult
   public func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     note(request)
-    guard let tell else { return try kernel.control(fd, request, argument) }
+    guard let tell else { return try kernel.control(fd, request: request, argument: argument) }
     guard let reserve = Reserve(bytes: Self.line) else {
       defer { tell(Self.untold) }
-      return try kernel.control(fd, request, argument)
+      return try kernel.control(fd, request: request, argument: argument)
     }
     defer { reserve.giveBack() }
     var text = reserve.covering { CallText(fd, request, argument) }
@@ -152,7 +152,7 @@ public final class Recorder: Kernel {
         })
     }
     do {
-      let value = try kernel.control(fd, request, argument)
+      let value = try kernel.control(fd, request: request, argument: argument)
       say(.value(value), failed: false)
       return value
     } catch {

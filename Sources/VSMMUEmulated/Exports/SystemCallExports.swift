@@ -44,7 +44,9 @@ public func vsmmu_emulated_close(_ emulated: OpaquePointer?, _ fd: Int32) -> Int
 public func vsmmu_emulated_ioctl(
   _ emulated: OpaquePointer?, _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
 ) -> Int64 {
-  call(emulated) { (kernel) throws(Errno) -> Int64 in try kernel.control(fd, request, argument) }
+  call(emulated) { (kernel) throws(Errno) -> Int64 in
+    try kernel.control(fd, request: request, argument: argument)
+  }
 }
 
 @implementation @_cdecl("vsmmu_emulated_read")

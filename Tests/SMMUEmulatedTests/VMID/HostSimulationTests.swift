@@ -90,7 +90,9 @@ import Testing
 
     private func call<T>(_ fd: Int32, _ request: UInt32, _ value: inout T) -> Int64 {
       withUnsafeMutableBytes(of: &value) { bytes in
-        result { () throws(Errno) -> Int64 in try host.control(fd, request, bytes.baseAddress) }
+        result { () throws(Errno) -> Int64 in
+          try host.control(fd, request: request, argument: bytes.baseAddress)
+        }
       }
     }
 
@@ -106,7 +108,7 @@ import Testing
       let kvm = open("/dev/kvm", process)
       let vm = Int32(
         result { () throws(Errno) -> Int64 in
-          try host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil)
+          try host.control(kvm, request: KVM_REQUEST_CREATE_VM.number, argument: nil)
         })
       must(vm >= 0)
       process.files.append(vm)

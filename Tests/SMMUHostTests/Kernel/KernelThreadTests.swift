@@ -18,7 +18,7 @@ import Testing
           var failures = 0
           for i in 0..<2500 as Range<UInt32> {
             let request = i % 2 == 0 ? 0x3b80 : 0x3b81 + thread
-            if (try? recorder.control(3, request, nil)) == nil { failures += 1 }
+            if (try? recorder.control(3, request: request, argument: nil)) == nil { failures += 1 }
             _ = try? recorder.poll(3)
           }
           return failures

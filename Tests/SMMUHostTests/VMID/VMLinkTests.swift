@@ -80,7 +80,7 @@ import Testing
 
   func makeVM() throws -> Int32 {
     let kvm = try host.open("/dev/kvm")
-    let vm = Int32(try host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil))
+    let vm = Int32(try host.control(kvm, request: KVM_REQUEST_CREATE_VM.number, argument: nil))
     try host.close(kvm)
     return vm
   }

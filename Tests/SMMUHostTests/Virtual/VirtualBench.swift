@@ -75,7 +75,7 @@ final class VirtualBench {
 
   func makeVM() throws(Errno) -> Int32 {
     let kvm = try emulated.open("/dev/kvm")
-    let vm = Int32(try emulated.control(kvm, KVM_REQUEST_CREATE_VM.number, nil))
+    let vm = Int32(try emulated.control(kvm, request: KVM_REQUEST_CREATE_VM.number, argument: nil))
     try emulated.close(kvm)
     return vm
   }
