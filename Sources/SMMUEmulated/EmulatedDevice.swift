@@ -14,7 +14,7 @@ final class EmulatedDevice {
   /// if the vDEVICE goes.
   var virtual: (viommu: KernelVIOMMU, stream: StreamID)?
 
-  init(_ smmu: PhysicalSMMU, _ stream: StreamID, pasidBits: Int) {
+  init(_ smmu: PhysicalSMMU, stream: StreamID, pasidBits: Int) {
     self.smmu = smmu
     self.stream = stream
     self.pasidBits = pasidBits

@@ -28,10 +28,10 @@ public final class EmulatedHost {
       standby.giveBack()
       return nil
     }
-    return EmulatedHost(kernel, mutex, standby)
+    return EmulatedHost(kernel, mutex: mutex, standby: standby)
   }
 
-  private init(_ kernel: EmulatedKernelState, _ mutex: Mutex, _ standby: Reserve) {
+  private init(_ kernel: EmulatedKernelState, mutex: Mutex, standby: Reserve) {
     self.kernel = kernel
     self.mutex = mutex
     self.standby = standby

@@ -16,9 +16,10 @@ extension EmulatedKernelState {
     for device in configuration.devices {
       guard smmus[device.smmu].makeRoom(for: device.stream) else { return nil }
       devices.append(
-        EmulatedDevice(smmus[device.smmu], device.stream, pasidBits: device.pasidBits))
+        EmulatedDevice(smmus[device.smmu], stream: device.stream, pasidBits: device.pasidBits))
     }
-    return EmulatedKernelState(configuration.version, hypervisor, smmus, devices)
+    return EmulatedKernelState(
+      configuration.version, hypervisor: hypervisor, smmus: smmus, devices: devices)
   }
 
   func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32 {

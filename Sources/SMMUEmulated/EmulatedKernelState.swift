@@ -31,8 +31,8 @@ final class EmulatedKernelState {
   var leaked = 0
 
   init(
-    _ version: EmulatedKernelVersion, _ hypervisor: Hypervisor, _ smmus: [PhysicalSMMU],
-    _ devices: [EmulatedDevice]
+    _ version: EmulatedKernelVersion, hypervisor: Hypervisor, smmus: [PhysicalSMMU],
+    devices: [EmulatedDevice]
   ) {
     self.version = version
     self.hypervisor = hypervisor

@@ -44,7 +44,7 @@ extension EmulatedKernelState {
 extension EmulatedHost {
   /// A device reads or writes through its SMMU; `access.stream` is not looked at. nil = no device.
   public func dma(
-    _ index: Int, _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
+    of index: Int, access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation? {
     guard kernel.devices.indices.contains(index) else { return nil }
     let device = kernel.devices[index]
@@ -53,8 +53,8 @@ extension EmulatedHost {
     let isWrite = access.flags.contains(.write)
     let result =
       isWrite
-      ? device.smmu.dmaWrite(access, from: data, length)
-      : device.smmu.dmaRead(access, into: data, length)
+      ? device.smmu.dmaWrite(access, from: data, length: length)
+      : device.smmu.dmaRead(access, into: data, length: length)
     if result.event != nil { deliverEvents(of: device.smmu) }
     return result
   }

@@ -28,7 +28,7 @@ public struct FailureRule: Equatable, Sendable {
   public var effect: Effect
 
   public init(
-    _ call: SystemCall, request: UInt32 = 0, nth: UInt32 = 1, times: UInt32 = 1, _ effect: Effect
+    _ call: SystemCall, request: UInt32 = 0, nth: UInt32 = 1, times: UInt32 = 1, effect: Effect
   ) {
     self.call = call
     self.request = request
@@ -133,7 +133,7 @@ public final class FailureInjector: Kernel {
     switch effect(.control, request) {
     case .error(let error): throw error
     case .partial(let done, let reported, let error):
-      try invalidate(fd, request, argument, done, reported)
+      try invalidate(fd, request: request, argument: argument, done: done, reported: reported)
       throw error
     case .shortRead, .loseEvents, nil:
       return try kernel.control(fd, request: request, argument: argument)
@@ -142,8 +142,8 @@ public final class FailureInjector: Kernel {
 
   /// The first entries of an invalidation alone.
   private func invalidate(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?, _ done: UInt32,
-    _ reported: UInt32
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?, done: UInt32,
+    reported: UInt32
   ) throws(Errno) {
     guard request == IOMMUFD_HWPT_INVALIDATE.rawValue, let argument else { return }
     // A caller's pointer may be aligned to nothing.
@@ -211,7 +211,7 @@ extension FailureInjector {
           continue
         }
         var rest = count
-        let left = EventText.drop(&rest, from: data, length)
+        let left = EventText.drop(&rest, from: data, length: length)
         rules[i].effect = .loseEvents(rest)
         if rest == 0 { rules.remove(at: i) }
         return left
@@ -228,7 +228,7 @@ private enum EventText {
 
   /// Drops the first `count` events, and leaves in it how many were still to drop.
   static func drop(
-    _ count: inout UInt32, from data: UnsafeMutableRawPointer, _ length: Int
+    _ count: inout UInt32, from data: UnsafeMutableRawPointer, length: Int
   ) -> Int {
     var source = 0
     var target = 0

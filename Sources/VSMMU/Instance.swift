@@ -81,7 +81,8 @@ final class Instance {
   private static func make(
     _ features: Features, _ options: Options, _ machine: CallbackMachine
   ) throws(Refusal) -> Instance {
-    let virtual = try VirtualSMMU.make(features, options, machine: machine, listener: machine)
+    let virtual = try VirtualSMMU.make(
+      features, options: options, machine: machine, listener: machine)
     let mutexes = [Mutex(), Mutex()].compactMap { $0 }
     guard mutexes.count == 2 else {
       for mutex in mutexes { mutex.destroy() }

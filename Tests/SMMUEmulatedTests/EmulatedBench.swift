@@ -10,7 +10,7 @@ import SMMUSpec
 /// included, and shortcuts for the usual way from /dev/iommu to a nested page table.
 final class EmulatedBench {
   let host: EmulatedHost
-  /// Stands before the host, for the faults that a test orders.
+  /// Stands before the host, for the failures that a test orders.
   let calls: FailureInjector
   private(set) var iommu: Int32 = -1
   private var pages: [UnsafeMutableRawPointer] = []

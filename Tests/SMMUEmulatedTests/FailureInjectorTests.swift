@@ -23,7 +23,7 @@ import Testing
 
   @Test("The nth call with a request fails once, and others do not count")
   func nth() {
-    #expect(injector.add(FailureRule(.control, request: 0x3b81, nth: 3, .error(.enospc))))
+    #expect(injector.add(FailureRule(.control, request: 0x3b81, nth: 3, effect: .error(.enospc))))
     let results = [0x3b81, 0x3b80, 0x3b81, 0x3b81, 0x3b81].map { control($0) }
     #expect(results == [nil, nil, nil, .enospc, nil])
     #expect(injector.pending == 0)
@@ -31,7 +31,7 @@ import Testing
 
   @Test("Request 0 is any ioctl; a rule may last")
   func lasting() {
-    #expect(injector.add(FailureRule(.control, nth: 2, times: 2, .error(.ebusy))))
+    #expect(injector.add(FailureRule(.control, nth: 2, times: 2, effect: .error(.ebusy))))
     #expect([1, 2, 3, 4].map { control($0) } == [nil, .ebusy, .ebusy, nil])
   }
 
@@ -42,7 +42,7 @@ import Testing
       made += 1
       return .success(7)
     }
-    #expect(injector.add(FailureRule(.control, .error(.eio))))
+    #expect(injector.add(FailureRule(.control, effect: .error(.eio))))
     #expect(control(1) == .eio)
     #expect(made == 0)
     #expect(control(1) == nil)
@@ -62,7 +62,7 @@ import Testing
       (.map, { _ = try injector.map(3, offset: 0, length: 8) }),
     ]
     for (call, make) in calls {
-      #expect(injector.add(FailureRule(call, .error(.enomem))))
+      #expect(injector.add(FailureRule(call, effect: .error(.enomem))))
       for (other, makeOther) in calls where other != call {
         #expect((try? makeOther()) != nil, "\(other)")
       }
@@ -76,11 +76,11 @@ import Testing
   @Test("Rules are bounded; one that never acts is none")
   func bounded() {
     for _ in 0..<FailureInjector.capacity {
-      #expect(injector.add(FailureRule(.open, nth: 9, .error(.eio))))
+      #expect(injector.add(FailureRule(.open, nth: 9, effect: .error(.eio))))
     }
-    #expect(!injector.add(FailureRule(.open, .error(.eio))))
+    #expect(!injector.add(FailureRule(.open, effect: .error(.eio))))
     injector.removeAll()
-    #expect(injector.add(FailureRule(.open, times: 0, .error(.eio))))
+    #expect(injector.add(FailureRule(.open, times: 0, effect: .error(.eio))))
     #expect(injector.pending == 0)
   }
 
@@ -103,7 +103,7 @@ import Testing
         injector.add(
           FailureRule(
             .control, request: IOMMUFD_HWPT_INVALIDATE.rawValue,
-            .partial(done: done, reported: reported, .etimedout))))
+            effect: .partial(done: done, reported: reported, .etimedout))))
       let error = control(IOMMUFD_HWPT_INVALIDATE.rawValue, &argument)
       #expect(error == .etimedout)
       #expect(entries == got && argument.entry_num == seen)
@@ -117,7 +117,7 @@ import Testing
       return .success(0)
     }
     for request in [0x3b80, IOMMUFD_HWPT_INVALIDATE.rawValue] {
-      #expect(injector.add(FailureRule(.control, .partial(done: 1, reported: 1, .eio))))
+      #expect(injector.add(FailureRule(.control, effect: .partial(done: 1, reported: 1, .eio))))
       var argument = iommufd_hwpt_invalidate()
       argument.size = 8
       argument.entry_num = 5
@@ -129,7 +129,7 @@ import Testing
   @Test("A short read asks the kernel for less")
   func shortRead() throws {
     kernel.onRead = { _, count in .success(count) }
-    #expect(injector.add(FailureRule(.read, nth: 2, .shortRead(40))))
+    #expect(injector.add(FailureRule(.read, nth: 2, effect: .shortRead(40))))
     var block = [UInt64](repeating: 0, count: 64)
     #expect(try injector.read(3, into: &block, count: 512) == 512)
     #expect(try injector.read(3, into: &block, count: 512) == 40)
@@ -170,11 +170,11 @@ import Testing
 
   @Test("Events after the lost ones leave a gap, none leaves a LOST header")
   func gapOrHeader() throws {
-    #expect(injector.add(FailureRule(.read, .loseEvents(2))))
+    #expect(injector.add(FailureRule(.read, effect: .loseEvents(2))))
     #expect(try read([]) == [])
     #expect(try read([1, 2, 3, 4]) == [3, 4])
     #expect(try read([5]) == [5])
-    #expect(injector.add(FailureRule(.read, nth: 2, .loseEvents(1))))
+    #expect(injector.add(FailureRule(.read, nth: 2, effect: .loseEvents(1))))
     #expect(try read([6]) == [6])
     #expect(try read([7]) == [-7])
     #expect(injector.pending == 0)
@@ -182,7 +182,7 @@ import Testing
 
   @Test("A loss lasts over reads until it is complete")
   func overReads() throws {
-    #expect(injector.add(FailureRule(.read, .loseEvents(3))))
+    #expect(injector.add(FailureRule(.read, effect: .loseEvents(3))))
     #expect(try read([1, 2]) == [-2])
     #expect(injector.pending == 1)
     #expect(try read([3, 4]) == [4])
@@ -191,7 +191,7 @@ import Testing
 
   @Test("The kernel's own LOST header stays")
   func ownHeader() throws {
-    #expect(injector.add(FailureRule(.read, .loseEvents(1))))
+    #expect(injector.add(FailureRule(.read, effect: .loseEvents(1))))
     #expect(try read([1, -4]) == [-4])
   }
 }

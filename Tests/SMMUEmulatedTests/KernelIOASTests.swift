@@ -235,7 +235,8 @@ import Testing
     #expect(bench.hwpt(id, ioas, flags: 1) == -95)
     #expect(bench.attach(fd, ioas) == 0)
     var word: UInt64 = 0
-    let answer = bench.host.dma(0, Access(stream: 0, address: 0x10_0000), &word, 8)
+    let answer = bench.host.dma(
+      of: 0, access: Access(stream: 0, address: 0x10_0000), data: &word, length: 8)
     #expect(answer?.kind == .ok && word == 0xabc)
   }
 

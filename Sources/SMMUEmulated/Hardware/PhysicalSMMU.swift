@@ -28,7 +28,7 @@ final class PhysicalSMMU {
     }
     defer { reserve.giveBack() }
     return reserve.covering {
-      let smmu = PhysicalSMMU(configuration, kvm.isLinked ? kvm.vmids : nil, registers)
+      let smmu = PhysicalSMMU(configuration, kvm: kvm.isLinked ? kvm.vmids : nil, registers: registers)
       kvm.add(smmu)
       return smmu
     }
@@ -50,7 +50,7 @@ final class PhysicalSMMU {
     return true
   }
 
-  private init(_ configuration: PhysicalConfiguration, _ kvm: VMIDAllocator?, _ registers: Mutex) {
+  private init(_ configuration: PhysicalConfiguration, kvm: VMIDAllocator?, registers: Mutex) {
     self.configuration = configuration
     self.registers = registers
     let features = configuration.working
@@ -187,24 +187,24 @@ final class PhysicalSMMU {
   /// A device reads memory, on any thread and without the host's lock. The answer is that of
   /// `SMMU.transfer`.
   func dmaRead(
-    _ access: Access, into data: UnsafeMutableRawPointer, _ length: UInt64
+    _ access: Access, into data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
     var access = access
     access.flags.subtract([.write, .atomic])
-    return transfer(access, data, length)
+    return transfer(access, data: data, length: length)
   }
 
   /// A device writes memory.
   func dmaWrite(
-    _ access: Access, from data: UnsafeRawPointer, _ length: UInt64
+    _ access: Access, from data: UnsafeRawPointer, length: UInt64
   ) -> Translation {
     var access = access
     access.flags.formUnion(.write)
-    return transfer(access, UnsafeMutableRawPointer(mutating: data), length)
+    return transfer(access, data: UnsafeMutableRawPointer(mutating: data), length: length)
   }
 
   private func transfer(
-    _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
+    _ access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
     // The caller refuses a length that wraps; here it does at least no harm.
     let room = UInt64.max - access.address

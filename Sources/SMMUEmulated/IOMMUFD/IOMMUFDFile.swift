@@ -84,7 +84,7 @@ final class IOMMUFDFile: File {
   }
 
   private func destroy(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    let request = try UserStruct(argument, iommufd_destroy())
+    let request = try UserStruct(argument, zeros: iommufd_destroy())
     try objects.destroy(request.value.id)
     if containerSpace?.id == request.value.id { containerSpace = nil }
   }
@@ -92,7 +92,7 @@ final class IOMMUFDFile: File {
   /// IOMMU_IOAS_NOIOMMU_GET_PA of a kernel that knows of it, since 7.3, and is not built for it.
   private func physicalAddress(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     guard kernel.version != .linux72 else { throw .enotty }
-    _ = try UserStruct(argument, iommufd_ioas_noiommu_get_pa())
+    _ = try UserStruct(argument, zeros: iommufd_ioas_noiommu_get_pa())
     throw .eopnotsupp
   }
 }

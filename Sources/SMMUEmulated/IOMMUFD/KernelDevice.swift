@@ -17,7 +17,7 @@ final class KernelDevice: KernelObject {
   }
   private var pasids: [Attachment] = []
 
-  init(_ hardware: EmulatedDevice, _ owner: IOMMUFDFile, for vm: VirtualMachine?) {
+  init(_ hardware: EmulatedDevice, owner: IOMMUFDFile, for vm: VirtualMachine?) {
     self.hardware = hardware
     self.owner = owner
     self.vm = vm
@@ -113,7 +113,7 @@ extension KernelDevice {
   /// Attaches to a page table that the kernel makes, or has made before. Returns it.
   func attach(_ ioas: KernelIOAS) throws(Errno) -> PagingHWPT {
     if let shared = try attachToExisting(ioas) { return shared }
-    let hwpt = try PagingHWPT.make(ioas, hardware.smmu, [], for: vm, isAutomatic: true)
+    let hwpt = try PagingHWPT.make(ioas, smmu: hardware.smmu, flags: [], for: vm, isAutomatic: true)
     owner.objects.insert(.paging(hwpt))
     do throws(Errno) {
       try attach(.paging(hwpt))

@@ -57,7 +57,7 @@ final class VFIODeviceFile: File {
     guard size >= VFIO_BIND_LEAST else { throw .einval }
     var request = vfio_bind_iommufd()
     let known = min(Int(size), MemoryLayout<vfio_bind_iommufd>.size)
-    try UserMemory.copyIn(argument, known, to: &request)
+    try UserMemory.copyIn(argument, size: known, to: &request)
     guard request.flags & ~UInt32(VFIO_BIND_TOKEN) == 0, request.iommufd >= 0, binding == nil else {
       throw .einval
     }
@@ -65,7 +65,7 @@ final class VFIODeviceFile: File {
     guard let owner = try kernel.descriptors.file(request.iommufd).iommufd else { throw .ebadfd }
     guard device.bound == nil else { throw .einval }
     let vm = kernel.hypervisor.machine(of: self)
-    let bound = KernelDevice(device, owner, for: vm)
+    let bound = KernelDevice(device, owner: owner, for: vm)
     owner.objects.insert(.device(bound))
     vm?.hold()
     kernel.descriptors.hold(owner)

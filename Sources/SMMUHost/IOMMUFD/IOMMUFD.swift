@@ -203,7 +203,7 @@ struct IOMMUFD {
   /// Carries commands out and waits for them. What the kernel says of the number done is not
   /// returned: on an error it may say more than was done.
   func invalidate(
-    _ viommu: UInt32, _ commands: UnsafeMutableRawPointer, count: Int
+    _ viommu: UInt32, commands: UnsafeMutableRawPointer, count: Int
   ) throws(Errno) {
     var argument = iommufd_hwpt_invalidate()
     argument.size = Self.size(of: iommufd_hwpt_invalidate.self)

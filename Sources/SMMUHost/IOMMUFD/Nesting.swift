@@ -61,11 +61,12 @@ public final class Nesting {
       }
     }
     return Nesting(
-      host, iommufd, domain, addressSpace: space, smmu: smmu, streams: streams, listener: listener)
+      host, iommufd: iommufd, domain: domain, addressSpace: space, smmu: smmu, streams: streams,
+      listener: listener)
   }
 
   private init(
-    _ host: Host, _ iommufd: IOMMUFD, _ domain: Domain, addressSpace: UInt32, smmu: SMMU,
+    _ host: Host, iommufd: IOMMUFD, domain: Domain, addressSpace: UInt32, smmu: SMMU,
     streams: StreamDirectory, listener: any NestingListener
   ) {
     self.host = host
@@ -98,7 +99,7 @@ public final class Nesting {
   func close() {
     for device in devices {
       do throws(Errno) { try disconnect(device) } catch {
-        fail(error, "detach a device that goes away", stream: device.stream)
+        fail(error, trying: "detach a device that goes away", stream: device.stream)
       }
       release(device)
     }
@@ -166,7 +167,7 @@ public final class Nesting {
   }
 
   /// A failure on behalf of the guest, which has no caller to tell.
-  func fail(_ errno: Errno, _ text: StaticString, stream: StreamID? = nil) {
+  func fail(_ errno: Errno, trying text: StaticString, stream: StreamID? = nil) {
     counters.failures &+= 1
     say { sentence in
       sentence.append("the host kernel answered errno ")

@@ -49,7 +49,7 @@ struct VEventQueue {
 
   /// Makes the queue what the guest's is.
   mutating func follow(
-    _ iommufd: IOMMUFD, _ viommu: UInt32, isOn: Bool, log2Depth: Int
+    _ iommufd: IOMMUFD, viommu: UInt32, isOn: Bool, log2Depth: Int
   ) throws(Errno) {
     let depth = min(log2Depth, Self.most)
     if isOn && fd >= 0 && depth == self.log2Depth { return }

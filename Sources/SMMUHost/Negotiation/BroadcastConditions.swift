@@ -93,7 +93,7 @@ public struct BroadcastVerdict: Equatable, Sendable {
 
   /// `asid16`: what the guest's SMMU is going to have. Raw bits that the kernel's contract does not
   /// name (BTM, VMID16) can only forbid here: that the hardware would do it promises nothing.
-  init(asked: Features, asid16: Bool, _ devices: [DeviceFacts], _ evidence: BroadcastEvidence) {
+  init(asked: Features, asid16: Bool, devices: [DeviceFacts], evidence: BroadcastEvidence) {
     var hasBTM = true
     var isSound = true
     var vmidBits = 16

@@ -34,7 +34,7 @@ public final class VMLink {
     do throws(Errno) { vm = try kernel.duplicate(fd) } catch {
       throw Refusal(error, trying: "duplicate the VM's file descriptor")
     }
-    let link = VMLink(kernel, requests, vm)
+    let link = VMLink(kernel, requests: requests, vm: vm)
     do throws(Refusal) {
       try link.makeVFIO()
     } catch {
@@ -44,7 +44,7 @@ public final class VMLink {
     return link
   }
 
-  private init(_ kernel: any Kernel, _ requests: Requests, _ vm: Int32) {
+  private init(_ kernel: any Kernel, requests: Requests, vm: Int32) {
     self.kernel = kernel
     self.requests = requests
     self.vm = vm

@@ -23,14 +23,14 @@ public final class VirtualSMMU {
   private var report: NegotiationReport?
 
   public static func make(
-    _ features: Features, _ options: Options, machine: any Machine, listener: any NestingListener
+    _ features: Features, options: Options, machine: any Machine, listener: any NestingListener
   ) throws(Refusal) -> VirtualSMMU {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
     let smmu = SMMU(features, options, machine: machine)
-    return VirtualSMMU(smmu, StreamDirectory(mutex), listener)
+    return VirtualSMMU(smmu, streams: StreamDirectory(mutex), listener: listener)
   }
 
-  private init(_ smmu: SMMU, _ streams: StreamDirectory, _ listener: any NestingListener) {
+  private init(_ smmu: SMMU, streams: StreamDirectory, listener: any NestingListener) {
     self.smmu = smmu
     self.streams = streams
     self.listener = listener

@@ -16,13 +16,13 @@ public func vsmmu_emulated_fail(
     done == 0
     ? .error(Errno(code: error))
     : .partial(done: done, reported: done, Errno(code: error))
-  return order(emulated, FailureRule(.control, request: request, nth: nth, effect))
+  return order(emulated, FailureRule(.control, request: request, nth: nth, effect: effect))
 }
 
 @implementation @_cdecl("vsmmu_emulated_lose_events")
 public func vsmmu_emulated_lose_events(_ emulated: OpaquePointer?, _ count: UInt32) -> Int32 {
   guard count > 0 else { return emulated == nil ? vsmmu_support_einval : 0 }
-  return order(emulated, FailureRule(.read, .loseEvents(count)))
+  return order(emulated, FailureRule(.read, effect: .loseEvents(count)))
 }
 
 private func order(_ emulated: OpaquePointer?, _ rule: FailureRule) -> Int32 {

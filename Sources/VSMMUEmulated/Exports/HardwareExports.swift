@@ -17,7 +17,8 @@ private func dma(
     let access = try Access(checking: access, length, isWrite: isWrite)
     _ = try checkedSize(result.map { UnsafePointer($0) }, "result", least: 24)
     guard let data else { throw .invalid("data is NULL") }
-    guard let translation = host.dma(Int(device), access, data, length) else {
+    guard let translation = host.dma(of: Int(device), access: access, data: data, length: length)
+    else {
       throw .invalid("there is no such device")
     }
     try copyOut(vsmmu_result(translation), to: result, "result", least: 24)

@@ -45,13 +45,13 @@ final class Bench {
 
   func read(_ stream: StreamID, _ address: UInt64) -> (UInt64, Translation) {
     var word: UInt64 = 0
-    let answer = smmu.dmaRead(Access(stream: stream, address: address), into: &word, 8)
+    let answer = smmu.dmaRead(Access(stream: stream, address: address), into: &word, length: 8)
     return (word, answer)
   }
 
   func write(_ stream: StreamID, _ address: UInt64, _ word: UInt64) -> Translation {
     var word = word
-    return smmu.dmaWrite(Access(stream: stream, address: address), from: &word, 8)
+    return smmu.dmaWrite(Access(stream: stream, address: address), from: &word, length: 8)
   }
 
   func events() -> [EventRecord] {

@@ -295,7 +295,7 @@ import Testing
     private func verify(_ process: Process) {
       var word: UInt64 = .max
       let access = Access(stream: 0, address: Self.iova)
-      let answer = host.dma(process.device, access, &word, 8)
+      let answer = host.dma(of: process.device, access: access, data: &word, length: 8)
       must((answer?.kind == .ok) == process.isAttached)
       guard process.isAttached else { return }
       must(word == UInt64(process.page))

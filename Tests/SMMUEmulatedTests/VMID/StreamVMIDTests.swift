@@ -177,7 +177,7 @@ import Testing
     }
     func reads(_ smmu: PhysicalSMMU) -> Bool {
       var word: UInt64 = 0
-      return smmu.dmaRead(Access(stream: 8, address: 0), into: &word, 8).kind == .ok
+      return smmu.dmaRead(Access(stream: 8, address: 0), into: &word, length: 8).kind == .ok
     }
     #expect(smmus.allSatisfy(reads))
     // No TLBI follows.

@@ -253,7 +253,7 @@ import Testing
       for attachment in attachments.suffix(6) {
         var word: UInt64 = .max
         let access = Access(stream: attachment.stream, address: 0)
-        let answer = smmus[attachment.unit].dmaRead(access, into: &word, 8)
+        let answer = smmus[attachment.unit].dmaRead(access, into: &word, length: 8)
         must(answer.kind == .ok && word == attachment.marker)
       }
       let broken = bench.kvm.check()

@@ -10,7 +10,8 @@ import Testing
     nonisolated(unsafe) let injector = FailureInjector.make(before: ScriptedKernel())!
     nonisolated(unsafe) let recorder = Recorder.make(before: injector)!
     for nth in 1...10 as ClosedRange<UInt32> {
-      #expect(injector.add(FailureRule(.control, request: 0x3b80, nth: nth * 700, .error(.eio))))
+      #expect(
+        injector.add(FailureRule(.control, request: 0x3b80, nth: nth * 700, effect: .error(.eio))))
     }
     let failures = await withTaskGroup(of: Int.self) { group in
       for thread in 0..<4 as Range<UInt32> {

@@ -8,10 +8,10 @@ import TestSupport
 @testable import SMMUEmulated
 @testable import SMMUHost
 
-/// A virtual SMMU on an emulated host, with RAM, and faults to order between them.
+/// A virtual SMMU on an emulated host, with RAM, and failures to order between them.
 final class VirtualBench {
   let emulated: EmulatedHost
-  let faults: FailureInjector
+  let injector: FailureInjector
   let host: Host
   let machine = GuestMachine()
   let listener = Listener()
@@ -31,12 +31,12 @@ final class VirtualBench {
     domain: Domain = .own(addressSpace: nil)
   ) throws(Refusal) {
     emulated = EmulatedHost.make(configuration)!
-    faults = FailureInjector.make(before: emulated)!
+    injector = FailureInjector.make(before: emulated)!
     var knowledge = Host.Knowledge()
     knowledge.requests = VMLink.Requests(
       pin: emulated.pinRequest, unpin: emulated.unpinRequest)
-    host = try Host.open(faults, fd: nil, knowing: knowledge)
-    virtual = try VirtualSMMU.make(asked, Options(), machine: machine, listener: listener)
+    host = try Host.open(injector, fd: nil, knowing: knowledge)
+    virtual = try VirtualSMMU.make(asked, options: Options(), machine: machine, listener: listener)
     try virtual.join(host, domain: domain)
     try virtual.addMemory(GuestMachine.ramBase, length: machine.ramSize, host: machine.host)
   }
@@ -70,7 +70,8 @@ final class VirtualBench {
   }
 
   func fail(_ request: UInt32, nth: UInt32 = 1, times: UInt32 = 1, _ error: Errno = .enomem) {
-    _ = faults.add(FailureRule(.control, request: request, nth: nth, times: times, .error(error)))
+    _ = injector.add(
+      FailureRule(.control, request: request, nth: nth, times: times, effect: .error(error)))
   }
 
   func makeVM() throws(Errno) -> Int32 {

@@ -37,7 +37,7 @@ final class MappedFile {
   private let offset: UInt64
   private let length: UInt64
 
-  private init(_ fd: Int32, _ address: UInt64, _ offset: UInt64, _ length: UInt64) {
+  private init(_ fd: Int32, address: UInt64, offset: UInt64, length: UInt64) {
     self.fd = fd
     self.address = address
     self.offset = offset
@@ -45,12 +45,13 @@ final class MappedFile {
   }
 
   /// Any open file will do, until its pages are needed: the address of one that has none is 0.
-  static func map(_ fd: Int32, _ offset: UInt64, _ length: UInt64) throws(Errno) -> MappedFile {
+  static func map(_ fd: Int32, offset: UInt64, length: UInt64) throws(Errno) -> MappedFile {
     // The caller may close its own, and the file's size is looked at later.
     let own = vsmmu_system_dup(fd)
     guard own >= 0 else { throw Errno(code: -own) }
     let address = vsmmu_system_mmap(own, offset, length)
-    return MappedFile(own, address < 0 ? 0 : UInt64(address), offset, length)
+    return MappedFile(
+      own, address: address < 0 ? 0 : UInt64(address), offset: offset, length: length)
   }
 
   /// Whether the file has all the pages behind a piece of the mapping: a mapping may reach beyond

@@ -63,7 +63,7 @@ extension KernelIOAS {
 extension KernelIOAS {
   /// Maps at a given address, or chooses one.
   func map(
-    at fixed: UInt64?, _ address: UInt64, _ length: UInt64, readable: Bool, writable: Bool,
+    at fixed: UInt64?, address: UInt64, length: UInt64, readable: Bool, writable: Bool,
     file: MappedFile?
   ) throws(Errno) -> UInt64 {
     guard length != 0 else { throw .einval }
@@ -145,7 +145,7 @@ extension KernelIOAS {
 
   /// The memory behind a range that areas cover without a hole, piece by piece.
   func forEachPiece(
-    _ iova: UInt64, _ length: UInt64, _ body: (IOVAArea) throws(Errno) -> Void
+    _ iova: UInt64, length: UInt64, _ body: (IOVAArea) throws(Errno) -> Void
   ) throws(Errno) {
     guard length != 0 else { throw .einval }
     let (last, overflow) = iova.addingReportingOverflow(length - 1)

@@ -9,7 +9,7 @@ final class NestedHWPT: KernelObject {
   private let words: (UInt64, UInt64)
   private let fault: KernelFaultQueue?
 
-  init(_ viommu: KernelVIOMMU, _ words: (UInt64, UInt64), _ fault: KernelFaultQueue?) {
+  init(_ viommu: KernelVIOMMU, words: (UInt64, UInt64), fault: KernelFaultQueue?) {
     self.viommu = viommu
     self.words = words
     self.fault = fault

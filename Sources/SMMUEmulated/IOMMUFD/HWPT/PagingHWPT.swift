@@ -20,7 +20,7 @@ final class PagingHWPT: KernelObject {
   private let fault: KernelFaultQueue?
 
   static func make(
-    _ ioas: KernelIOAS, _ smmu: PhysicalSMMU, _ flags: HWPTFlags, for vm: VirtualMachine?,
+    _ ioas: KernelIOAS, smmu: PhysicalSMMU, flags: HWPTFlags, for vm: VirtualMachine?,
     fault: KernelFaultQueue? = nil, isAutomatic: Bool = false
   ) throws(Errno) -> PagingHWPT {
     let isParent = flags.contains(.nestParent)
@@ -28,7 +28,8 @@ final class PagingHWPT: KernelObject {
     defer { reserve.giveBack() }
     let vmid = isParent ? try smmu.takeVMID(for: vm) : nil
     let hwpt = reserve.covering {
-      PagingHWPT(ioas, smmu, flags, vm, vmid, fault, isAutomatic)
+      PagingHWPT(
+        ioas, smmu: smmu, flags: flags, vm: vm, vmid: vmid, fault: fault, isAutomatic: isAutomatic)
     }
     do throws(Errno) {
       try ioas.add(hwpt, reach: UInt64.ones(isParent ? smmu.outputBits : 48))
@@ -40,8 +41,8 @@ final class PagingHWPT: KernelObject {
   }
 
   private init(
-    _ ioas: KernelIOAS, _ smmu: PhysicalSMMU, _ flags: HWPTFlags, _ vm: VirtualMachine?,
-    _ vmid: VMID?, _ fault: KernelFaultQueue?, _ isAutomatic: Bool
+    _ ioas: KernelIOAS, smmu: PhysicalSMMU, flags: HWPTFlags, vm: VirtualMachine?,
+    vmid: VMID?, fault: KernelFaultQueue?, isAutomatic: Bool
   ) {
     self.ioas = ioas
     self.smmu = smmu

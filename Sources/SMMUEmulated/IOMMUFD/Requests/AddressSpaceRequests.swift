@@ -5,7 +5,7 @@ import SMMUBase
 /// IOMMU_IOAS_*.
 extension IOMMUFDFile {
   func ioasAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_ioas_alloc())
+    var request = try UserStruct(argument, zeros: iommufd_ioas_alloc())
     guard request.value.flags == 0 else { throw .eopnotsupp }
     let ioas = KernelIOAS()
     objects.insert(.ioas(ioas))
@@ -14,7 +14,7 @@ extension IOMMUFDFile {
   }
 
   func ioasIOVARanges(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_ioas_iova_ranges())
+    var request = try UserStruct(argument, zeros: iommufd_ioas_iova_ranges())
     guard request.value.reserved == 0 else { throw .eopnotsupp }
     let ioas = try objects.ioas(request.value.ioas_id)
     let capacity = Int(request.value.num_iovas)
@@ -23,7 +23,7 @@ extension IOMMUFDFile {
     ioas.forEachUsableRange { range in
       if let target, count < capacity {
         let pair = iommufd_iova_range(start: range.first, last: range.last)
-        UserMemory.store(pair, to: target, count)
+        UserMemory.store(pair, to: target, at: count)
       }
       count += 1
     }
@@ -35,7 +35,7 @@ extension IOMMUFDFile {
   }
 
   func ioasAllowIOVAs(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    let request = try UserStruct(argument, iommufd_ioas_allow_iovas()).value
+    let request = try UserStruct(argument, zeros: iommufd_ioas_allow_iovas()).value
     guard request.reserved == 0 else { throw .eopnotsupp }
     let ioas = try objects.ioas(request.ioas_id)
     let bytes = EmulatedNeed.growth(to: Int(request.num_iovas), IOVARange.self)
@@ -50,7 +50,7 @@ extension IOMMUFDFile {
     guard request.num_iovas > 0 else { return ranges }
     let source = try UserMemory.pointer(request.allowed_iovas)
     for i in 0..<Int(request.num_iovas) {
-      let pair = UserMemory.load(source, i, as: iommufd_iova_range.self)
+      let pair = UserMemory.load(source, at: i, as: iommufd_iova_range.self)
       guard pair.start < pair.last,
         !ranges.contains(where: { $0.meets(pair.start, pair.last) })
       else { throw .einval }
@@ -60,35 +60,37 @@ extension IOMMUFDFile {
   }
 
   func ioasMap(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_ioas_map())
+    var request = try UserStruct(argument, zeros: iommufd_ioas_map())
     let map = request.value
     let flags = try MapFlags(map.flags, reserved: map.reserved)
     guard map.iova != .max, map.length != .max else { throw .eoverflow }
     guard flags.isReadable || flags.isWritable else { throw .einval }
     let ioas = try objects.ioas(map.ioas_id)
     request.value.iova = try ioas.map(
-      at: flags.isFixed ? map.iova : nil, map.user_va, map.length, readable: flags.isReadable,
+      at: flags.isFixed ? map.iova : nil, address: map.user_va, length: map.length,
+      readable: flags.isReadable,
       writable: flags.isWritable, file: nil)
     request.copyOut()
   }
 
   func ioasMapFile(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_ioas_map_file())
+    var request = try UserStruct(argument, zeros: iommufd_ioas_map_file())
     let map = request.value
     let flags = try MapFlags(map.flags, reserved: 0)
     guard map.iova != .max, map.length != .max else { throw .eoverflow }
     guard flags.isReadable || flags.isWritable else { throw .einval }
     let ioas = try objects.ioas(map.ioas_id)
     guard map.length != 0 else { throw .einval }
-    let file = try MappedFile.map(map.fd, map.start, map.length)
+    let file = try MappedFile.map(map.fd, offset: map.start, length: map.length)
     request.value.iova = try ioas.map(
-      at: flags.isFixed ? map.iova : nil, file.address, map.length, readable: flags.isReadable,
+      at: flags.isFixed ? map.iova : nil, address: file.address, length: map.length,
+      readable: flags.isReadable,
       writable: flags.isWritable, file: file)
     request.copyOut()
   }
 
   func ioasCopy(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_ioas_copy())
+    var request = try UserStruct(argument, zeros: iommufd_ioas_copy())
     let copy = request.value
     let flags = try MapFlags(copy.flags, reserved: 0)
     guard copy.length != .max, copy.dst_iova != .max, copy.src_iova != .max else {
@@ -100,18 +102,18 @@ extension IOMMUFDFile {
       EmulatedNeed.growth(of: source.areas), orThrow: Errno.enomem
     ) { () throws(Errno) in
       var pieces: [IOVAArea] = []
-      try source.forEachPiece(copy.src_iova, copy.length) { pieces.append($0) }
+      try source.forEachPiece(copy.src_iova, length: copy.length) { pieces.append($0) }
       return pieces
     }
     let target = try objects.ioas(copy.dst_ioas_id)
     if flags.isWritable && pieces.contains(where: { !$0.isWritable }) { throw .eperm }
     request.value.dst_iova = try target.map(
-      pieces, at: flags.isFixed ? copy.dst_iova : nil, copy.length, flags)
+      pieces, at: flags.isFixed ? copy.dst_iova : nil, length: copy.length, flags: flags)
     request.copyOut()
   }
 
   func ioasUnmap(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_ioas_unmap())
+    var request = try UserStruct(argument, zeros: iommufd_ioas_unmap())
     let unmap = request.value
     let ioas = try objects.ioas(unmap.ioas_id)
     if unmap.iova == 0 && unmap.length == .max {
@@ -128,7 +130,7 @@ extension IOMMUFDFile {
 
   /// Another process takes over what this one pinned: possible where all of it is in files.
   func ioasChangeProcess(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    let request = try UserStruct(argument, iommufd_ioas_change_process()).value
+    let request = try UserStruct(argument, zeros: iommufd_ioas_change_process()).value
     guard request.reserved == 0 else { throw .eopnotsupp }
     var hasOthers = false
     objects.each { entry in
@@ -156,7 +158,7 @@ struct MapFlags {
 extension KernelIOAS {
   /// Maps pieces of memory one behind the other, all or none.
   func map(
-    _ pieces: [IOVAArea], at fixed: UInt64?, _ length: UInt64, _ flags: MapFlags
+    _ pieces: [IOVAArea], at fixed: UInt64?, length: UInt64, flags: MapFlags
   ) throws(Errno) -> UInt64 {
     let start: UInt64
     if let fixed {
@@ -169,7 +171,7 @@ extension KernelIOAS {
     do throws(Errno) {
       for piece in pieces {
         _ = try map(
-          at: next, piece.address, piece.length, readable: flags.isReadable,
+          at: next, address: piece.address, length: piece.length, readable: flags.isReadable,
           writable: flags.isWritable, file: piece.file)
         next = next &+ piece.length
       }

@@ -6,7 +6,8 @@ import SMMUSpec
 extension IOMMUFDFile {
   /// IOMMU_GET_HW_INFO: the raw registers of the SMMU behind a device.
   func hwInfo(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_hw_info(), least: Int(IOMMUFD_HW_INFO_LEAST))
+    var request = try UserStruct(
+      argument, zeros: iommufd_hw_info(), least: Int(IOMMUFD_HW_INFO_LEAST))
     let info = request.value
     let reserved = info.reserved
     guard info.flags & ~UInt32(IOMMUFD_HW_INFO_INPUT_TYPE) == 0, reserved.0 == 0,

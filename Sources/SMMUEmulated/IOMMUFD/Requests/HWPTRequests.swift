@@ -7,7 +7,7 @@ import SMMUSpec
 extension IOMMUFDFile {
   func hwptAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(
-      argument, iommufd_hwpt_alloc(), least: Int(IOMMUFD_HWPT_ALLOC_LEAST))
+      argument, zeros: iommufd_hwpt_alloc(), least: Int(IOMMUFD_HWPT_ALLOC_LEAST))
     let alloc = request.value
     guard alloc.reserved == 0 else { throw .eopnotsupp }
     guard (alloc.data_type == IOMMUFD_HWPT_DATA_NONE) == (alloc.data_len == 0) else {
@@ -16,10 +16,10 @@ extension IOMMUFDFile {
     let device = try objects.device(alloc.dev_id)
     let made: ObjectEntry
     switch objects[alloc.pt_id] {
-    case .ioas(let ioas): made = .paging(try makePaging(alloc, device, ioas))
+    case .ioas(let ioas): made = .paging(try makePaging(alloc, device: device, ioas: ioas))
     // Arm nests in vIOMMUs alone.
     case .paging: throw .eopnotsupp
-    case .viommu(let viommu): made = .nested(try makeNested(alloc, device, viommu))
+    case .viommu(let viommu): made = .nested(try makeNested(alloc, device: device, viommu: viommu))
     default: throw .einval
     }
     objects.insert(made)
@@ -29,7 +29,7 @@ extension IOMMUFDFile {
   }
 
   private func makePaging(
-    _ alloc: iommufd_hwpt_alloc, _ device: KernelDevice, _ ioas: KernelIOAS
+    _ alloc: iommufd_hwpt_alloc, device: KernelDevice, ioas: KernelIOAS
   ) throws(Errno) -> PagingHWPT {
     let flags = HWPTFlags(rawValue: alloc.flags)
     guard flags.isSubset(of: .all), alloc.data_len == 0 else { throw .eopnotsupp }
@@ -39,11 +39,11 @@ extension IOMMUFDFile {
     }
     if flags.contains(.dirtyTracking) && !smmu.tracksDirtyPages { throw .eopnotsupp }
     let fault = try faultQueue(of: alloc)
-    return try PagingHWPT.make(ioas, smmu, flags, for: device.vm, fault: fault)
+    return try PagingHWPT.make(ioas, smmu: smmu, flags: flags, for: device.vm, fault: fault)
   }
 
   private func makeNested(
-    _ alloc: iommufd_hwpt_alloc, _ device: KernelDevice, _ viommu: KernelVIOMMU
+    _ alloc: iommufd_hwpt_alloc, device: KernelDevice, viommu: KernelVIOMMU
   ) throws(Errno) -> NestedHWPT {
     guard device.hardware.smmu === viommu.smmu else { throw .einval }
     guard HWPTFlags(rawValue: alloc.flags).isSubset(of: .faultQueue), alloc.data_len > 0 else {
@@ -55,10 +55,10 @@ extension IOMMUFDFile {
     }
     var data = iommufd_hwpt_arm_smmuv3()
     try UserMemory.copyIn(
-      try UserMemory.pointer(alloc.data_uptr), Int(alloc.data_len), to: &data)
+      try UserMemory.pointer(alloc.data_uptr), size: Int(alloc.data_len), to: &data)
     let words = (UInt64(littleEndian: data.ste.0), UInt64(littleEndian: data.ste.1))
     let checked = try VirtualSTE.check(words)
-    return NestedHWPT(viommu, checked, try faultQueue(of: alloc))
+    return NestedHWPT(viommu, words: checked, fault: try faultQueue(of: alloc))
   }
 
   private func faultQueue(of alloc: iommufd_hwpt_alloc) throws(Errno) -> KernelFaultQueue? {
@@ -67,7 +67,7 @@ extension IOMMUFDFile {
   }
 
   func faultQueueAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_fault_alloc())
+    var request = try UserStruct(argument, zeros: iommufd_fault_alloc())
     guard request.value.flags == 0 else { throw .eopnotsupp }
     let queue = KernelFaultQueue()
     let file = KernelFaultQueueFile(queue, self)
@@ -84,13 +84,13 @@ extension IOMMUFDFile {
 /// are not recorded: every page is clean.
 extension IOMMUFDFile {
   func setDirtyTracking(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    let request = try UserStruct(argument, iommufd_hwpt_set_dirty_tracking()).value
+    let request = try UserStruct(argument, zeros: iommufd_hwpt_set_dirty_tracking()).value
     guard request.flags & ~1 == 0, request.reserved == 0 else { throw .eopnotsupp }
     try requireDirtyTracking(request.hwpt_id)
   }
 
   func getDirtyBitmap(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    let request = try UserStruct(argument, iommufd_hwpt_get_dirty_bitmap()).value
+    let request = try UserStruct(argument, zeros: iommufd_hwpt_get_dirty_bitmap()).value
     guard request.flags & ~1 == 0, request.reserved == 0 else { throw .eopnotsupp }
     try requireDirtyTracking(request.hwpt_id)
   }

@@ -6,7 +6,7 @@ import SMMUSpec
 extension IOMMUFDFile {
   /// IOMMU_HWPT_INVALIDATE. The count of entries goes back on errors too.
   func invalidate(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_hwpt_invalidate())
+    var request = try UserStruct(argument, zeros: iommufd_hwpt_invalidate())
     kernel.invalidations &+= 1
     var done = 0
     do throws(Errno) {
@@ -37,7 +37,7 @@ extension IOMMUFDFile {
       try reserving(
         GuestCommand.needed(for: count), orThrow: Errno.enomem
       ) { () throws(Errno) in
-        let commands = try copyIn(source, length, count)
+        let commands = try copyIn(source, length: length, count: count)
         let rules = GuestCommand(viommu: viommu, validatesFields: kernel.version.validatesFields)
         try rules.issue(commands, &done)
       }
@@ -49,13 +49,13 @@ extension IOMMUFDFile {
 
   /// Entries of any length; all are copied before the first is looked at.
   private func copyIn(
-    _ source: UnsafeRawPointer, _ length: Int, _ count: Int
+    _ source: UnsafeRawPointer, length: Int, count: Int
   ) throws(Errno) -> [CommandWords] {
     var commands: [CommandWords] = []
     commands.reserveCapacity(count)
     for i in 0..<count {
       var pair: (UInt64, UInt64) = (0, 0)
-      try UserMemory.copyIn(source + i * length, length, to: &pair)
+      try UserMemory.copyIn(source + i * length, size: length, to: &pair)
       commands.append(CommandWords(UInt64(littleEndian: pair.0), UInt64(littleEndian: pair.1)))
     }
     return commands

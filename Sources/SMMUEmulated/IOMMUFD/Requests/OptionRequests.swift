@@ -5,7 +5,7 @@ import SMMUBase
 /// IOMMU_OPTION and IOMMU_VFIO_IOAS.
 extension IOMMUFDFile {
   func option(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_option())
+    var request = try UserStruct(argument, zeros: iommufd_option())
     guard request.value.reserved == 0, request.value.op <= 1 else { throw .eopnotsupp }
     switch request.value.option_id {
     case 0: try accounting(&request.value)
@@ -41,7 +41,7 @@ extension IOMMUFDFile {
   }
 
   func vfioIOAS(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_vfio_ioas())
+    var request = try UserStruct(argument, zeros: iommufd_vfio_ioas())
     guard request.value.reserved == 0 else { throw .eopnotsupp }
     switch request.value.op {
     case 0:

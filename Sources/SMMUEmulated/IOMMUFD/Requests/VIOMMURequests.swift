@@ -6,7 +6,7 @@ import SMMUBase
 extension IOMMUFDFile {
   func viommuAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(
-      argument, iommufd_viommu_alloc(), least: Int(IOMMUFD_VIOMMU_ALLOC_LEAST))
+      argument, zeros: iommufd_viommu_alloc(), least: Int(IOMMUFD_VIOMMU_ALLOC_LEAST))
     let alloc = request.value
     guard alloc.flags == 0, alloc.type != IOMMUFD_VIOMMU_TYPE_DEFAULT else { throw .eopnotsupp }
     let smmu = try objects.device(alloc.dev_id).hardware.smmu
@@ -22,13 +22,13 @@ extension IOMMUFDFile {
   }
 
   func vdeviceAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    var request = try UserStruct(argument, iommufd_vdevice_alloc())
+    var request = try UserStruct(argument, zeros: iommufd_vdevice_alloc())
     let alloc = request.value
     let viommu = try objects.viommu(alloc.viommu_id)
     let device = try objects.device(alloc.dev_id)
     guard device.hardware.smmu === viommu.smmu else { throw .einval }
     guard device.vdevice == nil, viommu.vdevice(alloc.virt_id) == nil else { throw .eexist }
-    let vdevice = KernelVDevice(viommu, device, alloc.virt_id)
+    let vdevice = KernelVDevice(viommu, device: device, virtualID: alloc.virt_id)
     objects.insert(.vdevice(vdevice))
     viommu.add(vdevice)
     device.vdevice = vdevice
@@ -38,13 +38,13 @@ extension IOMMUFDFile {
 
   func eventQueueAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(
-      argument, iommufd_veventq_alloc(), least: Int(IOMMUFD_VEVENTQ_ALLOC_LEAST))
+      argument, zeros: iommufd_veventq_alloc(), least: Int(IOMMUFD_VEVENTQ_ALLOC_LEAST))
     let alloc = request.value
     guard alloc.flags == 0, alloc.reserved == 0, alloc.type != 0 else { throw .eopnotsupp }
     guard alloc.veventq_depth > 0, alloc.veventq_depth <= 1 << 19 else { throw .einval }
     let viommu = try objects.viommu(alloc.viommu_id)
     guard viommu.queue(alloc.type) == nil else { throw .eexist }
-    let queue = KernelEventQueue(viommu, alloc.type, depth: Int(alloc.veventq_depth))
+    let queue = KernelEventQueue(viommu, type: alloc.type, depth: Int(alloc.veventq_depth))
     let file = KernelEventQueueFile(queue, self)
     request.value.out_veventq_fd = try kernel.descriptors.install(file)
     objects.insert(.eventQueue(queue))
@@ -58,7 +58,7 @@ extension IOMMUFDFile {
 
   /// Queues that the guest drives exist on no SMMU here.
   func hwQueueAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    let alloc = try UserStruct(argument, iommufd_hw_queue_alloc()).value
+    let alloc = try UserStruct(argument, zeros: iommufd_hw_queue_alloc()).value
     guard alloc.flags == 0, alloc.type != 0 else { throw .eopnotsupp }
     guard alloc.length > 0 else { throw .einval }
     guard !alloc.nesting_parent_iova.addingReportingOverflow(alloc.length - 1).overflow else {

@@ -21,7 +21,7 @@ final class KernelEventQueue: KernelObject {
   /// Its file; none when the last descriptor is closed.
   var file: KernelEventQueueFile?
 
-  init(_ viommu: KernelVIOMMU, _ type: UInt32, depth: Int) {
+  init(_ viommu: KernelVIOMMU, type: UInt32, depth: Int) {
     self.viommu = viommu
     self.type = type
     self.depth = depth
@@ -66,7 +66,9 @@ final class KernelEventQueue: KernelObject {
     while first < events.count {
       guard count - done >= Self.eventBytes else { return try partial(done) }
       let event = events[first]
-      store(iommufd_vevent_header(flags: 0, sequence: event.sequence), event.record, data + done)
+      store(
+        iommufd_vevent_header(flags: 0, sequence: event.sequence), record: event.record,
+        at: data + done)
       done += Self.eventBytes
       first += 1
     }
@@ -90,7 +92,7 @@ final class KernelEventQueue: KernelObject {
   }
 
   private func store(
-    _ header: iommufd_vevent_header, _ record: EventRecord, _ target: UnsafeMutableRawPointer
+    _ header: iommufd_vevent_header, record: EventRecord, at target: UnsafeMutableRawPointer
   ) {
     target.storeBytes(of: header, as: iommufd_vevent_header.self)
     for index in 0..<4 {

@@ -57,7 +57,7 @@ final class KernelVDevice: KernelObject {
   let device: KernelDevice
   let virtualID: UInt64
 
-  init(_ viommu: KernelVIOMMU, _ device: KernelDevice, _ virtualID: UInt64) {
+  init(_ viommu: KernelVIOMMU, device: KernelDevice, virtualID: UInt64) {
     self.viommu = viommu
     self.device = device
     self.virtualID = virtualID
