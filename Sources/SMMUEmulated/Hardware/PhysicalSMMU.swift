@@ -28,7 +28,8 @@ final class PhysicalSMMU {
     }
     defer { reserve.giveBack() }
     return reserve.covering {
-      let smmu = PhysicalSMMU(configuration, kvm: kvm.isLinked ? kvm.vmids : nil, registers: registers)
+      let smmu = PhysicalSMMU(
+        configuration, kvm: kvm.isLinked ? kvm.vmids : nil, registers: registers)
       kvm.add(smmu)
       return smmu
     }
@@ -211,4 +212,3 @@ final class PhysicalSMMU {
     return smmu.transfer(access, data, min(length, room, UInt64(Int.max)))
   }
 }
-
