@@ -12,7 +12,7 @@ final class CallbackKernel: Kernel {
   /// Copies the caller's struct, in which every function is.
   static func make(_ source: UnsafePointer<vsmmu_kernel>) throws(Refusal) -> CallbackKernel {
     var calls = vsmmu_kernel()
-    try copyIn(source, "config.kernel", least: leastSize, into: &calls)
+    try copyIn(source, named: "config.kernel", least: leastSize, into: &calls)
     guard calls.reserved == 0 else { throw .invalid("config.kernel.reserved is not 0") }
     if let missing = missing(calls) { throw .invalid(missing) }
     return CallbackKernel(calls)

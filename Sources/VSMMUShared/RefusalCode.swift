@@ -27,7 +27,7 @@ extension Refusal {
   }
 }
 
-public func refusal(_ code: Int32, _ name: StaticString, _ text: StaticString) -> Refusal {
+public func refusal(_ code: Int32, of name: StaticString, saying text: StaticString) -> Refusal {
   Refusal.saying(code) { sentence in
     sentence.append(name)
     sentence.append(text)

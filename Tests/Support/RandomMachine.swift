@@ -101,7 +101,7 @@ public final class RandomWorld {
     var options = Options()
     options.tlbEntries = tlbEntries
     options.configurationEntries = 8
-    smmu = SMMU(features, options, machine: machine)
+    smmu = SMMU(features, options: options, machine: machine)
     try! smmu.addMemory(RandomMachine.ram, length: RandomMachine.ramSize, host: machine.host)
     self["CR2"] = 2
     self["STRTAB_BASE"] = Self.streamTable
@@ -118,7 +118,7 @@ public final class RandomWorld {
     }
     set {
       let row = Guest.row(name)
-      smmu.writeRegister(at: UInt64(row.offset), width: row.width, newValue)
+      smmu.writeRegister(at: UInt64(row.offset), width: row.width, value: newValue)
     }
   }
 

@@ -68,7 +68,7 @@ extension SMMU {
   /// A register by name, as a driver accesses it.
   subscript(_ register: DriverRegister) -> UInt64 {
     get { readRegister(at: register.offset, width: register.width) }
-    set { writeRegister(at: register.offset, width: register.width, newValue) }
+    set { writeRegister(at: register.offset, width: register.width, value: newValue) }
   }
 
   var hasCommandError: Bool {

@@ -57,7 +57,7 @@ final class PhysicalSMMU {
     let features = configuration.working
     var model = Options()
     model.tlbEntries = configuration.tlbEntries
-    smmu = SMMU(features, model, machine: PhysicalMachine())
+    smmu = SMMU(features, options: model, machine: PhysicalMachine())
     vmids = StreamVMIDs(
       bits: features.vmid16 ? 16 : 8, canBroadcast: configuration.canBroadcast, kvm: kvm)
     table = PhysicalStreamTable(features)
@@ -209,6 +209,6 @@ final class PhysicalSMMU {
   ) -> Translation {
     // The caller refuses a length that wraps; here it does at least no harm.
     let room = UInt64.max - access.address
-    return smmu.transfer(access, data, min(length, room, UInt64(Int.max)))
+    return smmu.transfer(access, data: data, length: min(length, room, UInt64(Int.max)))
   }
 }

@@ -26,7 +26,7 @@ public final class VirtualSMMU {
     _ features: Features, options: Options, machine: any Machine, listener: any NestingListener
   ) throws(Refusal) -> VirtualSMMU {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
-    let smmu = SMMU(features, options, machine: machine)
+    let smmu = SMMU(features, options: options, machine: machine)
     return VirtualSMMU(smmu, streams: StreamDirectory(mutex), listener: listener)
   }
 

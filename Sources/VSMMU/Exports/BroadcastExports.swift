@@ -11,7 +11,7 @@ import VSMMUShared
 public func vsmmu_dvm(_ vsmmu: OpaquePointer?, _ op: UnsafePointer<vsmmu_dvm_op>?) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
     var copy = vsmmu_dvm_op()
-    try copyIn(op, "op", least: 40, into: &copy)
+    try copyIn(op, named: "op", least: 40, into: &copy)
     instance.smmu.broadcast(try TLBInvalidation(copy, hasVMIDs: instance.smmu.features.stage2))
   }
 }

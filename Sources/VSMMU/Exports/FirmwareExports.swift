@@ -57,7 +57,7 @@ extension ByteWriter {
 
   /// `count` identifiers; the table stores one less.
   fileprivate mutating func mapping(
-    _ input: UInt32, _ count: UInt32, _ output: UInt32, reference: UInt32
+    _ input: UInt32, count: UInt32, output: UInt32, reference: UInt32
   ) {
     put32(input)
     put32(count - 1)
@@ -70,7 +70,7 @@ extension ByteWriter {
   /// the SMMU's own MSIs; there is none. In older ones it would be the first mapping wherever a
   /// GSIV is 0, and the devices would lose theirs. DeviceIDs are StreamIDs.
   fileprivate mutating func smmu(
-    _ iort: vsmmu_iort, _ mappings: [vsmmu_id_mapping], coherent: Bool
+    _ iort: vsmmu_iort, mappings: [vsmmu_id_mapping], coherent: Bool
   ) {
     let hasITS = iort.its_offset != 0
     node(
@@ -90,7 +90,7 @@ extension ByteWriter {
     put32(0)
     guard hasITS else { return }
     for m in mappings {
-      mapping(m.output_base, m.count, m.output_base, reference: iort.its_offset)
+      mapping(m.output_base, count: m.count, output: m.output_base, reference: iort.its_offset)
     }
   }
 
@@ -112,7 +112,7 @@ extension ByteWriter {
     put8(0)
     put16(0)
     for m in mappings {
-      mapping(m.input_base, m.count, m.output_base, reference: iort.offset)
+      mapping(m.input_base, count: m.count, output: m.output_base, reference: iort.offset)
     }
   }
 }
@@ -143,12 +143,13 @@ public func vsmmu_iort_nodes(
 ) -> Int64 {
   serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
     var copy = vsmmu_iort()
-    try copyIn(iort, "iort", least: 52, into: &copy)
+    try copyIn(iort, named: "iort", least: 52, into: &copy)
     guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
     return try instance.covering { () throws(Refusal) in
       let mappings = try checkedMappings(copy)
       var writer = ByteWriter(data, capacity)
-      writer.smmu(copy, mappings, coherent: instance.smmu.features[.idr0, IDR0.cohacc] != 0)
+      writer.smmu(
+        copy, mappings: mappings, coherent: instance.smmu.features[.idr0, IDR0.cohacc] != 0)
       writer.rootComplex(copy, mappings)
       return Int64(writer.count)
     }

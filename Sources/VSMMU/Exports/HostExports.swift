@@ -16,7 +16,7 @@ public func vsmmu_host_open(
   do throws(Refusal) {
     guard let out else { throw .invalid("out is NULL") }
     var copy = vsmmu_host_config()
-    if config != nil { try copyIn(config, "config", least: 8, into: &copy) }
+    if config != nil { try copyIn(config, named: "config", least: 8, into: &copy) }
     out.pointee = try reserving(Need.call, orThrow: .noMemory) { () throws(Refusal) in
       OpaquePointer(Unmanaged.passRetained(try Host.open(copy)).toOpaque())
     }
@@ -43,7 +43,7 @@ public func vsmmu_device_attach(
 ) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
     var copy = vsmmu_device()
-    try copyIn(device, "device", least: 12, into: &copy)
+    try copyIn(device, named: "device", least: 12, into: &copy)
     guard copy.flags & ~(VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND) == 0 else {
       throw .invalid("device.flags has a bit set that this library does not know")
     }
@@ -129,7 +129,7 @@ public func vsmmu_get_host_counters(
     values.events_lost = found.eventsLost
     values.failures = found.failures
     values.kept = UInt64(nesting.keptCount)
-    try copyOut(values, to: counters, "counters", least: 8)
+    try copyOut(values, to: counters, named: "counters", least: 8)
   }
 }
 

@@ -17,11 +17,11 @@ public func vsmmu_create(
     guard let out else { throw .invalid("out is NULL") }
     Thread.watchForks()
     var configCopy = vsmmu_config()
-    try copyIn(config, "config", least: 8, into: &configCopy)
+    try copyIn(config, named: "config", least: 8, into: &configCopy)
     var opsCopy = vsmmu_ops()
-    try copyIn(ops, "ops", least: 8, into: &opsCopy)
+    try copyIn(ops, named: "ops", least: 8, into: &opsCopy)
     out.pointee = try reserving(Need.call, orThrow: .noMemory) { () throws(Refusal) in
-      InstanceHandle.make(try Instance.make(configCopy, opsCopy, opaque))
+      InstanceHandle.make(try Instance.make(configCopy, ops: opsCopy, opaque: opaque))
     }
     Sentence().copy(to: message, message_size)
     return 0

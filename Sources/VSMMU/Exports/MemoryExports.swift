@@ -9,7 +9,7 @@ import VSMMUShared
 
 /// Registers memory, of a part of a file or not.
 private func add(
-  _ instance: Instance, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?,
+  to instance: Instance, address: UInt64, length: UInt64, host: UnsafeMutableRawPointer?,
   of part: VirtualSMMU.FilePart? = nil
 ) throws(Refusal) {
   guard let host else { throw .invalid("host is NULL") }
@@ -35,7 +35,7 @@ public func vsmmu_ram_add(
   _ vsmmu: OpaquePointer?, _ address: UInt64, _ length: UInt64, _ host: UnsafeMutableRawPointer?
 ) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
-    try add(instance, address, length, host)
+    try add(to: instance, address: address, length: length, host: host)
   }
 }
 
@@ -46,7 +46,9 @@ public func vsmmu_ram_add_file(
 ) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
     try check(file: fd, offset: offset, length: length)
-    try add(instance, address, length, host, of: VirtualSMMU.FilePart(fd, offset: offset))
+    try add(
+      to: instance, address: address, length: length, host: host,
+      of: VirtualSMMU.FilePart(fd, offset: offset))
   }
 }
 

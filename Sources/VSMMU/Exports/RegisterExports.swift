@@ -37,7 +37,7 @@ public func vsmmu_mmio_write(
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
     try check(offset, width)
     instance.virtual.freeze()
-    instance.smmu.writeRegister(at: offset, width: Int(width), value)
+    instance.smmu.writeRegister(at: offset, width: Int(width), value: value)
   }
 }
 

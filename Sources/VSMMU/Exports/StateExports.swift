@@ -75,7 +75,8 @@ extension SavedStateError {
         text.append(", which this library cannot read")
       }
     case .unknownSection(let name):
-      .section(name, "the saved state has a section ", " that this library does not know")
+      .section(
+        name, before: "the saved state has a section ", behind: " that this library does not know")
     case .newerSection(let name, let version):
       .saying(vsmmu_support_e2big) { text in
         text.append("the saved state's section ")
@@ -84,12 +85,14 @@ extension SavedStateError {
         text.append(UInt64(version))
         text.append(", which this library cannot read")
       }
-    case .repeatedSection(let name): .section(name, "the saved state has the section ", " twice")
+    case .repeatedSection(let name):
+      .section(name, before: "the saved state has the section ", behind: " twice")
     case .misplacedSection(let name):
-      .section(name, "the saved state has the section ", " too late")
-    case .missingSection(let name): .section(name, "the saved state has no section ", "")
+      .section(name, before: "the saved state has the section ", behind: " too late")
+    case .missingSection(let name):
+      .section(name, before: "the saved state has no section ", behind: "")
     case .malformedSection(let name):
-      .section(name, "the saved state's section ", " is not made as it should be")
+      .section(name, before: "the saved state's section ", behind: " is not made as it should be")
     case .unknown(let offset):
       .saying(vsmmu_support_einval) { text in
         text.append("the saved state does not fit this device in the register at ")
@@ -116,7 +119,7 @@ extension SavedStateError {
 
 extension Refusal {
   fileprivate static func section(
-    _ name: SectionName, _ before: StaticString, _ behind: StaticString
+    _ name: SectionName, before: StaticString, behind: StaticString
   ) -> Refusal {
     .saying(vsmmu_support_einval) { text in
       text.append(before)
@@ -150,6 +153,6 @@ public func vsmmu_get_counters(
     copy.events_recorded = now[.eventsRecorded]
     copy.events_dropped = now[.eventsDropped]
     copy.external_aborts = now[.externalAborts]
-    try copyOut(copy, to: counters, "counters", least: 8)
+    try copyOut(copy, to: counters, named: "counters", least: 8)
   }
 }

@@ -22,7 +22,7 @@ extension Instance {
 
   private func requireStream(_ access: Access) throws(Refusal) {
     guard virtual.streams.isEmulated(access.stream) else {
-      throw refusal(vsmmu_support_enoent, "access.stream", " was not added")
+      throw refusal(vsmmu_support_enoent, of: "access.stream", saying: " was not added")
     }
   }
 
@@ -30,7 +30,7 @@ extension Instance {
   fileprivate func access(_ pointer: UnsafePointer<vsmmu_access>?) throws(Refusal) -> Access {
     guard !Inside(machine).isEntered else { throw Inside.refusal }
     var copy = vsmmu_access()
-    try copyIn(pointer, "access", least: 24, into: &copy)
+    try copyIn(pointer, named: "access", least: 24, into: &copy)
     guard copy.flags & ~AccessFlags.all.rawValue == 0 else {
       throw .invalid("access.flags has a bit set that this library does not know")
     }
@@ -43,7 +43,7 @@ extension Instance {
 
   /// A result that cannot be filled is refused before the access can leave an event.
   fileprivate func requireRoom(_ result: UnsafeMutablePointer<vsmmu_result>?) throws(Refusal) {
-    _ = try checkedSize(result.map { UnsafePointer($0) }, "result", least: 24)
+    _ = try checkedSize(result.map { UnsafePointer($0) }, named: "result", least: 24)
   }
 }
 
@@ -64,11 +64,11 @@ public func vsmmu_translate(
   _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
   guard let vsmmu, let access, let result, arePlain(access, result) else {
-    return translateUnknown(vsmmu, access, result)
+    return translateUnknown(vsmmu, access: access, result: result)
   }
   let handle = UnsafePointer<InstanceHandle>(vsmmu)
   guard let recent = handle.pointee.micro.lookUp(Access(plain: access.pointee)) else {
-    return translate(handle, access, result)
+    return translate(handle, access: access, result: result)
   }
   result.pointee = vsmmu_result(recent)
   return 0
@@ -78,11 +78,13 @@ public func vsmmu_translate(
 @_optimize(speed)
 @inline(never)
 private func translate(
-  _ handle: UnsafePointer<InstanceHandle>, _ access: UnsafePointer<vsmmu_access>,
-  _ result: UnsafeMutablePointer<vsmmu_result>
+  _ handle: UnsafePointer<InstanceHandle>, access: UnsafePointer<vsmmu_access>,
+  result: UnsafeMutablePointer<vsmmu_result>
 ) -> Int32 {
   let known = handle.pointee.translateKnown(Access(plain: access.pointee))
-  guard !known.isUnknown else { return translateUnknown(OpaquePointer(handle), access, result) }
+  guard !known.isUnknown else {
+    return translateUnknown(OpaquePointer(handle), access: access, result: result)
+  }
   result.pointee = vsmmu_result(known)
   return 0
 }
@@ -90,8 +92,8 @@ private func translate(
 /// Odd structs, and streams that are not known yet.
 @inline(never)
 private func translateUnknown(
-  _ vsmmu: OpaquePointer?, _ access: UnsafePointer<vsmmu_access>?,
-  _ result: UnsafeMutablePointer<vsmmu_result>?
+  _ vsmmu: OpaquePointer?, access: UnsafePointer<vsmmu_access>?,
+  result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
   guard let vsmmu else { return vsmmu_support_einval }
   return with(vsmmu) { instance in
@@ -99,7 +101,7 @@ private func translateUnknown(
       let access = try instance.access(access)
       try instance.requireRoom(result)
       let answer = try instance.translate(missed: access)
-      try copyOut(vsmmu_result(answer), to: result, "result", least: 24)
+      try copyOut(vsmmu_result(answer), to: result, named: "result", least: 24)
       return 0
     } catch {
       return instance.refuse(error)
@@ -122,8 +124,8 @@ public func vsmmu_access_end(_ vsmmu: OpaquePointer?, _ token: UInt64) {
 extension Instance {
   /// One vsmmu_dma_* call.
   fileprivate func transfer(
-    _ access: UnsafePointer<vsmmu_access>?, _ data: UnsafeMutableRawPointer?, _ length: UInt64,
-    _ result: UnsafeMutablePointer<vsmmu_result>?, isWrite: Bool
+    _ access: UnsafePointer<vsmmu_access>?, data: UnsafeMutableRawPointer?, length: UInt64,
+    result: UnsafeMutablePointer<vsmmu_result>?, isWrite: Bool
   ) -> Int32 {
     do throws(Refusal) {
       var access = try self.access(access)
@@ -142,8 +144,8 @@ extension Instance {
       let token = smmu.beginAccess()
       defer { smmu.endAccess(token) }
       if !smmu.knows(access) { try requireStream(access) }
-      let done = smmu.transfer(access, data, length)
-      try copyOut(vsmmu_result(done), to: result, "result", least: 24)
+      let done = smmu.transfer(access, data: data, length: length)
+      try copyOut(vsmmu_result(done), to: result, named: "result", least: 24)
       return 0
     } catch {
       return refuse(error)
@@ -157,7 +159,9 @@ public func vsmmu_dma_read(
   _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
   guard let vsmmu else { return vsmmu_support_einval }
-  return with(vsmmu) { $0.transfer(access, data, length, result, isWrite: false) }
+  return with(vsmmu) {
+    $0.transfer(access, data: data, length: length, result: result, isWrite: false)
+  }
 }
 
 @implementation @_cdecl("vsmmu_dma_write")
@@ -168,5 +172,7 @@ public func vsmmu_dma_write(
   guard let vsmmu else { return vsmmu_support_einval }
   // Read only: the direction is the access's.
   let source = UnsafeMutableRawPointer(mutating: data)
-  return with(vsmmu) { $0.transfer(access, source, length, result, isWrite: true) }
+  return with(vsmmu) {
+    $0.transfer(access, data: source, length: length, result: result, isWrite: true)
+  }
 }

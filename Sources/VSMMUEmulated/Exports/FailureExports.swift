@@ -40,7 +40,8 @@ public func vsmmu_emulated_get_counters(
     truncatingIfNeeded: with(emulated) { emulated in
       do throws(Refusal) {
         try copyOut(
-          vsmmu_emulated_counters(emulated.host.counters), to: counters, "counters", least: 8)
+          vsmmu_emulated_counters(emulated.host.counters), to: counters, named: "counters", least: 8
+        )
         return 0
       } catch {
         return Int64(error.code)

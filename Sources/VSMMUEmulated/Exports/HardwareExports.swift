@@ -9,19 +9,19 @@ import VSMMUShared
 
 /// One DMA of a device.
 private func dma(
-  _ handle: OpaquePointer?, _ device: UInt32, _ access: UnsafePointer<vsmmu_access>?,
-  _ data: UnsafeMutableRawPointer?, _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?,
+  of handle: OpaquePointer?, device: UInt32, access: UnsafePointer<vsmmu_access>?,
+  data: UnsafeMutableRawPointer?, length: UInt64, result: UnsafeMutablePointer<vsmmu_result>?,
   isWrite: Bool
 ) -> Int32 {
   refusable(handle) { (host) throws(Refusal) -> Int32 in
-    let access = try Access(checking: access, length, isWrite: isWrite)
-    _ = try checkedSize(result.map { UnsafePointer($0) }, "result", least: 24)
+    let access = try Access(checking: access, length: length, isWrite: isWrite)
+    _ = try checkedSize(result.map { UnsafePointer($0) }, named: "result", least: 24)
     guard let data else { throw .invalid("data is NULL") }
     guard let translation = host.dma(of: Int(device), access: access, data: data, length: length)
     else {
       throw .invalid("there is no such device")
     }
-    try copyOut(vsmmu_result(translation), to: result, "result", least: 24)
+    try copyOut(vsmmu_result(translation), to: result, named: "result", least: 24)
     return 0
   }
 }
@@ -43,10 +43,10 @@ private func refusable(
 extension Access {
   /// A caller's access, as vsmmu_dma_read() and _write() take it.
   fileprivate init(
-    checking pointer: UnsafePointer<vsmmu_access>?, _ length: UInt64, isWrite: Bool
+    checking pointer: UnsafePointer<vsmmu_access>?, length: UInt64, isWrite: Bool
   ) throws(Refusal) {
     var copy = vsmmu_access()
-    try copyIn(pointer, "access", least: 24, into: &copy)
+    try copyIn(pointer, named: "access", least: 24, into: &copy)
     guard copy.flags & ~AccessFlags.all.rawValue == 0, copy.reserved == 0 else {
       throw .invalid("access has a bit set that this library does not know")
     }
@@ -68,7 +68,9 @@ public func vsmmu_emulated_dma_read(
   _ emulated: OpaquePointer?, _ device: UInt32, _ access: UnsafePointer<vsmmu_access>?,
   _ data: UnsafeMutableRawPointer?, _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
-  dma(emulated, device, access, data, length, result, isWrite: false)
+  dma(
+    of: emulated, device: device, access: access, data: data, length: length, result: result,
+    isWrite: false)
 }
 
 @implementation @_cdecl("vsmmu_emulated_dma_write")
@@ -117,7 +119,7 @@ public func vsmmu_emulated_tlbi(
 ) -> Int32 {
   refusable(emulated) { (host) throws(Refusal) -> Int32 in
     var copy = vsmmu_dvm_op()
-    try copyIn(op, "op", least: 40, into: &copy)
+    try copyIn(op, named: "op", least: 40, into: &copy)
     // Checked here, whatever the VMID: that is the VM's.
     copy.vmid = 0
     copy.flags &= ~VSMMU_DVM_VMID8

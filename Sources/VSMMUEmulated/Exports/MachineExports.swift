@@ -53,7 +53,7 @@ private func needed(
   by config: UnsafePointer<vsmmu_emulated_config>?
 ) throws(Refusal) -> Int {
   var copy = vsmmu_emulated_config()
-  if config != nil { try copyIn(config, "config", least: 8, into: &copy) }
+  if config != nil { try copyIn(config, named: "config", least: 8, into: &copy) }
   let parts = Int(copy.smmu_count) + Int(copy.device_count) + Int(copy.cpus)
   return Need.call + min(parts, 1 << 13) * Need.part
 }
@@ -64,7 +64,7 @@ extension EmulatedConfiguration {
     self.init()
     guard let config else { return }
     var copy = vsmmu_emulated_config()
-    try copyIn(config, "config", least: 8, into: &copy)
+    try copyIn(config, named: "config", least: 8, into: &copy)
     guard let version = EmulatedKernelVersion(rawValue: copy.kernel) else {
       throw .invalid("config.kernel is no VSMMU_EMULATED_LINUX_*")
     }
@@ -89,7 +89,7 @@ extension EmulatedConfiguration {
     var smmus: [PhysicalConfiguration] = []
     for _ in 0..<config.smmu_count {
       var copy = vsmmu_emulated_smmu()
-      try next(&place, "config.smmus", into: &copy)
+      try next(&place, named: "config.smmus", into: &copy)
       var smmu = PhysicalConfiguration()
       smmu.flags = PhysicalConfiguration.Flags(rawValue: copy.flags)
       smmu.extraIDR0 = copy.extra_idr0
@@ -108,7 +108,7 @@ extension EmulatedConfiguration {
     var devices: [Device] = []
     for _ in 0..<config.device_count {
       var copy = vsmmu_emulated_device()
-      try next(&place, "config.devices", into: &copy)
+      try next(&place, named: "config.devices", into: &copy)
       devices.append(
         Device(smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits)))
     }
@@ -117,9 +117,9 @@ extension EmulatedConfiguration {
 
   /// An element of a caller's array, whose own size says where the next one is.
   private static func next<T>(
-    _ place: inout UnsafeRawPointer?, _ name: StaticString, into copy: inout T
+    _ place: inout UnsafeRawPointer?, named name: StaticString, into copy: inout T
   ) throws(Refusal) {
-    try copyIn(place?.assumingMemoryBound(to: T.self), name, least: 8, into: &copy)
+    try copyIn(place?.assumingMemoryBound(to: T.self), named: name, least: 8, into: &copy)
     guard let element = place else { return }
     let size = Int(element.load(as: UInt32.self))
     guard size % MemoryLayout<T>.alignment == 0 else {

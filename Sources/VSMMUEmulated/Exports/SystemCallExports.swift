@@ -85,7 +85,7 @@ public func vsmmu_emulated_kernel(
 ) -> Int32 {
   do throws(Refusal) {
     guard let emulated else { throw .invalid("emulated is NULL") }
-    try copyOut(vsmmu_kernel(of: emulated), to: kernel, "kernel", least: 88)
+    try copyOut(vsmmu_kernel(of: emulated), to: kernel, named: "kernel", least: 88)
     return 0
   } catch {
     return error.code

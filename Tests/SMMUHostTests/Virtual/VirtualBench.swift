@@ -84,7 +84,7 @@ final class VirtualBench {
   // MARK: The guest
 
   func write(_ offset: UInt64, _ value: UInt64, width: Int = 4) {
-    virtual.smmu.writeRegister(at: offset, width: width, value)
+    virtual.smmu.writeRegister(at: offset, width: width, value: value)
   }
 
   /// STRTAB_BASE, 2^8 entries.

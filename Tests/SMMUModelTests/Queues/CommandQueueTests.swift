@@ -153,7 +153,7 @@ struct CommandQueueTests {
     #expect(guest.machine.takeNumbers() == [1])
     #expect(guest["CMDQ_CONS"] == 1 | 1 << 24)
     #expect(guest.activeErrors == 1)
-    let violation = Violation(.command, CommandWords.opcode, 0xff, "§4.1.1")
+    let violation = Violation(.command, field: CommandWords.opcode, value: 0xff, clause: "§4.1.1")
     #expect(guest.machine.reports == [.illegalCommand(violation, opcode: 0xff, slot: 1)])
     #expect(guest.smmu.counters[.commandErrors] == 1)
   }
