@@ -10,7 +10,7 @@ public struct FailureRule: Equatable, Sendable {
     case error(Errno)
     /// IOMMU_HWPT_INVALIDATE alone, others fail without being made: `done` entries are carried out,
     /// and `reported` come back as entry_num. A Linux kernel may report more than it did.
-    case partial(done: UInt32, reported: UInt32, Errno)
+    case partial(done: UInt32, reported: UInt32, error: Errno)
     /// A read returns at most so many bytes.
     case shortRead(Int)
     /// So many events are missing from what reads of a vEVENTQ return. The reader learns of it as

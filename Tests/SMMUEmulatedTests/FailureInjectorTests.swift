@@ -103,7 +103,7 @@ import Testing
         injector.add(
           FailureRule(
             .control, request: IOMMUFD_HWPT_INVALIDATE.rawValue,
-            effect: .partial(done: done, reported: reported, .etimedout))))
+            effect: .partial(done: done, reported: reported, error: .etimedout))))
       let error = control(IOMMUFD_HWPT_INVALIDATE.rawValue, &argument)
       #expect(error == .etimedout)
       #expect(entries == got && argument.entry_num == seen)
@@ -117,7 +117,8 @@ import Testing
       return .success(0)
     }
     for request in [0x3b80, IOMMUFD_HWPT_INVALIDATE.rawValue] {
-      #expect(injector.add(FailureRule(.control, effect: .partial(done: 1, reported: 1, .eio))))
+      #expect(
+        injector.add(FailureRule(.control, effect: .partial(done: 1, reported: 1, error: .eio))))
       var argument = iommufd_hwpt_invalidate()
       argument.size = 8
       argument.entry_num = 5

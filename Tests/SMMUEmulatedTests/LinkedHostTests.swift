@@ -85,7 +85,7 @@ import Testing
     try bench.base.host.loadCPU(1, vm: bench.vm)
     bench.map(0x5000, to: nil)
     try bench.base.host.invalidate(on: 1) { vmid in
-      .address(vmid, ASID(NestedBench.asid), AddressRange(first: 0x5000, last: 0x5fff))
+      .address(vmid, asid: ASID(NestedBench.asid), range: AddressRange(first: 0x5000, last: 0x5fff))
     }
     #expect(bench.read(0x5000).kind == (row.isStale ? .ok : .abort))
     try bench.base.host.putCPU(1)

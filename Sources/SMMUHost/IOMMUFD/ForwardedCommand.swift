@@ -11,11 +11,11 @@ enum ForwardedCommand {
     // The kernel puts in the VMID.
     case .tlbiNHAll: .tlbiNHAll(0)
     case .tlbiNHASID(_, let asid): .tlbiNHASID(0, asid)
-    case .tlbiNHVA(_, let asid, let target): .tlbiNHVA(0, asid, target)
+    case .tlbiNHVA(_, let asid, let target): .tlbiNHVA(0, asid: asid, target: target)
     case .tlbiNHVAA(_, let target): .tlbiNHVAA(0, target)
     case .tlbiNSNHAll, .cfgiCDAll: command
     case .cfgiCD(let stream, let substream, let leaf):
-      .cfgiCD(stream, features.substreamIDBits > 0 ? substream : 0, leaf: leaf)
+      .cfgiCD(stream, substream: features.substreamIDBits > 0 ? substream : 0, leaf: leaf)
     // Accepted without Hyp, they mean streams of NS-EL1 (`TLBInvalidation.ofEL2`).
     case .tlbiEL2All, .tlbiEL2ASID, .tlbiEL2VA, .tlbiEL2VAA: features.hyp ? nil : .tlbiNSNHAll
     case .prefetchConfig, .prefetchAddr, .cfgiSTE, .cfgiSTERange, .tlbiS12VMAll, .tlbiS2IPA, .sync:

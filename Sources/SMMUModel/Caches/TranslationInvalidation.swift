@@ -215,8 +215,8 @@ extension TranslationCache {
     guard sizes != 0, case .address(let vmid, let asid, let range) = what else { return what }
     let largest = 63 - sizes.leadingZeroBitCount
     return .address(
-      vmid, asid,
-      AddressRange(
+      vmid, asid: asid,
+      range: AddressRange(
         first: range.first.aligned(down: largest), last: range.last | UInt64.ones(largest)))
   }
 

@@ -44,7 +44,7 @@ extension SMMU {
       guard features.stage1, isOwn(vmid: vmid), asid.map({ isOwn(asid: $0) }) ?? true,
         range.first <= range.last
       else { return nil }
-      return .address(vmid, asid, range.canonical)
+      return .address(vmid, asid: asid, range: range.canonical)
     case .intermediate(let vmid, let range):
       return features.stage2 && isOwn(vmid: vmid) && range.first <= range.last ? scope : nil
     }

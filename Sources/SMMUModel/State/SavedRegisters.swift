@@ -113,7 +113,7 @@ extension RegisterRecord {
     for field in id.fields {
       let theirs = UInt64(saved)[field.high, field.low], ours = UInt64(own)[field.high, field.low]
       if theirs != ours {
-        return .differs(id, field, saved: UInt32(theirs), own: UInt32(ours))
+        return .differs(id, field: field, saved: UInt32(theirs), own: UInt32(ours))
       }
     }
     return .unknown(offset: offset)

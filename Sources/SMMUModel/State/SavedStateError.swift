@@ -19,5 +19,5 @@ public enum SavedStateError: Error, Equatable, Sendable {
   /// A register that is there twice.
   case repeated(offset: UInt32)
   /// An ID register that differs: in this field at first.
-  case differs(IdentificationRegister, Field, saved: UInt32, own: UInt32)
+  case differs(IdentificationRegister, field: Field, saved: UInt32, own: UInt32)
 }

@@ -21,7 +21,7 @@ public enum TLBInvalidation: Equatable, Sendable {
   /// The non-global stage 1 information of an ASID.
   case asid(VMID, ASID)
   /// Stage 1 information by address: of one ASID and global, or of any.
-  case address(VMID, ASID?, AddressRange)
+  case address(VMID, asid: ASID?, range: AddressRange)
   /// Stage 2 information by address.
   case intermediate(VMID, AddressRange)
   /// All information of a VMID.

@@ -15,7 +15,7 @@ public func vsmmu_emulated_fail(
   let effect: FailureRule.Effect =
     done == 0
     ? .error(Errno(code: error))
-    : .partial(done: done, reported: done, Errno(code: error))
+    : .partial(done: done, reported: done, error: Errno(code: error))
   return order(emulated, FailureRule(.control, request: request, nth: nth, effect: effect))
 }
 

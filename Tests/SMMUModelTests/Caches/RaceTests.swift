@@ -71,7 +71,7 @@ import TestSupport
     changeDuringContextFetch { smmu in
       smmu.translator.forgetConfiguration(1, 0)
       let page = AddressRange(first: Scene.input, last: Scene.input | 0xfff)
-      smmu.translator.forgetTranslations(.address(0, 5, page))
+      smmu.translator.forgetTranslations(.address(0, asid: 5, range: page))
     }
   }
 

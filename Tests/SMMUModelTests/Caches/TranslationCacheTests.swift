@@ -64,8 +64,8 @@ import TestSupport
     switch random.below(12) {
     case 0: return .stage1(vmid)
     case 1, 2: return .asid(vmid, asid)
-    case 3, 4, 5: return .address(vmid, asid, randomRange(&random))
-    case 6, 7: return .address(vmid, nil, randomRange(&random))
+    case 3, 4, 5: return .address(vmid, asid: asid, range: randomRange(&random))
+    case 6, 7: return .address(vmid, asid: nil, range: randomRange(&random))
     case 8, 9: return .intermediate(vmid, randomRange(&random))
     case 10: return .vmid(vmid)
     default: return random.chance(30) ? .everything : .nothing
@@ -158,7 +158,9 @@ import TestSupport
       stage2Attributes: 0, stage2Shareability: 0)
     let all = AddressRange(first: 0x1000, last: 0x1fff)
     // By stamp and by address: the latter leaves nothing behind to compare with.
-    for what in [TLBInvalidation.asid(1, 1), .address(1, 1, all), .address(1, nil, all)] {
+    for what: TLBInvalidation in [
+      .asid(1, 1), .address(1, asid: 1, range: all), .address(1, asid: nil, range: all),
+    ] {
       let time = cache.now
       _ = cache.invalidate(what, wildcard: 0)
       cache.insert(0x1000, tag, page, time: time, machine)

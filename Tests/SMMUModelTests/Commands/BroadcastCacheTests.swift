@@ -98,8 +98,8 @@ struct BroadcastCacheTests {
         case 1: .vmid(vmid)
         case 2: .stage1(vmid)
         case 3, 4: .asid(vmid, asid)
-        case 5, 6: .address(vmid, asid, range())
-        case 7: .address(vmid, nil, range())
+        case 5, 6: .address(vmid, asid: asid, range: range())
+        case 7: .address(vmid, asid: nil, range: range())
         default: .intermediate(vmid, range())
         }
       cache.invalidate(what, wildcard: 0, sharedOnly: true)

@@ -236,11 +236,11 @@ import TestSupport
       case 2, 3:
         let (words, range) = range(page(World.inputs))
         guest.command((0x12 | vmid << 32 | asid << 48 | words.0, words.1), Guest.sync)
-        twin.invalidate(.address(vmid, asid, range))
+        twin.invalidate(.address(vmid, asid: asid, range: range))
       case 4:
         let (words, range) = range(page(World.inputs))
         guest.command((0x13 | vmid << 32 | words.0, words.1), Guest.sync)
-        twin.invalidate(.address(vmid, nil, range))
+        twin.invalidate(.address(vmid, asid: nil, range: range))
       case 5:
         let (words, range) = range(page(World.middles))
         guest.command((0x2a | vmid << 32 | words.0, words.1), Guest.sync)
