@@ -9,7 +9,7 @@ import VSMMUShared
 
 /// One DMA of a device.
 private func dma(
-  of handle: OpaquePointer?, device: UInt32, access: UnsafePointer<vsmmu_access>?,
+  _ handle: OpaquePointer?, device: UInt32, access: UnsafePointer<vsmmu_access>?,
   data: UnsafeMutableRawPointer?, length: UInt64, result: UnsafeMutablePointer<vsmmu_result>?,
   isWrite: Bool
 ) -> Int32 {
@@ -69,7 +69,7 @@ public func vsmmu_emulated_dma_read(
   _ data: UnsafeMutableRawPointer?, _ length: UInt64, _ result: UnsafeMutablePointer<vsmmu_result>?
 ) -> Int32 {
   dma(
-    of: emulated, device: device, access: access, data: data, length: length, result: result,
+    emulated, device: device, access: access, data: data, length: length, result: result,
     isWrite: false)
 }
 
@@ -80,7 +80,9 @@ public func vsmmu_emulated_dma_write(
 ) -> Int32 {
   // Read only: the direction is the access's.
   let source = UnsafeMutableRawPointer(mutating: data)
-  return dma(emulated, device, access, source, length, result, isWrite: true)
+  return dma(
+    emulated, device: device, access: access, data: source, length: length, result: result,
+    isWrite: true)
 }
 
 // MARK: CPUs and VMIDs
