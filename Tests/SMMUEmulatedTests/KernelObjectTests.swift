@@ -118,7 +118,7 @@ import Testing
   func partly() {
     let bench = NestedBench(.linux73, virtualID: 8)
     let request = IOMMUFD_HWPT_INVALIDATE.number
-    let effect = FailureRule.Effect.partial(done: 2, reported: 2, .etimedout)
+    let effect = FailureRule.Effect.partial(done: 2, reported: 2, error: .etimedout)
     #expect(bench.base.calls.add(FailureRule(.control, request: request, effect: effect)))
     let before = bench.base.host.counters.commands
     let commands = Array(repeating: CommandWords(0x10, 0), count: 5)

@@ -469,7 +469,7 @@ struct SaveRestoreTests {
       let other = Guest(features)
       let error = other.smmu.restoring(savedState(of: Guest().smmu))
       let expected = SavedStateError.differs(
-        register, field, saved: Features.full[register, field], own: value)
+        register, field: field, saved: Features.full[register, field], own: value)
       #expect(error == expected, "\(field.name)")
     }
   }
