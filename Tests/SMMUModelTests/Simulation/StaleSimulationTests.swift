@@ -91,8 +91,9 @@ import TestSupport
   }
 
   enum Invalidation {
-    case all(UInt64), asid(UInt64, UInt64), address(UInt64, UInt64?, ClosedRange<UInt64>)
-    case intermediate(UInt64, ClosedRange<UInt64>), machine(UInt64), everything
+    case all(UInt64), asid(UInt64, UInt64)
+    case address(UInt64, asid: UInt64?, range: ClosedRange<UInt64>)
+    case intermediate(UInt64, ClosedRange<UInt64>), vmid(UInt64), everything
   }
 
   // MARK: The guest
