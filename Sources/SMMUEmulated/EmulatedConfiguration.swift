@@ -26,6 +26,8 @@ public struct EmulatedConfiguration {
   /// VMIDs that may be pinned; 0 = as many as the hardware allows.
   public var pinLimit = 0
 
+  /// Not in the code of other targets, which would have the tables of ID registers with it.
+  @inline(never)
   public init() {}
 
   /// What is wrong with it.

@@ -29,6 +29,8 @@ public struct PhysicalConfiguration {
   /// A power of two.
   public var tlbEntries = 4096
 
+  /// As `EmulatedConfiguration.init`.
+  @inline(never)
   public init() {}
 
   /// The ID registers with all that the flags change.
@@ -85,7 +87,7 @@ public struct PhysicalConfiguration {
 
 extension Features {
   /// A server's SMMU: all that the model has, and broadcast maintenance.
-  public static var physical: Features {
+  static var physical: Features {
     var f = full
     f[.idr0, IDR0.btm] = 1
     f[.idr1, IDR1.ssidsize] = 16
