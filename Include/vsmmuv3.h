@@ -364,7 +364,7 @@ int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
  * 7. Save and restore
  */
 
-/* All guest-visible state as one versioned, self-describing stream, little-endian:
+/* All guest-visible state as bytes with a version that describe themselves, little-endian:
  *
  *     u64 "VSMMUv3\0" | u32 version, 2 | u32 oldest version that can read it, 2
  *     u32 number of sections | u32 CRC-32 (IEEE 802.3) of all before and after it
@@ -375,17 +375,17 @@ int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
  *
  *     u32 offset in the frame, Page 1 folded onto Page 0 | u32 bytes, 4 or 8 | u64 value
  *
- * Streams of version 1 have these records in place of the sections; they are read too. A library
- * that does not know a section, a version or a register's value refuses the stream.
+ * Version 1 has these records in place of the sections; it is read too. A library that does not
+ * know a section, a version or a register's value refuses the saved state.
  *
  * Caches are not part of it: a restored device starts with cold ones. Nor are RAM, streams, assigned
  * devices and counters: add to the other device what it shall have. Returns the number of bytes,
  * whether or not they fit into `capacity`; `data` may be NULL with capacity 0. */
 int64_t vsmmu_save(vsmmu_t *vsmmu, void *data, uint64_t capacity);
 
-/* Checks a stream against this device without applying it. Errors: -EINVAL (damaged, truncated, with
+/* Checks one against this device without applying it. Errors: -EINVAL (damaged, truncated, with
  * a section that is unknown, or of a device whose ID registers differ; the message names the section or
- * field), -E2BIG (newer version of the stream or of a section, which the message names). */
+ * field), -E2BIG (newer version of the whole or of a section, which the message names). */
 int32_t vsmmu_validate(vsmmu_t *vsmmu, const void *data, uint64_t length);
 
 /* Validates and applies it, all or nothing. Pending commands resume at once, within the budget.

@@ -147,7 +147,7 @@ int32_t vsmmu_emulated_vm_vmid(vsmmu_emulated_t *emulated, int32_t vm);
 int32_t vsmmu_emulated_stream_vmid(vsmmu_emulated_t *emulated, uint32_t device);
 
 /* ---------------------------------------------------------------------------------------------
- * 4. Faults to order, and what to look at
+ * 4. Failures to order, and what to look at
  */
 
 /* The `nth` (from 1) system call from now on whose request is `request` fails with `error` (a
@@ -178,7 +178,7 @@ int32_t vsmmu_emulated_get_counters(vsmmu_emulated_t *emulated, vsmmu_emulated_c
 
 /* Checks what must always hold: no two VMs share a VMID on an SMMU, a linked VM's STEs carry its
  * VMID, no VMID is free while an STE or the TLB may hold it, all reference counts add up. Returns
- * the number of violations, or -ENOMEM; `message` tells the first. */
+ * how often one of these does not, or -ENOMEM; `message` tells the first. */
 int32_t vsmmu_emulated_check(vsmmu_emulated_t *emulated, char *message, size_t message_size);
 
 #ifdef __cplusplus

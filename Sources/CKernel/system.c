@@ -137,7 +137,7 @@ int32_t vsmmu_system_epoll_watch(int32_t epoll, int32_t fd)
 	return (int32_t)result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
 }
 
-void vsmmu_system_epoll_forget(int32_t epoll, int32_t fd)
+void vsmmu_system_epoll_remove(int32_t epoll, int32_t fd)
 {
 	struct epoll_event event = { 0 };
 

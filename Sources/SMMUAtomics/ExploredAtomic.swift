@@ -18,7 +18,7 @@
     @inlinable public init(_ value: consuming Value) { word = Synchronization.Atomic(value) }
 
     @inlinable borrowing func place(
-      _ ordering: Ordering, _ file: StaticString, _ line: UInt, _ body: (Place) -> UInt64
+      _ ordering: Ordering, file: StaticString, line: UInt, _ body: (Place) -> UInt64
     ) -> UInt64 {
       withUnsafePointer(to: word) { pointer in
         body(
@@ -32,23 +32,25 @@
       ordering: Ordering, file: StaticString = #fileID, line: UInt = #line
     ) -> Value {
       guard let explorer else { return Value.load(word) }
-      return Value(bits: place(ordering, file, line) { explorer.load($0) })
+      return Value(bits: place(ordering, file: file, line: line) { explorer.load($0) })
     }
 
     @inlinable public borrowing func store(
       _ value: Value, ordering: Ordering, file: StaticString = #fileID, line: UInt = #line
     ) {
       guard let explorer else { return Value.store(word, value) }
-      _ = place(ordering, file, line) {
+      _ = place(ordering, file: file, line: line) {
         explorer.store($0, value.bits)
         return 0
       }
     }
 
     @inlinable borrowing func modify(
-      _ ordering: Ordering, _ file: StaticString, _ line: UInt, _ change: (UInt64) -> UInt64?
+      _ ordering: Ordering, file: StaticString, line: UInt, _ change: (UInt64) -> UInt64?
     ) -> UInt64 {
-      if let explorer { return place(ordering, file, line) { explorer.modify($0, change) } }
+      if let explorer {
+        return place(ordering, file: file, line: line) { explorer.modify($0, change) }
+      }
       let old = Value.load(word).bits
       if let new = change(old) { Value.store(word, Value(bits: new)) }
       return old
@@ -58,14 +60,16 @@
     public borrowing func exchange(
       _ value: Value, ordering: Ordering, file: StaticString = #fileID, line: UInt = #line
     ) -> Value {
-      Value(bits: modify(ordering, file, line) { _ in value.bits })
+      Value(bits: modify(ordering, file: file, line: line) { _ in value.bits })
     }
 
     @inlinable public borrowing func compareExchange(
       expected: Value, desired: Value, ordering: Ordering, file: StaticString = #fileID,
       line: UInt = #line
     ) -> (exchanged: Bool, original: Value) {
-      let old = modify(ordering, file, line) { $0 == expected.bits ? desired.bits : nil }
+      let old = modify(ordering, file: file, line: line) {
+        $0 == expected.bits ? desired.bits : nil
+      }
       return (old == expected.bits, Value(bits: old))
     }
   }
@@ -75,7 +79,8 @@
     public borrowing func wrappingAdd(
       _ value: Value, ordering: Ordering, file: StaticString = #fileID, line: UInt = #line
     ) -> (oldValue: Value, newValue: Value) {
-      let old = Value(bits: modify(ordering, file, line) { (Value(bits: $0) &+ value).bits })
+      let old = Value(
+        bits: modify(ordering, file: file, line: line) { (Value(bits: $0) &+ value).bits })
       return (old, old &+ value)
     }
 
@@ -83,7 +88,8 @@
     public borrowing func wrappingSubtract(
       _ value: Value, ordering: Ordering, file: StaticString = #fileID, line: UInt = #line
     ) -> (oldValue: Value, newValue: Value) {
-      let old = Value(bits: modify(ordering, file, line) { (Value(bits: $0) &- value).bits })
+      let old = Value(
+        bits: modify(ordering, file: file, line: line) { (Value(bits: $0) &- value).bits })
       return (old, old &- value)
     }
 
@@ -91,7 +97,8 @@
     public borrowing func bitwiseOr(
       _ value: Value, ordering: Ordering, file: StaticString = #fileID, line: UInt = #line
     ) -> (oldValue: Value, newValue: Value) {
-      let old = Value(bits: modify(ordering, file, line) { (Value(bits: $0) | value).bits })
+      let old = Value(
+        bits: modify(ordering, file: file, line: line) { (Value(bits: $0) | value).bits })
       return (old, old | value)
     }
   }

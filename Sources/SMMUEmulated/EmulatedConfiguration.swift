@@ -4,60 +4,46 @@ import SMMUSpec
 
 /// What an emulated host consists of.
 public struct EmulatedConfiguration {
-  /// A physical SMMU.
-  public struct Unit {
-    /// VSMMU_EMULATED_NO_FWB and so on, with their bits.
-    public var flags: UInt32 = 0
-    /// Its ID registers.
-    public var features = Unit.features
-    /// Bits that the raw registers show beside.
-    public var extraIDR0: UInt32 = 0
-    public var extraIDR3: UInt32 = 0
-
-    public init() {}
-
-    /// What a unit has unless it is told otherwise.
-    public static var features: Features { .physical }
-    public static var knownFlags: UInt32 { 63 }
-  }
-
   /// A DMA engine with one StreamID at one SMMU.
-  public struct Engine {
-    public var unit: Int
+  public struct Device {
+    /// Its index.
+    public var smmu: Int
     public var stream: StreamID
     public var pasidBits: Int
 
-    public init(unit: Int, stream: StreamID, pasidBits: Int = 0) {
-      self.unit = unit
+    public init(smmu: Int, stream: StreamID, pasidBits: Int = 0) {
+      self.smmu = smmu
       self.stream = stream
       self.pasidBits = pasidBits
     }
   }
 
   public var version = EmulatedKernelVersion.linux73
-  public var units = [Unit()]
-  public var engines = [Engine(unit: 0, stream: 8), Engine(unit: 0, stream: 16)]
+  public var smmus = [PhysicalConfiguration()]
+  public var devices = [Device(smmu: 0, stream: 8), Device(smmu: 0, stream: 16)]
   public var cpus = 4
   public var vmidBits = 16
   /// VMIDs that may be pinned; 0 = as many as the hardware allows.
   public var pinLimit = 0
 
+  /// Not in the code of other targets, which would have the tables of ID registers with it.
+  @inline(never)
   public init() {}
 
   /// What is wrong with it.
   public var refusal: StaticString? {
-    if units.isEmpty { return "there is no SMMU" }
+    if smmus.isEmpty { return "there is no SMMU" }
     if !(1...1024).contains(cpus) { return "config.cpus is not in 1...1024" }
     if vmidBits != 8 && vmidBits != 16 { return "config.vmid_bits is neither 8 nor 16" }
     if pinLimit < 0 { return "config.pin_limit is negative" }
-    for unit in units where unit.flags & ~Unit.knownFlags != 0 {
+    for smmu in smmus where !smmu.flags.isSubset(of: .all) {
       return "smmu.flags has a bit set that this library does not know"
     }
-    for unit in units {
-      if let refusal = Self.refusal(of: unit.features) { return refusal }
+    for smmu in smmus {
+      if let refusal = Self.refusal(of: smmu.features) { return refusal }
     }
-    for i in engines.indices {
-      if let refusal = refusal(of: engines[i], after: engines[..<i]) { return refusal }
+    for i in devices.indices {
+      if let refusal = refusal(of: devices[i], after: devices[..<i]) { return refusal }
     }
     return nil
   }
@@ -77,16 +63,16 @@ public struct EmulatedConfiguration {
     return nil
   }
 
-  private func refusal(of engine: Engine, after others: ArraySlice<Engine>) -> StaticString? {
-    guard units.indices.contains(engine.unit) else { return "device.smmu is no SMMU's index" }
-    let bits = units[engine.unit].features.streamIDBits
-    guard UInt64(engine.stream) <= UInt64.ones(bits) else {
+  private func refusal(of device: Device, after others: ArraySlice<Device>) -> StaticString? {
+    guard smmus.indices.contains(device.smmu) else { return "device.smmu is no SMMU's index" }
+    let bits = smmus[device.smmu].features.streamIDBits
+    guard UInt64(device.stream) <= UInt64.ones(bits) else {
       return "device.stream is wider than the SMMU's IDR1.SIDSIZE"
     }
     // Linux's stream table reaches no further.
-    guard engine.stream >> 25 == 0 else { return "device.stream is not below 2^25" }
-    guard (0...20).contains(engine.pasidBits) else { return "device.pasid_bits is more than 20" }
-    for other in others where other.unit == engine.unit && other.stream == engine.stream {
+    guard device.stream >> 25 == 0 else { return "device.stream is not below 2^25" }
+    guard (0...20).contains(device.pasidBits) else { return "device.pasid_bits is more than 20" }
+    for other in others where other.smmu == device.smmu && other.stream == device.stream {
       return "two devices have the same StreamID at one SMMU"
     }
     return nil

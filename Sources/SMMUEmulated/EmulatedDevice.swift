@@ -14,7 +14,7 @@ final class EmulatedDevice {
   /// if the vDEVICE goes.
   var virtual: (viommu: KernelVIOMMU, stream: StreamID)?
 
-  init(_ smmu: PhysicalSMMU, _ stream: StreamID, pasidBits: Int) {
+  init(_ smmu: PhysicalSMMU, stream: StreamID, pasidBits: Int) {
     self.smmu = smmu
     self.stream = stream
     self.pasidBits = pasidBits
@@ -32,7 +32,7 @@ extension PhysicalSMMU {
   /// Commands of the kernel's own, which it sends twice where the erratum demands that; those of
   /// user space it leaves to user space. A queue that stopped is no reason to fail an unmap.
   func issueForKernel(_ commands: [CommandWords]) {
-    for _ in 0..<(options.flags.contains(.repeats) ? 2 : 1) {
+    for _ in 0..<(configuration.flags.contains(.repeats) ? 2 : 1) {
       do throws(Errno) {
         try issue(commands)
       } catch {

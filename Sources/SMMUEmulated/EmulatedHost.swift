@@ -28,10 +28,10 @@ public final class EmulatedHost {
       standby.giveBack()
       return nil
     }
-    return EmulatedHost(kernel, mutex, standby)
+    return EmulatedHost(kernel, mutex: mutex, standby: standby)
   }
 
-  private init(_ kernel: EmulatedKernelState, _ mutex: Mutex, _ standby: Reserve) {
+  private init(_ kernel: EmulatedKernelState, mutex: Mutex, standby: Reserve) {
     self.kernel = kernel
     self.mutex = mutex
     self.standby = standby
@@ -83,7 +83,7 @@ extension EmulatedHost: Kernel {
 
   @discardableResult
   public func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     let isLasting = EmulatedNeed.isLasting(request) || request == pinRequest
     return try call(isLasting: isLasting) { () throws(Errno) -> Int64 in

@@ -8,22 +8,23 @@ extension EmulatedKernelState {
       cpus: configuration.cpus, vmidBits: configuration.vmidBits,
       pinLimit: configuration.pinLimit, isLinked: configuration.version == .linked)
     var smmus: [PhysicalSMMU] = []
-    for unit in configuration.units {
-      guard let smmu = PhysicalSMMU.make(PhysicalOptions(unit), hypervisor) else { return nil }
+    for smmu in configuration.smmus {
+      guard let smmu = PhysicalSMMU.make(smmu, hypervisor) else { return nil }
       smmus.append(smmu)
     }
     var devices: [EmulatedDevice] = []
-    for engine in configuration.engines {
-      guard smmus[engine.unit].makeRoom(for: engine.stream) else { return nil }
+    for device in configuration.devices {
+      guard smmus[device.smmu].makeRoom(for: device.stream) else { return nil }
       devices.append(
-        EmulatedDevice(smmus[engine.unit], engine.stream, pasidBits: engine.pasidBits))
+        EmulatedDevice(smmus[device.smmu], stream: device.stream, pasidBits: device.pasidBits))
     }
-    return EmulatedKernelState(configuration.version, hypervisor, smmus, devices)
+    return EmulatedKernelState(
+      configuration.version, hypervisor: hypervisor, smmus: smmus, devices: devices)
   }
 
   func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32 {
     if Self.rest(of: path, after: "/dev/iommu")?.pointee == 0 {
-      return try descriptors.install(IommufdFile(self))
+      return try descriptors.install(IOMMUFDFile(self))
     }
     if Self.rest(of: path, after: "/dev/kvm")?.pointee == 0 {
       return try descriptors.install(KVMFile(hypervisor))
@@ -54,15 +55,5 @@ extension EmulatedKernelState {
       length += 1
     }
     return length > 0 ? value : nil
-  }
-}
-
-extension PhysicalOptions {
-  init(_ unit: EmulatedConfiguration.Unit) {
-    self.init()
-    flags = Flags(rawValue: unit.flags)
-    features = unit.features
-    extraIDR0 = unit.extraIDR0
-    extraIDR3 = unit.extraIDR3
   }
 }

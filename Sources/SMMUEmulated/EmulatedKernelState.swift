@@ -26,13 +26,13 @@ final class EmulatedKernelState {
   var invalidations: UInt64 = 0
   var hwpts: UInt64 = 0
   /// The open iommufds, for what is counted and checked over all of them.
-  private(set) var iommufds: [IommufdFile] = []
+  private(set) var iommufds: [IOMMUFDFile] = []
   /// Objects that the end of an iommufd could not destroy: 0 if reference counts are right.
   var leaked = 0
 
   init(
-    _ version: EmulatedKernelVersion, _ hypervisor: Hypervisor, _ smmus: [PhysicalSMMU],
-    _ devices: [EmulatedDevice]
+    _ version: EmulatedKernelVersion, hypervisor: Hypervisor, smmus: [PhysicalSMMU],
+    devices: [EmulatedDevice]
   ) {
     self.version = version
     self.hypervisor = hypervisor
@@ -41,6 +41,6 @@ final class EmulatedKernelState {
     hypervisor.files = descriptors
   }
 
-  func add(_ file: IommufdFile) { iommufds.append(file) }
-  func remove(_ file: IommufdFile) { iommufds.removeAll { $0 === file } }
+  func add(_ file: IOMMUFDFile) { iommufds.append(file) }
+  func remove(_ file: IOMMUFDFile) { iommufds.removeAll { $0 === file } }
 }

@@ -44,18 +44,18 @@ extension EmulatedKernelState {
 extension EmulatedHost {
   /// A device reads or writes through its SMMU; `access.stream` is not looked at. nil = no device.
   public func dma(
-    _ device: Int, _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
+    of index: Int, access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation? {
-    guard kernel.devices.indices.contains(device) else { return nil }
-    let engine = kernel.devices[device]
+    guard kernel.devices.indices.contains(index) else { return nil }
+    let device = kernel.devices[index]
     var access = access
-    access.stream = engine.stream
+    access.stream = device.stream
     let isWrite = access.flags.contains(.write)
     let result =
       isWrite
-      ? engine.smmu.dmaWrite(access, from: data, length)
-      : engine.smmu.dmaRead(access, into: data, length)
-    if result.event != nil { deliverEvents(of: engine.smmu) }
+      ? device.smmu.dmaWrite(access, from: data, length: length)
+      : device.smmu.dmaRead(access, into: data, length: length)
+    if result.event != nil { deliverEvents(of: device.smmu) }
     return result
   }
 

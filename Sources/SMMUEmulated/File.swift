@@ -21,6 +21,6 @@ class File {
   func release() {}
 
   /// What the file is, where a request takes another file's descriptor.
-  var iommufd: IommufdFile? { nil }
+  var iommufd: IOMMUFDFile? { nil }
   var isVFIODevice: Bool { false }
 }

@@ -11,14 +11,14 @@ struct UserStruct<T> {
   /// EINVAL for one that is shorter than `least`, E2BIG for one with something behind what the
   /// kernel knows. `value` is a zeroed struct to begin with.
   init(
-    _ argument: UnsafeMutableRawPointer?, _ zeros: T, least: Int = MemoryLayout<T>.size
+    _ argument: UnsafeMutableRawPointer?, zeros: T, least: Int = MemoryLayout<T>.size
   ) throws(Errno) {
     guard let argument else { throw .efault }
     pointer = argument
     size = Int(argument.loadUnaligned(as: UInt32.self))
     value = zeros
     guard size >= least else { throw .einval }
-    try UserMemory.copyIn(argument, size, to: &value)
+    try UserMemory.copyIn(argument, size: size, to: &value)
   }
 
   /// The answer, as much of it as the caller has room for; its size field stays.
@@ -39,7 +39,7 @@ enum UserMemory {
   /// A struct of `size` bytes: a shorter one is completed with zeros, the tail of a longer one must
   /// be zero.
   static func copyIn<T>(
-    _ source: UnsafeRawPointer, _ size: Int, to value: inout T
+    _ source: UnsafeRawPointer, size: Int, to value: inout T
   ) throws(Errno) {
     let known = MemoryLayout<T>.size
     guard size <= known + longestTail else { throw .e2big }
@@ -60,13 +60,13 @@ enum UserMemory {
   }
 
   static func load<T: BitwiseCopyable>(
-    _ pointer: UnsafeRawPointer, _ index: Int, as type: T.Type
+    _ pointer: UnsafeRawPointer, at index: Int, as type: T.Type
   ) -> T {
     pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.stride, as: type)
   }
 
   static func store<T: BitwiseCopyable>(
-    _ value: T, to pointer: UnsafeMutableRawPointer, _ index: Int
+    _ value: T, to pointer: UnsafeMutableRawPointer, at index: Int
   ) {
     pointer.storeBytes(of: value, toByteOffset: index * MemoryLayout<T>.stride, as: T.self)
   }

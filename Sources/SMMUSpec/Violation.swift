@@ -30,7 +30,7 @@ public struct Violation: Equatable, Sendable {
   /// The rule's place in IHI 0070, as "§4.1.6".
   public let clause: StaticString
 
-  public init(_ structure: Structure, _ field: Field, _ value: UInt64, _ clause: StaticString) {
+  public init(_ structure: Structure, field: Field, value: UInt64, clause: StaticString) {
     self.structure = structure
     self.field = field
     self.value = value
@@ -40,9 +40,9 @@ public struct Violation: Equatable, Sendable {
   /// Of a field in the layout that was refused.
   @inline(never)
   public init(
-    _ structure: Structure, _ layout: some Layout, _ field: Field, _ clause: StaticString
+    _ structure: Structure, in layout: some Layout, field: Field, clause: StaticString
   ) {
-    self.init(structure, field, layout[field], clause)
+    self.init(structure, field: field, value: layout[field], clause: clause)
   }
 
   public static func == (a: Violation, b: Violation) -> Bool {

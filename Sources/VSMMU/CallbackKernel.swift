@@ -12,7 +12,7 @@ final class CallbackKernel: Kernel {
   /// Copies the caller's struct, in which every function is.
   static func make(_ source: UnsafePointer<vsmmu_kernel>) throws(Refusal) -> CallbackKernel {
     var calls = vsmmu_kernel()
-    try copyIn(source, "config.kernel", least: leastSize, into: &calls)
+    try copyIn(source, named: "config.kernel", least: leastSize, into: &calls)
     guard calls.reserved == 0 else { throw .invalid("config.kernel.reserved is not 0") }
     if let missing = missing(calls) { throw .invalid(missing) }
     return CallbackKernel(calls)
@@ -59,7 +59,7 @@ final class CallbackKernel: Kernel {
 
   @discardableResult
   func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     try checked(calls.ioctl?(calls.opaque, fd, request, argument))
   }

@@ -8,7 +8,7 @@ import SMMUModel
 import SMMUSpec
 
 /// The machine of a C VMM: its `vsmmu_ops`.
-final class CallbackMachine: Machine, HostListener {
+final class CallbackMachine: Machine, NestingListener {
   private let ops: vsmmu_ops
   private let opaque: UnsafeMutableRawPointer?
   /// How often each kind of report was made: the 1st, 2nd, 4th, 8th ... are told.
@@ -56,7 +56,7 @@ final class CallbackMachine: Machine, HostListener {
 
   var keepsCopies: Bool { ops.invalidate != nil }
 
-  func forget(_ what: Staleness, generation: UInt64) {
+  func notify(stale what: Staleness, generation: UInt64) {
     guard let invalidate = ops.invalidate else { return }
     var notice = vsmmu_invalidation(what)
     notice.generation = generation
@@ -107,7 +107,7 @@ extension vsmmu_invalidation {
       self.last = UInt64(last)
     case .translations(.everything), .translations(.nothing):
       kind = VSMMU_INVALIDATE_ALL
-    case .translations(.stage1(let vmid)), .translations(.machine(let vmid)):
+    case .translations(.stage1(let vmid)), .translations(.vmid(let vmid)):
       kind = VSMMU_INVALIDATE_VMID
       self.vmid = UInt32(vmid)
     case .translations(.asid(let vmid, let asid)):

@@ -58,7 +58,7 @@ final class Instance {
 
   /// Not an initialiser that throws: Embedded Swift 6.3 does not free the object that one leaves.
   static func make(
-    _ config: vsmmu_config, _ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?
+    _ config: vsmmu_config, ops: vsmmu_ops, opaque: UnsafeMutableRawPointer?
   ) throws(Refusal) -> Instance {
     guard ops.reserved == 0 else { throw .invalid("ops.reserved is not 0") }
     guard config.host != nil || config.ioas == 0 else {
@@ -73,7 +73,8 @@ final class Instance {
     let noMemory = Refusal(
       .enomem, "no memory for config.tlb_entries and config.configuration_entries")
     let instance = try reserving(caches + Need.instance, orThrow: noMemory) {
-      () throws(Refusal) in try make(features, options, CallbackMachine(ops, opaque))
+      () throws(Refusal) in
+      try make(features, options: options, machine: CallbackMachine(ops, opaque))
     }
     guard let host = config.host else { return instance }
     try instance.virtual.join(
@@ -82,18 +83,19 @@ final class Instance {
   }
 
   private static func make(
-    _ features: Features, _ options: Options, _ machine: CallbackMachine
+    _ features: Features, options: Options, machine: CallbackMachine
   ) throws(Refusal) -> Instance {
-    let virtual = try VirtualSMMU.make(features, options, machine: machine, listener: machine)
+    let virtual = try VirtualSMMU.make(
+      features, options: options, machine: machine, listener: machine)
     let mutexes = [Mutex(), Mutex()].compactMap { $0 }
     guard mutexes.count == 2 else {
       for mutex in mutexes { mutex.destroy() }
       throw Refusal(.enomem, "no memory for a lock")
     }
-    return Instance(virtual, machine, mutexes)
+    return Instance(virtual, machine: machine, mutexes: mutexes)
   }
 
-  private init(_ virtual: VirtualSMMU, _ machine: CallbackMachine, _ mutexes: [Mutex]) {
+  private init(_ virtual: VirtualSMMU, machine: CallbackMachine, mutexes: [Mutex]) {
     self.virtual = virtual
     smmu = virtual.smmu
     self.machine = machine

@@ -8,9 +8,9 @@ import VSMMUShared
 /// All system calls come by way of `kernel`.
 final class EmulatedHandle {
   let host: EmulatedHost
-  let kernel: FaultInjector
+  let kernel: FailureInjector
 
-  init(_ host: EmulatedHost, _ kernel: FaultInjector) {
+  init(_ host: EmulatedHost, _ kernel: FailureInjector) {
     self.host = host
     self.kernel = kernel
   }

@@ -15,11 +15,11 @@ extension TLBInvalidation {
     let vmid = hasVMIDs ? try op.checkedVMID : 0
     switch op.kind {
     case VSMMU_DVM_ALL: self = .everything
-    case VSMMU_DVM_VMALLS12: self = .machine(vmid)
+    case VSMMU_DVM_VMALLS12: self = .vmid(vmid)
     case VSMMU_DVM_VMALL: self = .stage1(vmid)
     case VSMMU_DVM_ASID: self = .asid(vmid, try op.checkedASID)
-    case VSMMU_DVM_VA: self = .address(vmid, try op.checkedASID, try op.checkedRange)
-    case VSMMU_DVM_VAA: self = .address(vmid, nil, try op.checkedRange)
+    case VSMMU_DVM_VA: self = .address(vmid, asid: try op.checkedASID, range: try op.checkedRange)
+    case VSMMU_DVM_VAA: self = .address(vmid, asid: nil, range: try op.checkedRange)
     case VSMMU_DVM_IPA: self = .intermediate(vmid, try op.checkedRange)
     case VSMMU_DVM_EL2: self = .nothing
     default: throw .invalid("op.kind is no VSMMU_DVM_*")

@@ -7,17 +7,22 @@ import SMMUBase
 /// without, and zeros where this library knows no field.
 @inlinable
 public func checkedSize<T>(
-  _ source: UnsafePointer<T>?, _ name: StaticString, least: Int
+  _ source: UnsafePointer<T>?, named name: StaticString, least: Int
 ) throws(Refusal) -> Int {
-  guard let source else { throw refusal(vsmmu_support_einval, name, " is NULL") }
+  guard let source else { throw refusal(vsmmu_support_einval, of: name, saying: " is NULL") }
   let bytes = UnsafeRawPointer(source)
   let size = Int(bytes.load(as: UInt32.self))
-  guard size >= least else { throw refusal(vsmmu_support_einval, name, ".size is too small") }
+  guard size >= least else {
+    throw refusal(vsmmu_support_einval, of: name, saying: ".size is too small")
+  }
   guard size > MemoryLayout<T>.size else { return size }
   // Nobody's struct is that large: the field was not set.
-  guard size <= 4096 else { throw refusal(vsmmu_support_e2big, name, ".size is implausible") }
+  guard size <= 4096 else {
+    throw refusal(vsmmu_support_e2big, of: name, saying: ".size is implausible")
+  }
   for i in MemoryLayout<T>.size..<size where bytes.load(fromByteOffset: i, as: UInt8.self) != 0 {
-    throw refusal(vsmmu_support_e2big, name, " has a field set that this library does not know")
+    throw refusal(
+      vsmmu_support_e2big, of: name, saying: " has a field set that this library does not know")
   }
   return size
 }
@@ -25,9 +30,9 @@ public func checkedSize<T>(
 /// Copies a struct of the caller's; a smaller one is completed with zeros.
 @inlinable
 public func copyIn<T>(
-  _ source: UnsafePointer<T>?, _ name: StaticString, least: Int, into copy: inout T
+  _ source: UnsafePointer<T>?, named name: StaticString, least: Int, into copy: inout T
 ) throws(Refusal) {
-  let size = try checkedSize(source, name, least: least)
+  let size = try checkedSize(source, named: name, least: least)
   guard let source else { return }
   withUnsafeMutableBytes(of: &copy) {
     $0.baseAddress!.copyMemory(from: source, byteCount: min(size, MemoryLayout<T>.size))
@@ -37,9 +42,9 @@ public func copyIn<T>(
 /// Copies a filled struct to the caller, as much of it as the caller knows.
 @inlinable
 public func copyOut<T>(
-  _ value: T, to target: UnsafeMutablePointer<T>?, _ name: StaticString, least: Int
+  _ value: T, to target: UnsafeMutablePointer<T>?, named name: StaticString, least: Int
 ) throws(Refusal) {
-  let size = try checkedSize(target.map { UnsafePointer($0) }, name, least: least)
+  let size = try checkedSize(target.map { UnsafePointer($0) }, named: name, least: least)
   guard let target else { return }
   var value = value
   withUnsafeBytes(of: &value) {

@@ -16,7 +16,7 @@ by_build_id=$root$prefix/lib/debug/.build-id
 
 # Said there and nowhere else.
 version=$(sed -n 's/.*libraryVersion: StaticString = "\(.*\)"$/\1/p' \
-  Sources/VSMMU/Exports/Version.swift)
+  Sources/VSMMU/Exports/VersionExports.swift)
 
 # A folder below the prefix is told so: the prefix may then be moved (PKG_CONFIG_SYSROOT_DIR,
 # --define-prefix).

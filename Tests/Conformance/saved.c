@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What older libraries saved (Tests/Data/state): each stream restores to what its text tells. */
+/* What older libraries saved (Tests/Data/state): each state restores to what its text tells. */
 #include "guest.h"
 
 #include <inttypes.h>

@@ -299,7 +299,7 @@ static void restore_refuses_unknown_sections(void)
 	guest_close(&guest);
 }
 
-/* Lengths and counts that lead out of the stream. */
+/* Lengths and counts that lead out of the saved state. */
 static void restore_refuses_wild_lengths(void)
 {
 	static const uint32_t wild[] = { 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff, 4096, 17 };

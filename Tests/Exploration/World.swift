@@ -58,7 +58,7 @@ final class World {
     ops.mem_read = { World.of($0).read($1, $2!, $3) }
     ops.mem_write = { World.of($0).write($1, $2!, $3) }
     ops.irq = { World.of($0).pulse($1) }
-    if keeps { ops.invalidate = { World.of($0).forget($1!.pointee) } }
+    if keeps { ops.invalidate = { World.of($0).drop($1!.pointee) } }
     let opaque = Unmanaged.passUnretained(self).toOpaque()
     var why = [CChar](repeating: 0, count: 200)
     guard vsmmu_create(&config, &ops, opaque, &device, &why, why.count) == 0 else {
@@ -246,7 +246,7 @@ final class World {
         output: output - (address & mask)))
   }
 
-  private func forget(_ what: vsmmu_invalidation) {
+  private func drop(_ what: vsmmu_invalidation) {
     newest = what.generation
     copies.removeAll { copy in
       switch what.kind {

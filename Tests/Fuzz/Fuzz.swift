@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A guest and its host that do anything: bytes become register accesses, memory, commands, DMA,
+// A guest and its VMM that do anything: bytes become register accesses, memory, commands, DMA,
 // saved states. Sanitizers and the device's own traps watch; two oracles do beside them
 // (`Oracles.swift`).
 import CVSMMU
@@ -10,12 +10,12 @@ import Glibc
 public func fuzzOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
   var input = Input(UnsafeBufferPointer(start: data, count: size))
   World.clear()
-  guard var host = Host(&input) else { return 0 }
-  defer { host.destroy() }
+  guard var device = FuzzedDevice(&input) else { return 0 }
+  defer { device.destroy() }
   // Enough for any sequence that matters, and a bound for the time of one input.
   var steps = 0
   while !input.isEmpty && steps < 200 {
-    host.step(&input)
+    device.step(&input)
     steps += 1
   }
   return 0

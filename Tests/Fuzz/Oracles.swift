@@ -10,7 +10,7 @@ extension vsmmu_result {
   }
 }
 
-extension Host {
+extension FuzzedDevice {
   /// Asking again gives the same answer: what the caches say is what the walk said.
   func requireSame(_ first: vsmmu_result, _ access: vsmmu_access) {
     require(translate(access).isSame(as: first), "the same access got another answer")
@@ -22,7 +22,7 @@ extension Host {
     #if !FUZZ_CANARY
       guard invalidateEverything() else { return }
     #endif
-    guard let cold = Host(like: self, save()) else { return }
+    guard let cold = FuzzedDevice(like: self, save()) else { return }
     defer { cold.destroy() }
     for _ in 0..<4 {
       var access = access(&input)

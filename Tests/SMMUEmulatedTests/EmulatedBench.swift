@@ -10,14 +10,14 @@ import SMMUSpec
 /// included, and shortcuts for the usual way from /dev/iommu to a nested page table.
 final class EmulatedBench {
   let host: EmulatedHost
-  /// Stands before the host, for the faults that a test orders.
-  let calls: FaultInjector
+  /// Stands before the host, for the failures that a test orders.
+  let calls: FailureInjector
   private(set) var iommu: Int32 = -1
   private var pages: [UnsafeMutableRawPointer] = []
 
   init(_ configuration: EmulatedConfiguration = EmulatedConfiguration()) {
     host = EmulatedHost.make(configuration)!
-    calls = FaultInjector.make(before: host)!
+    calls = FailureInjector.make(before: host)!
     iommu = open("/dev/iommu")
   }
 
@@ -52,7 +52,7 @@ final class EmulatedBench {
   func control<T>(_ fd: Int32, _ request: UInt32, _ value: inout T) -> Int64 {
     withUnsafeMutableBytes(of: &value) { bytes in
       result { () throws(Errno) -> Int64 in
-        try calls.control(fd, request, bytes.baseAddress)
+        try calls.control(fd, request: request, argument: bytes.baseAddress)
       }
     }
   }
@@ -120,7 +120,7 @@ extension EmulatedBench {
   func machine() -> (vm: Int32, link: Int32) {
     let kvm = open("/dev/kvm")
     let vm = result { () throws(Errno) -> Int64 in
-      try host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil)
+      try host.control(kvm, request: KVM_REQUEST_CREATE_VM.number, argument: nil)
     }
     _ = close(kvm)
     var device = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)

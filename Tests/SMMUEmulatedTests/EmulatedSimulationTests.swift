@@ -21,9 +21,9 @@ import Testing
       for step in 0..<500 {
         let (kind, isFine) = client.step()
         if isFine { successes[kind] += 1 }
-        let (count, sentence) = client.bench.host.check()
-        guard count == 0 else {
-          Issue.record("seed \(seed), step \(step), kind \(kind): \(text(sentence))")
+        let broken = client.bench.host.check()
+        guard broken.count == 0 else {
+          Issue.record("seed \(seed), step \(step), kind \(kind): \(text(broken.sentence))")
           return
         }
       }
@@ -93,8 +93,8 @@ private struct RandomClient {
     // Few VMIDs, so that they run out and are quick to check.
     var configuration = EmulatedConfiguration()
     (configuration.version, configuration.vmidBits) = (version, 8)
-    configuration.units[0].flags = 32
-    configuration.engines[0].pasidBits = 4
+    configuration.smmus[0].flags = .vmid8
+    configuration.devices[0].pasidBits = 4
     bench = EmulatedBench(configuration)
     random = SeededRandom(seed: seed)
     memory = bench.memory(1 << 20)

@@ -89,7 +89,7 @@ import Testing
   @Test("An SMMU that wants TLBI and CFGI twice stays stale after one ioctl, not after two")
   func erratum() {
     var configuration = EmulatedConfiguration()
-    configuration.units[0].flags = 8
+    configuration.smmus[0].flags = .repeats
     let bench = NestedBench(configuration, virtualID: 8)
     bench.writeContext()
     bench.map(0x5000, to: NestedBench.ram)

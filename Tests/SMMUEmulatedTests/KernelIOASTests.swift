@@ -220,11 +220,11 @@ import Testing
   func oneStage(hasStage1: Bool) {
     var configuration = EmulatedConfiguration()
     if hasStage1 {
-      configuration.units[0].features[.idr0, IDR0.s2p] = 0
-      configuration.units[0].features[.idr0, IDR0.vmw] = 0
+      configuration.smmus[0].features[.idr0, IDR0.s2p] = 0
+      configuration.smmus[0].features[.idr0, IDR0.vmw] = 0
     } else {
-      configuration.units[0].features[.idr0, IDR0.s1p] = 0
-      configuration.units[0].features[.idr3, IDR3.had] = 0
+      configuration.smmus[0].features[.idr0, IDR0.s1p] = 0
+      configuration.smmus[0].features[.idr3, IDR3.had] = 0
     }
     let bench = EmulatedBench(configuration)
     let ioas = bench.ioas()
@@ -235,7 +235,8 @@ import Testing
     #expect(bench.hwpt(id, ioas, flags: 1) == -95)
     #expect(bench.attach(fd, ioas) == 0)
     var word: UInt64 = 0
-    let answer = bench.host.dma(0, Access(stream: 0, address: 0x10_0000), &word, 8)
+    let answer = bench.host.dma(
+      of: 0, access: Access(stream: 0, address: 0x10_0000), data: &word, length: 8)
     #expect(answer?.kind == .ok && word == 0xabc)
   }
 
@@ -243,7 +244,7 @@ import Testing
   func refusals() {
     func refusal(_ register: IdentificationRegister, _ field: Field, _ value: UInt32) -> Bool {
       var configuration = EmulatedConfiguration()
-      configuration.units[0].features[register, field] = value
+      configuration.smmus[0].features[register, field] = value
       return configuration.refusal != nil
     }
     for bits in 0...19 as ClosedRange<UInt32> {

@@ -106,7 +106,7 @@ import Testing
     let bench = EmulatedBench(.linux73)
     #expect(
       bench.calls.add(
-        FaultRule(.control, request: IOMMUFD_IOAS_ALLOC.number, nth: 2, .error(.enomem))))
+        FailureRule(.control, request: IOMMUFD_IOAS_ALLOC.number, nth: 2, effect: .error(.enomem))))
     var request = iommufd_ioas_alloc()
     for expected in [0, -12, 0] as [Int64] {
       #expect(bench.iommu(IOMMUFD_IOAS_ALLOC, &request) == expected)
@@ -118,8 +118,8 @@ import Testing
   func partly() {
     let bench = NestedBench(.linux73, virtualID: 8)
     let request = IOMMUFD_HWPT_INVALIDATE.number
-    let effect = FaultRule.Effect.partial(done: 2, reported: 2, .etimedout)
-    #expect(bench.base.calls.add(FaultRule(.control, request: request, effect)))
+    let effect = FailureRule.Effect.partial(done: 2, reported: 2, error: .etimedout)
+    #expect(bench.base.calls.add(FailureRule(.control, request: request, effect: effect)))
     let before = bench.base.host.counters.commands
     let commands = Array(repeating: CommandWords(0x10, 0), count: 5)
     #expect(bench.base.invalidate(bench.viommu, commands) == (-110, 2))
@@ -134,7 +134,7 @@ import Testing
     bench.writeContext()
     let queue = bench.base.eventQueue(bench.viommu, depth: 4)
     #expect(bench.attach(bench.nested(NestedBench.stage1.0, NestedBench.stage1.1)) == 0)
-    #expect(bench.base.calls.add(FaultRule(.read, .loseEvents(2))))
+    #expect(bench.base.calls.add(FailureRule(.read, effect: .loseEvents(2))))
     #expect(bench.write(0x5000, 1) == .abort)
     #expect(bench.events(queue.fd) == [[1, 0]])
     #expect(bench.write(0x5000, 1) == .abort)

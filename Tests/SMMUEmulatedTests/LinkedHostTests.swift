@@ -85,7 +85,7 @@ import Testing
     try bench.base.host.loadCPU(1, vm: bench.vm)
     bench.map(0x5000, to: nil)
     try bench.base.host.invalidate(on: 1) { vmid in
-      .address(vmid, ASID(NestedBench.asid), AddressRange(first: 0x5000, last: 0x5fff))
+      .address(vmid, asid: ASID(NestedBench.asid), range: AddressRange(first: 0x5000, last: 0x5fff))
     }
     #expect(bench.read(0x5000).kind == (row.isStale ? .ok : .abort))
     try bench.base.host.putCPU(1)
@@ -95,7 +95,7 @@ import Testing
   @Test("VMIDs run out: ENOSPC, and everything is as it was")
   func exhaustion() {
     var configuration = EmulatedConfiguration()
-    configuration.units[0].flags = 32
+    configuration.smmus[0].flags = .vmid8
     let bench = EmulatedBench(configuration)
     let (_, device) = bench.device()
     let ioas = bench.ioas()
@@ -115,9 +115,9 @@ import Testing
   @Test("What belongs to one SMMU is of no use behind another")
   func foreign() {
     var configuration = EmulatedConfiguration()
-    configuration.units.append(EmulatedConfiguration.Unit())
-    configuration.engines[1].unit = 1
-    configuration.engines[1].stream = 8
+    configuration.smmus.append(PhysicalConfiguration())
+    configuration.devices[1].smmu = 1
+    configuration.devices[1].stream = 8
     #expect(configuration.refusal == nil)
     let bench = EmulatedBench(configuration)
     let (fd, first) = bench.device(0)
@@ -138,13 +138,12 @@ import Testing
 
   @Test("Without nesting, or without coherent write-back, there is no vIOMMU")
   func without() {
-    for (flags, parents, viommus) in [(4, -95, -22), (1, 1, -95), (1 | 2, 1, 1)]
-      as [(
-        UInt32, Int64, Int64
-      )]
-    {
+    let cases: [(PhysicalConfiguration.Flags, parents: Int64, viommus: Int64)] = [
+      (.noNesting, -95, -22), (.noFWB, 1, -95), ([.noFWB, .canWBS], 1, 1),
+    ]
+    for (flags, parents, viommus) in cases {
       var configuration = EmulatedConfiguration()
-      configuration.units[0].flags = flags
+      configuration.smmus[0].flags = flags
       let bench = EmulatedBench(configuration)
       let (_, device) = bench.device()
       let parent = bench.hwpt(device, bench.ioas(), flags: 1)
@@ -159,11 +158,11 @@ import Testing
   func refusals() {
     var configuration = EmulatedConfiguration()
     #expect(configuration.refusal == nil)
-    configuration.engines[1].stream = 8
+    configuration.devices[1].stream = 8
     #expect(configuration.refusal != nil)
-    configuration.engines[1].stream = 1 << 20
+    configuration.devices[1].stream = 1 << 20
     #expect(configuration.refusal != nil)
-    configuration.engines[1] = .init(unit: 1, stream: 1)
+    configuration.devices[1] = .init(smmu: 1, stream: 1)
     #expect(configuration.refusal != nil)
     configuration = EmulatedConfiguration()
     configuration.cpus = 1025

@@ -82,13 +82,16 @@ final class NestedBench {
 
   func read(_ address: UInt64) -> (word: UInt64, kind: Translation.Kind) {
     var word: UInt64 = 0
-    let answer = base.host.dma(0, Access(stream: 0, address: address), &word, 8)!
+    let answer = base.host.dma(
+      of: 0, access: Access(stream: 0, address: address), data: &word, length: 8)!
     return (word, answer.kind)
   }
 
   func write(_ address: UInt64, _ word: UInt64) -> Translation.Kind {
     var word = word
-    return base.host.dma(0, Access(stream: 0, flags: .write, address: address), &word, 8)!.kind
+    return base.host.dma(
+      of: 0, access: Access(stream: 0, flags: .write, address: address), data: &word, length: 8)!
+      .kind
   }
 
   /// The events in a vEVENTQ: flags, sequence, and the record's words.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Saves the streams of Tests/Data/state, which every later library must be able to read:
- * saved-state LIBRARY FOLDER. Each is a guest in a state worth keeping; beside the stream goes the
+ * Saves the states of Tests/Data/state, which every later library must be able to read:
+ * saved-state LIBRARY FOLDER. Each is a guest in a state worth keeping; beside its bytes goes the
  * text that says what device it needs and what that device then shows.
  */
 #include "../Conformance/guest.h"
@@ -46,7 +46,7 @@ static FILE *open_file(const char *name, const char *kind)
 	return file;
 }
 
-static void write_stream(struct guest *guest, const char *name)
+static void write_state(struct guest *guest, const char *name)
 {
 	static uint8_t state[65536];
 	int64_t size = api.vsmmu_save(guest->vsmmu, state, sizeof(state));
@@ -99,7 +99,7 @@ static void keep(struct guest *guest, const char *name, const vsmmu_config *conf
 	if (config->features)
 		fprintf(file, "features %s\n", config->features);
 	write_memory(guest, file);
-	write_stream(guest, name);
+	write_state(guest, name);
 	while (api.vsmmu_run(guest->vsmmu, 0) == 1)
 		continue;
 	write_registers(guest, file);

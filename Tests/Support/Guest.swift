@@ -28,7 +28,7 @@ public final class Guest {
     resumesCommands: Bool = true
   ) {
     machine = GuestMachine(ramSize: ramSize, resumesCommands: resumesCommands)
-    smmu = SMMU(features, options, machine: machine)
+    smmu = SMMU(features, options: options, machine: machine)
     try! smmu.addMemory(GuestMachine.ramBase, length: ramSize, host: machine.host)
   }
 
@@ -39,10 +39,10 @@ public final class Guest {
   }
   public func read64(_ offset: UInt64) -> UInt64 { smmu.readRegister(at: offset, width: 8) }
   public func write32(_ offset: UInt64, _ value: UInt32) {
-    smmu.writeRegister(at: offset, width: 4, UInt64(value))
+    smmu.writeRegister(at: offset, width: 4, value: UInt64(value))
   }
   public func write64(_ offset: UInt64, _ value: UInt64) {
-    smmu.writeRegister(at: offset, width: 8, value)
+    smmu.writeRegister(at: offset, width: 8, value: value)
   }
 
   /// A register by name, for readable tests.
@@ -53,7 +53,7 @@ public final class Guest {
     }
     set {
       let row = Self.row(name)
-      smmu.writeRegister(at: UInt64(row.offset), width: row.width, newValue)
+      smmu.writeRegister(at: UInt64(row.offset), width: row.width, value: newValue)
     }
   }
 

@@ -15,7 +15,7 @@ public final class GuestMachine: Machine {
     case signal(UInt64, UInt32)
     case wrote(UInt64)
     case write(UInt64)
-    case forget(Staleness)
+    case notice(Staleness)
     case report(Report)
   }
 
@@ -94,8 +94,8 @@ public final class GuestMachine: Machine {
     if messagesAccepted { messages.append((address, data)) }
     return messagesAccepted
   }
-  public func forget(_ what: Staleness, generation: UInt64) {
-    onCall(.forget(what))
+  public func notify(stale what: Staleness, generation: UInt64) {
+    onCall(.notice(what))
     stale.append(what)
   }
   public func commandsLeft() { commandsLeftCount += 1 }

@@ -82,7 +82,7 @@ public final class RandomMachine: Machine {
   public func wrote(_ address: UInt64, count: UInt64) {}
   public func pulse(_ line: InterruptLine) {}
   public func signal(_ address: UInt64, _ data: UInt32) -> Bool { true }
-  public func forget(_ what: Staleness, generation: UInt64) {}
+  public func notify(stale what: Staleness, generation: UInt64) {}
   public func commandsLeft() {}
   public func report(_ what: Report) {}
 }
@@ -101,7 +101,7 @@ public final class RandomWorld {
     var options = Options()
     options.tlbEntries = tlbEntries
     options.configurationEntries = 8
-    smmu = SMMU(features, options, machine: machine)
+    smmu = SMMU(features, options: options, machine: machine)
     try! smmu.addMemory(RandomMachine.ram, length: RandomMachine.ramSize, host: machine.host)
     self["CR2"] = 2
     self["STRTAB_BASE"] = Self.streamTable
@@ -118,7 +118,7 @@ public final class RandomWorld {
     }
     set {
       let row = Guest.row(name)
-      smmu.writeRegister(at: UInt64(row.offset), width: row.width, newValue)
+      smmu.writeRegister(at: UInt64(row.offset), width: row.width, value: newValue)
     }
   }
 
@@ -129,7 +129,7 @@ public final class RandomWorld {
   }
 
   /// CFGI_ALL and TLBI_NSNH_ALL.
-  public func forgetAll() {
+  public func invalidateAll() {
     for (low, high): (UInt64, UInt64) in [(0x04, 31), (0x30, 0), (0x46, 0)] {
       let producer = self["CMDQ_PROD"]
       let slot = Int(producer & 15) * 16

@@ -107,10 +107,10 @@ public final class Scene {
   public func apply() {
     guest.write(ste, at: Guest.streamTable + UInt64(stream) * 64)
     if mode == .stage1 || mode == .nested { guest.write(cd, at: context) }
-    forget()
+    invalidateAll()
   }
 
-  public func forget() { guest.command((0x04, 31), (0x30, 0), Guest.sync) }
+  public func invalidateAll() { guest.command((0x04, 31), (0x30, 0), Guest.sync) }
 
   public func change(_ body: (Scene) -> Void) {
     body(self)

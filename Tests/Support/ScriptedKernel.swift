@@ -18,7 +18,7 @@ public final class ScriptedKernel: Kernel {
   }
   public func close(_ fd: Int32) throws(Errno) { if fd < 0 { throw .ebadf } }
   public func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 { try onControl(request, argument).get() }
   public func read(
     _ fd: Int32, into data: UnsafeMutableRawPointer, count: Int

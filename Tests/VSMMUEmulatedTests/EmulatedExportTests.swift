@@ -135,8 +135,8 @@ import VSMMUEmulated
     #expect(vsmmu_emulated_stream_vmid(host, 2) == -22)
   }
 
-  @Test("An engine's DMA is aborted while nobody drives it")
-  func engines() {
+  @Test("A device's DMA is aborted while nobody drives it")
+  func undriven() {
     var config = vsmmu_emulated_config()
     let host = create(&config).host
     defer { vsmmu_emulated_destroy(host) }

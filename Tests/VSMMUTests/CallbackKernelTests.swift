@@ -91,7 +91,8 @@ struct CallbackKernelTests {
         (-1, Errno.eperm), (-4095, Errno(code: 4095)), (-4096, .eio), (.min, .eio),
       ] as [(Int64, Errno)] {
         notes.pointee.answer = answer
-        #expect(error { () throws(Errno) in try kernel.control(3, 1, nil) } == wanted)
+        #expect(
+          error { () throws(Errno) in try kernel.control(3, request: 1, argument: nil) } == wanted)
       }
       // More bytes than there were.
       notes.pointee.answer = 4

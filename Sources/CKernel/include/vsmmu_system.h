@@ -34,7 +34,7 @@ void vsmmu_system_eventfd_clear(int32_t fd);
 /* An epoll instance; watch adds a file for reading, forget takes it out. */
 int32_t vsmmu_system_epoll(void);
 int32_t vsmmu_system_epoll_watch(int32_t epoll, int32_t fd);
-void vsmmu_system_epoll_forget(int32_t epoll, int32_t fd);
+void vsmmu_system_epoll_remove(int32_t epoll, int32_t fd);
 /* Waits until a watched file is readable, at most that long; 1 if one is, 0 if not. */
 int32_t vsmmu_system_epoll_wait(int32_t epoll, int32_t milliseconds);
 

@@ -2,7 +2,7 @@
 
 /// The system calls that the host side makes: the whole of what it knows of a kernel. Linux, the
 /// emulated host and a VMM's own functions implement it and are given the same bytes; the recorder
-/// and the fault injector stand before any of them.
+/// and the failure injector stand before any of them.
 public protocol Kernel: AnyObject {
   /// For reading and writing.
   func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32
@@ -10,7 +10,7 @@ public protocol Kernel: AnyObject {
   /// ioctl(2). `argument` is the pointer that the request takes, or its number as a bit pattern.
   @discardableResult
   func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64
   func read(_ fd: Int32, into data: UnsafeMutableRawPointer, count: Int) throws(Errno) -> Int
   func write(_ fd: Int32, from data: UnsafeRawPointer, count: Int) throws(Errno) -> Int

@@ -7,13 +7,13 @@ final class CommandIssuer {
   private static var bits: Int { 8 }
 
   private let smmu: SMMU
-  private let pages: HostPages
+  private let pages: PhysicalPages
   private let ring: Ring
 
   init(_ smmu: SMMU) {
     self.smmu = smmu
     let bits = min(Self.bits, smmu.features.commandQueueBits)
-    pages = HostPages(bytes: Int(CommandWords.bytes) << bits)
+    pages = PhysicalPages(bytes: Int(CommandWords.bytes) << bits)
     ring = Ring(
       base: pages.address | UInt64(bits), most: bits, entryBytes: CommandWords.bytes)
   }
@@ -44,8 +44,8 @@ final class CommandIssuer {
 
   private func put(_ command: CommandWords, _ ahead: UInt64) {
     let slot = ring.address(smmu[.cmdqProd] &+ ahead)
-    HostWord(slot).value = command.low
-    HostWord(slot + 8).value = command.high
+    PhysicalWord(slot).value = command.low
+    PhysicalWord(slot + 8).value = command.high
   }
 
   /// The SMMU consumes within the write of PROD. A command that it does not know stops it: a
@@ -56,8 +56,8 @@ final class CommandIssuer {
     while smmu.hasCommandError {
       isFine = false
       let slot = ring.address(smmu[.cmdqCons] & ring.mask)
-      HostWord(slot).value = Self.sync.low
-      HostWord(slot + 8).value = Self.sync.high
+      PhysicalWord(slot).value = Self.sync.low
+      PhysicalWord(slot + 8).value = Self.sync.high
       smmu[.gerrorn] = smmu[.gerror]
     }
     return isFine
@@ -68,7 +68,7 @@ extension SMMU {
   /// A register by name, as a driver accesses it.
   subscript(_ register: DriverRegister) -> UInt64 {
     get { readRegister(at: register.offset, width: register.width) }
-    set { writeRegister(at: register.offset, width: register.width, newValue) }
+    set { writeRegister(at: register.offset, width: register.width, value: newValue) }
   }
 
   var hasCommandError: Bool {

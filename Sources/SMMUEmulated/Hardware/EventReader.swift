@@ -7,13 +7,13 @@ final class EventReader {
   private static var bits: Int { 9 }
 
   private let smmu: SMMU
-  private let pages: HostPages
+  private let pages: PhysicalPages
   private let ring: Ring
 
   init(_ smmu: SMMU) {
     self.smmu = smmu
     let bits = min(Self.bits, smmu.features.eventQueueBits)
-    pages = HostPages(bytes: Int(EventRecord.bytes) << bits)
+    pages = PhysicalPages(bytes: Int(EventRecord.bytes) << bits)
     ring = Ring(base: pages.address | UInt64(bits), most: bits, entryBytes: EventRecord.bytes)
   }
 
@@ -30,7 +30,7 @@ final class EventReader {
     while (consumer ^ producer) & ring.mask != 0 {
       var record = EventRecord()
       let slot = ring.address(consumer)
-      for i in 0..<4 { record[word: i] = HostWord(slot + UInt64(i) * 8).value }
+      for i in 0..<4 { record[word: i] = PhysicalWord(slot + UInt64(i) * 8).value }
       records.append(record)
       consumer = ring.next(consumer)
     }

@@ -16,7 +16,7 @@ final class PhysicalMachine: Machine {
   /// The driver looks at its queues when it is asked for what they hold.
   func pulse(_ line: InterruptLine) {}
   func signal(_ address: UInt64, _ data: UInt32) -> Bool { false }
-  func forget(_ what: Staleness, generation: UInt64) {}
+  func notify(stale what: Staleness, generation: UInt64) {}
   var resumesCommands: Bool { false }
   func commandsLeft() {}
   func report(_ what: Report) {}

@@ -8,10 +8,10 @@ import SMMUSpec
 /// A physical SMMU with the kernel's driver for it: stream table, queues and VMIDs. Calls come with
 /// the host's lock held, but for DMA and `takeEvents`.
 final class PhysicalSMMU {
-  let options: PhysicalOptions
+  let configuration: PhysicalConfiguration
   let vmids: StreamVMIDs
   private let smmu: SMMU
-  private let table: StreamTable
+  private let table: PhysicalStreamTable
   private let commands: CommandIssuer
   private let events: EventReader
   private var erratum = RepeatErratum()
@@ -20,28 +20,30 @@ final class PhysicalSMMU {
 
   /// nil without memory. `kvm` is where VMIDs come from on a kernel that links both, and whose
   /// broadcasts reach it.
-  static func make(_ options: PhysicalOptions, _ kvm: Hypervisor) -> PhysicalSMMU? {
+  static func make(_ configuration: PhysicalConfiguration, _ kvm: Hypervisor) -> PhysicalSMMU? {
     guard let registers = Mutex() else { return nil }
-    guard let reserve = Reserve(bytes: needed(options)) else {
+    guard let reserve = Reserve(bytes: needed(configuration)) else {
       registers.destroy()
       return nil
     }
     defer { reserve.giveBack() }
     return reserve.covering {
-      let smmu = PhysicalSMMU(options, kvm.isLinked ? kvm.vmids : nil, registers)
+      let smmu = PhysicalSMMU(
+        configuration, kvm: kvm.isLinked ? kvm.vmids : nil, registers: registers)
       kvm.add(smmu)
       return smmu
     }
   }
 
   /// Bytes for the model with its caches, the stream table, and queues, sets of VMIDs and objects.
-  private static func needed(_ options: PhysicalOptions) -> Int {
-    options.tlbEntries * 32 + 2 * StreamTable.rootBytes(options.working) + (3 << 19)
+  private static func needed(_ configuration: PhysicalConfiguration) -> Int {
+    let table = PhysicalStreamTable.rootBytes(configuration.working)
+    return configuration.tlbEntries * 32 + 2 * table + (3 << 19)
   }
 
   /// Makes a place for a stream's STE; false without memory.
   func makeRoom(for stream: StreamID) -> Bool {
-    guard let reserve = Reserve(bytes: StreamTable.leafNeed + EmulatedNeed.call) else {
+    guard let reserve = Reserve(bytes: PhysicalStreamTable.leafNeed + EmulatedNeed.call) else {
       return false
     }
     defer { reserve.giveBack() }
@@ -49,15 +51,16 @@ final class PhysicalSMMU {
     return true
   }
 
-  private init(_ options: PhysicalOptions, _ kvm: VMIDAllocator?, _ registers: Mutex) {
-    self.options = options
+  private init(_ configuration: PhysicalConfiguration, kvm: VMIDAllocator?, registers: Mutex) {
+    self.configuration = configuration
     self.registers = registers
-    let features = options.working
+    let features = configuration.working
     var model = Options()
-    model.tlbEntries = options.tlbEntries
-    smmu = SMMU(features, model, machine: PhysicalMachine())
-    vmids = StreamVMIDs(bits: features.vmid16 ? 16 : 8, canBroadcast: options.canBroadcast, kvm)
-    table = StreamTable(features)
+    model.tlbEntries = configuration.tlbEntries
+    smmu = SMMU(features, options: model, machine: PhysicalMachine())
+    vmids = StreamVMIDs(
+      bits: features.vmid16 ? 16 : 8, canBroadcast: configuration.canBroadcast, kvm: kvm)
+    table = PhysicalStreamTable(features)
     commands = CommandIssuer(smmu)
     events = EventReader(smmu)
     start()
@@ -99,17 +102,17 @@ final class PhysicalSMMU {
   // MARK: What it is
 
   /// What IOMMU_GET_HW_INFO tells: the raw registers. A kernel before 7.3 shows no flags.
-  var information: iommufd_hw_info_arm_smmuv3 { options.information }
+  var information: iommufd_hw_info_arm_smmuv3 { configuration.information }
   /// S1P and S2P, no erratum against it; a vIOMMU also needs S2FWB or CANWBS.
   var canNest: Bool {
-    features.stage1 && features.stage2 && !options.flags.contains(.noNesting)
+    features.stage1 && features.stage2 && !configuration.flags.contains(.noNesting)
   }
   var canHaveVIOMMU: Bool {
-    canNest && (features.forcedWriteBack || options.flags.contains(.canWBS))
+    canNest && (features.forcedWriteBack || configuration.flags.contains(.canWBS))
   }
   var outputBits: Int { min(features.outputBits, 48) }
   /// As the ID registers show them, without extra bits.
-  var features: Features { options.shown }
+  var features: Features { configuration.shown }
   /// PTM is 0: broadcast TLB maintenance reaches it.
   var takesPartInBroadcast: Bool { vmids.takesPart }
 
@@ -157,13 +160,13 @@ final class PhysicalSMMU {
   /// The driver's own command, which it repeats where the erratum demands it.
   private func issueByDriver(_ command: Command) {
     submit([command.words])
-    if options.flags.contains(.repeats) { submit([command.words]) }
+    if configuration.flags.contains(.repeats) { submit([command.words]) }
   }
 
   @discardableResult
   private func submit(_ batch: [CommandWords]) -> Bool {
     registers.locked { () -> Bool in
-      guard options.flags.contains(.repeats) else { return commands.issue(batch) }
+      guard configuration.flags.contains(.repeats) else { return commands.issue(batch) }
       return commands.issue(erratum.pass(batch, smmu.features))
     }
   }
@@ -185,28 +188,27 @@ final class PhysicalSMMU {
   /// A device reads memory, on any thread and without the host's lock. The answer is that of
   /// `SMMU.transfer`.
   func dmaRead(
-    _ access: Access, into data: UnsafeMutableRawPointer, _ length: UInt64
+    _ access: Access, into data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
     var access = access
     access.flags.subtract([.write, .atomic])
-    return transfer(access, data, length)
+    return transfer(access, data: data, length: length)
   }
 
   /// A device writes memory.
   func dmaWrite(
-    _ access: Access, from data: UnsafeRawPointer, _ length: UInt64
+    _ access: Access, from data: UnsafeRawPointer, length: UInt64
   ) -> Translation {
     var access = access
     access.flags.formUnion(.write)
-    return transfer(access, UnsafeMutableRawPointer(mutating: data), length)
+    return transfer(access, data: UnsafeMutableRawPointer(mutating: data), length: length)
   }
 
   private func transfer(
-    _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
+    _ access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
     // The caller refuses a length that wraps; here it does at least no harm.
     let room = UInt64.max - access.address
-    return smmu.transfer(access, data, min(length, room, UInt64(Int.max)))
+    return smmu.transfer(access, data: data, length: min(length, room, UInt64(Int.max)))
   }
 }
-

@@ -5,7 +5,7 @@ import SMMUSpec
 /// first time leaves everything in its caches. The commands of a batch that was not here before are
 /// held back, and go to the SMMU when it comes again.
 struct RepeatErratum {
-  /// More than the blocks of the largest IOMMU_HWPT_INVALIDATE; the oldest are forgotten, and
+  /// More than the blocks of the largest IOMMU_HWPT_INVALIDATE; the oldest are dropped, and
   /// stay without effect.
   private static var capacity: Int { 8400 }
 

@@ -11,8 +11,8 @@ final class Stage2Table {
   private let inputBits: Int
   private let startLevel: Int
   private let forcesWriteBack: Bool
-  private let root: HostPages
-  private(set) var tables: [HostPages] = []
+  private let root: PhysicalPages
+  private(set) var tables: [PhysicalPages] = []
 
   /// `forcesWriteBack`: the STE's S2FWB, which changes what MemAttr means.
   init(outputBits: Int, forcesWriteBack: Bool = false) {
@@ -20,7 +20,7 @@ final class Stage2Table {
     let level = Self.startLevel(inputBits)
     startLevel = level
     self.forcesWriteBack = forcesWriteBack
-    root = HostPages(bytes: 8 << (inputBits - Self.lowBit(level)))
+    root = PhysicalPages(bytes: 8 << (inputBits - Self.lowBit(level)))
   }
 
   deinit {
@@ -134,13 +134,13 @@ final class Stage2Table {
   }
 
   /// The entry for `ipa` at `level`; tables above it are made, or blocks there divided.
-  private func entry(_ ipa: UInt64, _ level: Int) -> HostWord {
+  private func entry(_ ipa: UInt64, _ level: Int) -> PhysicalWord {
     var table = root.address
     var top = inputBits
     var here = startLevel
     while true {
       let low = Self.lowBit(here)
-      let entry = HostWord(table + ipa[top - 1, low] * 8)
+      let entry = PhysicalWord(table + ipa[top - 1, low] * 8)
       if here == level { return entry }
       if entry.value & 0b11 != Self.tableOrPage { split(entry, here) }
       table = entry.value & Self.address
@@ -150,12 +150,12 @@ final class Stage2Table {
   }
 
   /// The entry that decides about `ipa`, nil outside.
-  private func lastEntry(_ ipa: UInt64) -> (HostWord, level: Int)? {
+  private func lastEntry(_ ipa: UInt64) -> (PhysicalWord, level: Int)? {
     var table = root.address
     var top = inputBits
     for level in startLevel...3 {
       let low = Self.lowBit(level)
-      let entry = HostWord(table + ipa[top - 1, low] * 8)
+      let entry = PhysicalWord(table + ipa[top - 1, low] * 8)
       if level == 3 || entry.value & 0b11 != Self.tableOrPage { return (entry, level) }
       table = entry.value & Self.address
       top = low
@@ -164,15 +164,15 @@ final class Stage2Table {
   }
 
   /// Puts a table in place of a block, or of nothing, that says the same.
-  private func split(_ entry: HostWord, _ level: Int) {
-    let table = HostPages(bytes: 4096)
+  private func split(_ entry: PhysicalWord, _ level: Int) {
+    let table = PhysicalPages(bytes: 4096)
     tables.append(table)
     let old = entry.value
     if old & 1 != 0 {
       let size: UInt64 = 1 << UInt64(Self.lowBit(level + 1))
       let kind = level + 1 == 3 ? Self.tableOrPage : Self.block
       for i in 0..<512 as Range<UInt64> {
-        HostWord(table.address + i * 8).value = (old & ~0b11 | kind) + i * size
+        PhysicalWord(table.address + i * 8).value = (old & ~0b11 | kind) + i * size
       }
     }
     entry.value = table.address | Self.tableOrPage

@@ -70,8 +70,8 @@ final class Hypervisor: VMIDRollover {
 
   // MARK: Broadcast TLB maintenance
 
-  /// TLBI ALLE1IS, with which a generation of VMIDs ends.
-  func forgetAll() { broadcast(.everything) }
+  /// TLBI ALLE1IS, with which a round of VMIDs ends.
+  func invalidateAll() { broadcast(.everything) }
 
   /// The guest on a CPU executes a TLBI; the VMID in `scope` is its VM's, as the CPU puts it there.
   /// EINVAL if no vCPU is on that CPU.

@@ -30,7 +30,7 @@ final class VirtualMachine: File {
   /// Something in the kernel keeps the VM, as a VFIO device does from BIND on.
   func hold() { users += 1 }
 
-  func letGo() {
+  func drop() {
     users -= 1
     guard users == 0 else { return }
     // What SMMUs pinned stays: their STEs may still name the number.
@@ -41,7 +41,7 @@ final class VirtualMachine: File {
 
   var isAlive: Bool { users > 0 }
 
-  override func release() { letGo() }
+  override func release() { drop() }
 
   // MARK: Requests
 
@@ -85,7 +85,7 @@ final class VirtualMachine: File {
     if device.pointee.flags & 1 != 0 { return 0 }
     guard !hasVFIO else { throw .ebusy }
     guard let files = hypervisor.files else { throw .enodev }
-    let fd = try files.install(VFIOLink(self))
+    let fd = try files.install(KVMVFIODevice(self))
     device.pointee.fd = UInt32(bitPattern: fd)
     hasVFIO = true
     hold()
@@ -125,7 +125,7 @@ final class VirtualMachine: File {
   func unlink() {
     devices = []
     hasVFIO = false
-    letGo()
+    drop()
   }
 }
 
@@ -145,11 +145,11 @@ final class VirtualCPU: File {
     throw request == KVM_REQUEST_RUN.number ? Errno(code: 8) : .einval
   }
 
-  override func release() { vm.letGo() }
+  override func release() { vm.drop() }
 }
 
 /// KVM's VFIO device: which VFIO devices belong to the VM.
-final class VFIOLink: File {
+final class KVMVFIODevice: File {
   private let vm: VirtualMachine
 
   init(_ vm: VirtualMachine) {

@@ -8,7 +8,7 @@ final class VFIODeviceFile: File {
   private let device: EmulatedDevice
   private struct Binding {
     let device: KernelDevice
-    let owner: IommufdFile
+    let owner: IOMMUFDFile
   }
   private var binding: Binding?
 
@@ -30,7 +30,7 @@ final class VFIODeviceFile: File {
     guard let binding else { throw .einval }
     switch request {
     case VFIO_REQUEST_DEVICE_GET_INFO.number: try information(argument)
-    // It aborts what the engine has under way; attachments stay.
+    // It aborts what the device has under way; attachments stay.
     case VFIO_REQUEST_DEVICE_RESET.number: break
     case VFIO_REQUEST_ATTACH_PT.number: try attach(argument, binding)
     case VFIO_REQUEST_DETACH_PT.number: try detach(argument, binding)
@@ -44,7 +44,7 @@ final class VFIODeviceFile: File {
     guard let binding else { return }
     self.binding = nil
     binding.device.unbind()
-    binding.device.vm?.letGo()
+    binding.device.vm?.drop()
     kernel.descriptors.drop(binding.owner)
   }
 
@@ -57,7 +57,7 @@ final class VFIODeviceFile: File {
     guard size >= VFIO_BIND_LEAST else { throw .einval }
     var request = vfio_bind_iommufd()
     let known = min(Int(size), MemoryLayout<vfio_bind_iommufd>.size)
-    try UserMemory.copyIn(argument, known, to: &request)
+    try UserMemory.copyIn(argument, size: known, to: &request)
     guard request.flags & ~UInt32(VFIO_BIND_TOKEN) == 0, request.iommufd >= 0, binding == nil else {
       throw .einval
     }
@@ -65,7 +65,7 @@ final class VFIODeviceFile: File {
     guard let owner = try kernel.descriptors.file(request.iommufd).iommufd else { throw .ebadfd }
     guard device.bound == nil else { throw .einval }
     let vm = kernel.hypervisor.machine(of: self)
-    let bound = KernelDevice(device, owner, for: vm)
+    let bound = KernelDevice(device, owner: owner, for: vm)
     owner.objects.insert(.device(bound))
     vm?.hold()
     kernel.descriptors.hold(owner)

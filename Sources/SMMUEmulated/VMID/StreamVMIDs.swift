@@ -25,7 +25,7 @@ final class StreamVMIDs {
   private var own: NumberSet
 
   /// An SMMU takes part only if its VMIDs are as wide as KVM's: else two VMs could be one to it.
-  init(bits: Int, canBroadcast: Bool, _ kvm: VMIDAllocator?) {
+  init(bits: Int, canBroadcast: Bool, kvm: VMIDAllocator?) {
     self.bits = bits
     self.kvm = kvm
     takesPart = canBroadcast && kvm != nil && bits >= (kvm?.bits ?? 0)
@@ -37,14 +37,14 @@ final class StreamVMIDs {
     guard let kvm else {
       guard let number = own.firstAbsent(from: 1, below: 1 << bits) else { throw .enospc }
       own.insert(number)
-      return note(VMID(number), vm, nil)
+      return note(VMID(number), vm: vm, holder: nil)
     }
-    if let vm, takesPart { return note(try kvm.pin(vm.identity), vm, vm.identity) }
+    if let vm, takesPart { return note(try kvm.pin(vm.identity), vm: vm, holder: vm.identity) }
     let holder = try kvm.pinPrivate(below: 1 << bits)
-    return note(kvm.vmid(of: holder), vm, holder)
+    return note(kvm.vmid(of: holder), vm: vm, holder: holder)
   }
 
-  private func note(_ vmid: VMID, _ vm: VirtualMachine?, _ holder: VMIDHolder?) -> VMID {
+  private func note(_ vmid: VMID, vm: VirtualMachine?, holder: VMIDHolder?) -> VMID {
     for i in holdings.indices where holdings[i].vmid == vmid && holdings[i].holder === holder {
       holdings[i].count += 1
       return vmid

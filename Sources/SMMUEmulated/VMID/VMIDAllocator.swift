@@ -4,7 +4,7 @@ import SMMUSpec
 
 /// Someone to whom KVM's allocator gives a number: a VM, or a stage 2 without one.
 final class VMIDHolder {
-  /// Generation and number; 0 before the first.
+  /// Round and number; 0 before the first.
   fileprivate(set) var id: UInt64 = 0
   /// While it is not 0, the number stays.
   fileprivate(set) var pins = 0
@@ -12,17 +12,17 @@ final class VMIDHolder {
 
 /// Hears of rollovers.
 protocol VMIDRollover: AnyObject {
-  /// Numbers of the old generation will be used for others: all TLBs are to forget them.
-  func forgetAll()
+  /// Numbers of the old round will be used for others: all TLBs are emptied.
+  func invalidateAll()
 }
 
 /// KVM's allocator of VMIDs on arm64, with pinning.
 ///
-/// A number belongs to its holder for one generation. When none is left a new generation begins:
+/// A number belongs to its holder for one round. When none is left a new round begins:
 /// all TLBs are emptied, and only the numbers that CPUs are running with, those that were reserved
 /// for CPUs before, and those that are pinned stay taken. 0 is the host's.
 ///
-/// A holder asks at each vcpu_load; the answer is another number only if its generation is over,
+/// A holder asks at each vcpu_load; the answer is another number only if its round is over,
 /// and even then the same if that is free.
 final class VMIDAllocator {
   let bits: Int
@@ -34,7 +34,7 @@ final class VMIDAllocator {
   private(set) var rollovers: UInt64 = 0
   unowned(unsafe) var listener: (any VMIDRollover)?
 
-  private var generation: UInt64
+  private var round: UInt64
   private var taken: NumberSet
   private var pinned: NumberSet
   /// By CPU: what it runs with, 0 since the last rollover, or `idle`.
@@ -46,7 +46,7 @@ final class VMIDAllocator {
 
   init(bits: Int, cpus: Int, pinLimit limit: Int) {
     self.bits = bits
-    generation = 1 << UInt64(bits)
+    round = 1 << UInt64(bits)
     taken = NumberSet(bits: bits)
     taken.insert(0)
     pinned = NumberSet(bits: bits)
@@ -56,7 +56,7 @@ final class VMIDAllocator {
     pinLimit = limit == 0 ? most : min(limit, most)
   }
 
-  /// Not 0, so that a CPU without a VM keeps no old reservation, and no number of any generation.
+  /// Not 0, so that a CPU without a VM keeps no old reservation, and no number of any round.
   private var idle: UInt64 { 1 << UInt64(bits) }
   private var end: Int { 1 << bits }
 
@@ -68,7 +68,7 @@ final class VMIDAllocator {
   /// The number is the holder's now, and no other's: since the last rollover it was loaded or
   /// pinned.
   func isCurrent(_ holder: VMIDHolder) -> Bool {
-    holder.id != 0 && (holder.id ^ generation) >> UInt64(bits) == 0
+    holder.id != 0 && (holder.id ^ round) >> UInt64(bits) == 0
   }
 
   /// A vCPU of the holder is loaded. EBUSY if every number is in use by a CPU or pinned.
@@ -105,7 +105,7 @@ final class VMIDAllocator {
     taken.insert(number)
     pinned.insert(number)
     let holder = VMIDHolder()
-    holder.id = generation | UInt64(number)
+    holder.id = round | UInt64(number)
     holder.pins = 1
     return holder
   }
@@ -133,14 +133,14 @@ final class VMIDAllocator {
     throw .enospc
   }
 
-  // MARK: Generations
+  // MARK: Rounds
 
-  /// Gives a number of this generation, or of the next one if none is left.
+  /// Gives a number of this round, or of the next one if none is left.
   private func renew(_ holder: VMIDHolder) throws(Errno) {
     if holder.id != 0 {
       let old = holder.id
-      let same = generation | UInt64(number(old))
-      // Taken over from the last generation: for a CPU, which may be running with it, or by a pin.
+      let same = round | UInt64(number(old))
+      // Taken over from the last round: for a CPU, which may be running with it, or by a pin.
       // The new id is kept in both cases, else each load would come here.
       if updateReserved(old, to: same) || holder.pins > 0 {
         holder.id = same
@@ -155,7 +155,7 @@ final class VMIDAllocator {
     guard let found = nextNumber() else { throw .ebusy }
     taken.insert(found)
     cursor = found
-    holder.id = generation | UInt64(found)
+    holder.id = round | UInt64(found)
   }
 
   private func nextNumber() -> Int? {
@@ -180,7 +180,7 @@ final class VMIDAllocator {
   }
 
   private func rollOver() {
-    generation &+= 1 << UInt64(bits)
+    round &+= 1 << UInt64(bits)
     rollovers += 1
     taken = pinned
     taken.insert(0)
@@ -191,7 +191,7 @@ final class VMIDAllocator {
       reserved[cpu] = id
       taken.insert(number(id))
     }
-    listener?.forgetAll()
+    listener?.invalidateAll()
   }
 
   // MARK: For checks

@@ -38,12 +38,12 @@ public final class Host {
     _ kernel: any Kernel, fd: Int32?, knowing knowledge: Knowledge
   ) throws(Refusal) -> Host {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
-    if let fd { return Host(kernel, fd: fd, owned: false, knowledge, mutex) }
+    if let fd { return Host(kernel, fd: fd, owned: false, knowledge: knowledge, mutex: mutex) }
     let path: StaticString = "/dev/iommu"
     do throws(Errno) {
       let opened = try kernel.open(
         UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self))
-      return Host(kernel, fd: opened, owned: true, knowledge, mutex)
+      return Host(kernel, fd: opened, owned: true, knowledge: knowledge, mutex: mutex)
     } catch {
       mutex.destroy()
       throw Refusal(error, trying: "open /dev/iommu")
@@ -51,7 +51,7 @@ public final class Host {
   }
 
   private init(
-    _ kernel: any Kernel, fd: Int32, owned ownsFD: Bool, _ knowledge: Knowledge, _ mutex: Mutex
+    _ kernel: any Kernel, fd: Int32, owned ownsFD: Bool, knowledge: Knowledge, mutex: Mutex
   ) {
     self.kernel = kernel
     self.fd = fd
@@ -96,7 +96,7 @@ public final class Host {
     }
   }
 
-  func forgetMappings(of addressSpace: UInt32, _ body: () -> Void) {
+  func removeMappings(of addressSpace: UInt32, _ body: () -> Void) {
     mutex.locked {
       mappings.removeAll { $0.addressSpace == addressSpace }
       body()

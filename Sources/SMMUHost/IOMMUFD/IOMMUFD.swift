@@ -8,7 +8,7 @@ struct IOMMUFD {
   let fd: Int32
 
   private func call<T>(_ request: iommufd_request, _ argument: inout T) throws(Errno) {
-    try control(kernel, fd, request.rawValue, &argument)
+    try control(kernel, fd: fd, request: request.rawValue, argument: &argument)
   }
 
   private static func size<T>(of _: T.Type) -> UInt32 { UInt32(MemoryLayout<T>.size) }
@@ -203,7 +203,7 @@ struct IOMMUFD {
   /// Carries commands out and waits for them. What the kernel says of the number done is not
   /// returned: on an error it may say more than was done.
   func invalidate(
-    _ viommu: UInt32, _ commands: UnsafeMutableRawPointer, count: Int
+    _ viommu: UInt32, commands: UnsafeMutableRawPointer, count: Int
   ) throws(Errno) {
     var argument = iommufd_hwpt_invalidate()
     argument.size = Self.size(of: iommufd_hwpt_invalidate.self)
@@ -221,7 +221,8 @@ struct IOMMUFD {
     var argument = vfio_bind_iommufd()
     argument.argsz = VFIO_BIND_LEAST
     argument.iommufd = fd
-    try control(kernel, device, VFIO_REQUEST_BIND_IOMMUFD.rawValue, &argument)
+    try control(
+      kernel, fd: device, request: VFIO_REQUEST_BIND_IOMMUFD.rawValue, argument: &argument)
     return argument.out_devid
   }
 
@@ -230,16 +231,16 @@ struct IOMMUFD {
     var argument = vfio_attach_pt()
     argument.argsz = VFIO_ATTACH_LEAST
     argument.pt_id = pageTable
-    try control(kernel, device, VFIO_REQUEST_ATTACH_PT.rawValue, &argument)
+    try control(kernel, fd: device, request: VFIO_REQUEST_ATTACH_PT.rawValue, argument: &argument)
   }
 
   func detach(_ device: Int32) throws(Errno) {
     var argument = vfio_detach_pt()
     argument.argsz = VFIO_DETACH_LEAST
-    try control(kernel, device, VFIO_REQUEST_DETACH_PT.rawValue, &argument)
+    try control(kernel, fd: device, request: VFIO_REQUEST_DETACH_PT.rawValue, argument: &argument)
   }
 
   func reset(_ device: Int32) throws(Errno) {
-    try kernel.control(device, VFIO_REQUEST_DEVICE_RESET.rawValue, nil)
+    try kernel.control(device, request: VFIO_REQUEST_DEVICE_RESET.rawValue, argument: nil)
   }
 }

@@ -24,10 +24,10 @@ extension Nesting {
       try attach(index, wanted)
       return true
     } catch {
-      fail(error, "attach what a stream's STE asks for", stream: devices[index].stream)
+      fail(error, trying: "attach what a stream's STE asks for", stream: devices[index].stream)
     }
     do throws(Errno) { try attach(index, .abort) } catch {
-      fail(error, "attach the abort HWPT in its place", stream: devices[index].stream)
+      fail(error, trying: "attach the abort HWPT in its place", stream: devices[index].stream)
     }
     // The next look tries again.
     devices[index].state = devices[index].state.failed

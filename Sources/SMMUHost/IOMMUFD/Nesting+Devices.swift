@@ -24,7 +24,7 @@ extension Nesting {
     }
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
-    batch.forget(stream)
+    batch.discardCommands(of: stream)
     release(devices.remove(at: index))
   }
 
@@ -42,7 +42,7 @@ extension Nesting {
       try attach(index, .abort)
       takeAllEvents()
       // To attach it again makes the SMMU forget its contexts.
-      batch.forget(stream)
+      batch.discardCommands(of: stream)
       try iommufd.destroy(devices[index].vdevice)
       devices[index].vdevice = 0
       devices[index].vdevice = try iommufd.allocateVDevice(

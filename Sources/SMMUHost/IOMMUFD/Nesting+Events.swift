@@ -64,7 +64,7 @@ extension Nesting {
       _ = try takeEvents()
       return true
     } catch {
-      fail(error.errno, "read the vIOMMU's events")
+      fail(error.errno, trying: "read the vIOMMU's events")
       return false
     }
   }

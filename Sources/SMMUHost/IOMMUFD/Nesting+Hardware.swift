@@ -7,7 +7,7 @@ import SMMUSpec
 extension Nesting: Hardware {
   public func invalidate(_ command: Command) -> Bool {
     guard objects != nil, mayHoldTranslations,
-      let command = HostCommand.of(command, smmu.features), concernsHardware(command)
+      let command = ForwardedCommand.of(command, smmu.features), concernsHardware(command)
     else {
       counters.withheld &+= 1
       return true
@@ -90,9 +90,10 @@ extension Nesting: Hardware {
     guard let objects else { return }
     let queue = smmu.eventQueue
     do throws(Errno) {
-      try events.follow(iommufd, objects.viommu, isOn: queue.isOn, log2Depth: queue.log2Size)
+      try events.follow(
+        iommufd, viommu: objects.viommu, isOn: queue.isOn, log2Depth: queue.log2Size)
     } catch {
-      fail(error, "allocate a queue for the guest's events")
+      fail(error, trying: "allocate a queue for the guest's events")
     }
   }
 
@@ -104,13 +105,13 @@ extension Nesting: Hardware {
       // not be repeated, is never in a batch.
       for _ in 0..<(repeatsInvalidations ? 2 : 1) {
         counters.invalidateCalls &+= 1
-        try iommufd.invalidate(objects.viommu, batch.bytes, count: batch.count)
+        try iommufd.invalidate(objects.viommu, commands: batch.bytes, count: batch.count)
       }
       counters.forwarded &+= UInt64(batch.count)
       batch.clear()
       return true
     } catch {
-      fail(error, "carry out a guest's invalidations")
+      fail(error, trying: "carry out a guest's invalidations")
       return false
     }
   }

@@ -20,7 +20,7 @@ extension Nesting {
         try iommufd.map(in: addressSpace, at: address, length: length, host: memory)
       }
     } catch {
-      throw refusal(error, address, length)
+      throw refusal(error, address: address, length: length)
     }
   }
 
@@ -33,7 +33,7 @@ extension Nesting {
       try iommufd.map(
         in: addressSpace, at: address, length: length, file: file, offset: offset)
     } catch {
-      throw refusal(error, address, length)
+      throw refusal(error, address: address, length: length)
     }
   }
 
@@ -49,7 +49,7 @@ extension Nesting {
   }
 
   /// A host that assigns devices keeps a window for their MSIs, which RAM often meets by mistake.
-  private func refusal(_ errno: Errno, _ address: UInt64, _ length: UInt64) -> Refusal {
+  private func refusal(_ errno: Errno, address: UInt64, length: UInt64) -> Refusal {
     let window = messageWindow
     guard errno == .einval, address <= window.last, address &+ length > window.first else {
       return Refusal(errno, trying: "map guest memory into the address space")

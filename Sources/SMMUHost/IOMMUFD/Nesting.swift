@@ -22,7 +22,7 @@ public final class Nesting {
   let iommufd: IOMMUFD
   /// The model: it holds this object, and outlives it.
   unowned(unsafe) let smmu: SMMU
-  unowned(unsafe) let listener: any HostListener
+  unowned(unsafe) let listener: any NestingListener
   let streams: StreamDirectory
   let domain: Domain
   let addressSpace: UInt32
@@ -48,7 +48,7 @@ public final class Nesting {
 
   static func make(
     on host: Host, domain: Domain, for smmu: SMMU, streams: StreamDirectory,
-    listener: any HostListener
+    listener: any NestingListener
   ) throws(Refusal) -> Nesting {
     if let refusal = domain.refusal { throw Refusal(.eopnotsupp, refusal) }
     let iommufd = IOMMUFD(kernel: host.kernel, fd: host.fd)
@@ -61,12 +61,13 @@ public final class Nesting {
       }
     }
     return Nesting(
-      host, iommufd, domain, addressSpace: space, smmu: smmu, streams: streams, listener: listener)
+      host, iommufd: iommufd, domain: domain, addressSpace: space, smmu: smmu, streams: streams,
+      listener: listener)
   }
 
   private init(
-    _ host: Host, _ iommufd: IOMMUFD, _ domain: Domain, addressSpace: UInt32, smmu: SMMU,
-    streams: StreamDirectory, listener: any HostListener
+    _ host: Host, iommufd: IOMMUFD, domain: Domain, addressSpace: UInt32, smmu: SMMU,
+    streams: StreamDirectory, listener: any NestingListener
   ) {
     self.host = host
     self.iommufd = iommufd
@@ -98,7 +99,7 @@ public final class Nesting {
   func close() {
     for device in devices {
       do throws(Errno) { try disconnect(device) } catch {
-        fail(error, "detach a device that goes away", stream: device.stream)
+        fail(error, trying: "detach a device that goes away", stream: device.stream)
       }
       release(device)
     }
@@ -110,7 +111,7 @@ public final class Nesting {
     link?.close(unpins: kept.isEmpty)
     link = nil
     if ownsAddressSpace {
-      host.forgetMappings(of: addressSpace) { give(back: addressSpace, "address space") }
+      host.removeMappings(of: addressSpace) { give(back: addressSpace, "address space") }
     }
     host.removeUser()
   }
@@ -166,7 +167,7 @@ public final class Nesting {
   }
 
   /// A failure on behalf of the guest, which has no caller to tell.
-  func fail(_ errno: Errno, _ text: StaticString, stream: StreamID? = nil) {
+  func fail(_ errno: Errno, trying text: StaticString, stream: StreamID? = nil) {
     counters.failures &+= 1
     say { sentence in
       sentence.append("the host kernel answered errno ")

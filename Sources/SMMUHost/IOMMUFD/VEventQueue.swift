@@ -49,7 +49,7 @@ struct VEventQueue {
 
   /// Makes the queue what the guest's is.
   mutating func follow(
-    _ iommufd: IOMMUFD, _ viommu: UInt32, isOn: Bool, log2Depth: Int
+    _ iommufd: IOMMUFD, viommu: UInt32, isOn: Bool, log2Depth: Int
   ) throws(Errno) {
     let depth = min(log2Depth, Self.most)
     if isOn && fd >= 0 && depth == self.log2Depth { return }
@@ -68,7 +68,7 @@ struct VEventQueue {
 
   mutating func disable(_ iommufd: IOMMUFD) {
     guard fd >= 0 else { return }
-    if epoll >= 0 { vsmmu_system_epoll_forget(epoll, fd) }
+    if epoll >= 0 { vsmmu_system_epoll_remove(epoll, fd) }
     // The open file holds the object.
     try? iommufd.kernel.close(fd)
     fd = -1

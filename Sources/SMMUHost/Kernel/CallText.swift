@@ -71,7 +71,7 @@ struct CallText {
 
 extension CallText {
   /// "ioctl(5, IOMMU_IOAS_ALLOC, {flags=0x0" with what the caller filled in.
-  init(_ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?) {
+  init(_ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?) {
     self.init("ioctl")
     append(signed: Int64(fd))
     separate()
@@ -98,17 +98,17 @@ extension CallText {
     append("{")
     var count = 0
     for field in known.fields where !field.isOutput {
-      call.append(field, of: structure, &count)
+      call.append(field, of: structure, count: &count)
     }
     if let payload = known.payload, !payload.isOutput {
-      call.append(payload, structure.bytes(of: payload), of: structure, &count)
+      call.append(payload, bytes: structure.bytes(of: payload), of: structure, count: &count)
     }
   }
 
   /// " => out_ioas_id=1}" with what the kernel filled in; `payloadBytes` is how many the caller had
   /// room for.
   mutating func answer(
-    _ request: UInt32, _ argument: UnsafeMutableRawPointer?, failed: Bool, payloadBytes: Int
+    _ request: UInt32, argument: UnsafeMutableRawPointer?, failed: Bool, payloadBytes: Int
   ) {
     guard let known = ControlRequest.named(request),
       let structure = RequestStruct(known, argument)
@@ -117,11 +117,11 @@ extension CallText {
       var count = 0
       var outputs = Sentence()
       for field in known.fields where field.isOutput {
-        outputs.append(field, of: structure, &count)
+        outputs.append(field, of: structure, count: &count)
       }
       if let payload = known.payload, payload.isOutput {
         let bytes = min(payloadBytes, structure.bytes(of: payload))
-        outputs.append(payload, bytes, of: structure, &count)
+        outputs.append(payload, bytes: bytes, of: structure, count: &count)
       }
       if count > 0 {
         results.append(" => ")
@@ -205,7 +205,7 @@ extension Sentence {
 
   /// "name=value", after a comma if it is not the first.
   fileprivate mutating func append(
-    _ field: RequestField, of structure: RequestStruct, _ count: inout Int
+    _ field: RequestField, of structure: RequestStruct, count: inout Int
   ) {
     guard let value = structure.value(Int(field.offset), Int(field.bytes)) else { return }
     begin(field.name, &count)
@@ -217,7 +217,7 @@ extension Sentence {
   }
 
   fileprivate mutating func append(
-    _ payload: RequestPayload, _ bytes: Int, of structure: RequestStruct, _ count: inout Int
+    _ payload: RequestPayload, bytes: Int, of structure: RequestStruct, count: inout Int
   ) {
     let integers = bytes / payload.integer
     guard integers > 0, let pointer = structure.pointer(of: payload) else { return }

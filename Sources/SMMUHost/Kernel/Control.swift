@@ -4,13 +4,13 @@ import SMMUBase
 /// ioctl(2) with a struct or number of the caller's, which the kernel may change. Not a method, as
 /// Embedded Swift has no generic ones on existentials.
 func control<T>(
-  _ kernel: any Kernel, _ fd: Int32, _ request: UInt32, _ argument: inout T
+  _ kernel: any Kernel, fd: Int32, request: UInt32, argument: inout T
 ) throws(Errno) {
   // withUnsafeMutablePointer passes no typed errors on in Embedded Swift 6.3.
   var failure: Errno?
   withUnsafeMutablePointer(to: &argument) { pointer in
     do throws(Errno) {
-      try kernel.control(fd, request, UnsafeMutableRawPointer(pointer))
+      try kernel.control(fd, request: request, argument: UnsafeMutableRawPointer(pointer))
     } catch {
       failure = error
     }

@@ -34,7 +34,7 @@ public final class LinuxKernel: Kernel {
   /// Not made again after a signal: the caller knows whether the request may be.
   @discardableResult
   public func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     try checked(vsmmu_system_ioctl(fd, request, argument))
   }

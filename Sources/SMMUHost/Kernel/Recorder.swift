@@ -12,7 +12,7 @@ public final class Recorder: Kernel {
   /// More than there are.
   private static var mostRequests: Int { 64 }
 
-  private init(_ kernel: any Kernel, _ mutex: Mutex, _ tell: ((Sentence) -> Void)?) {
+  private init(_ kernel: any Kernel, mutex: Mutex, tell: ((Sentence) -> Void)?) {
     self.kernel = kernel
     self.mutex = mutex
     self.tell = tell
@@ -28,7 +28,7 @@ public final class Recorder: Kernel {
     before kernel: any Kernel, tell: ((Sentence) -> Void)? = nil
   ) -> Recorder? {
     guard let mutex = Mutex() else { return nil }
-    return Recorder(kernel, mutex, tell)
+    return Recorder(kernel, mutex: mutex, tell: tell)
   }
 
   // MARK: counters
@@ -96,8 +96,8 @@ public final class Recorder: Kernel {
 
   /// Makes a call and tells of it.
   private func told(
-    _ call: SystemCall, isAddress: Bool = false, _ text: () -> CallText,
-    _ body: () throws(Errno) -> Int64
+    _ call: SystemCall, isAddress: Bool = false, text: () -> CallText,
+    calling body: () throws(Errno) -> Int64
   ) throws(Errno) -> Int64 {
     note(call)
     do {
@@ -113,19 +113,19 @@ public final class Recorder: Kernel {
   public func open(_ path: UnsafePointer<CChar>) throws(Errno) -> Int32 {
     let fd = try told(
       .open,
-      {
+      text: {
         var text = CallText("open")
         text.append(path: path)
         text.append(", O_RDWR|O_CLOEXEC")
         return text
-      }, { () throws(Errno) in Int64(try kernel.open(path)) })
+      }, calling: { () throws(Errno) in Int64(try kernel.open(path)) })
     return Int32(truncatingIfNeeded: fd)
   }
 
   public func close(_ fd: Int32) throws(Errno) {
     _ = try told(
-      .close, { Self.text("close", fd) },
-      { () throws(Errno) in
+      .close, text: { Self.text("close", fd) },
+      calling: { () throws(Errno) in
         try kernel.close(fd)
         return 0
       })
@@ -133,26 +133,26 @@ public final class Recorder: Kernel {
 
   @discardableResult
   public func control(
-    _ fd: Int32, _ request: UInt32, _ argument: UnsafeMutableRawPointer?
+    _ fd: Int32, request: UInt32, argument: UnsafeMutableRawPointer?
   ) throws(Errno) -> Int64 {
     note(request)
-    guard let tell else { return try kernel.control(fd, request, argument) }
+    guard let tell else { return try kernel.control(fd, request: request, argument: argument) }
     guard let reserve = Reserve(bytes: Self.line) else {
       defer { tell(Self.untold) }
-      return try kernel.control(fd, request, argument)
+      return try kernel.control(fd, request: request, argument: argument)
     }
     defer { reserve.giveBack() }
-    var text = reserve.covering { CallText(fd, request, argument) }
+    var text = reserve.covering { CallText(fd, request: request, argument: argument) }
     let bytes = CallText.payloadBytes(request, argument)
     func say(_ result: CallResult, failed: Bool) {
       tell(
         reserve.covering {
-          text.answer(request, argument, failed: failed, payloadBytes: bytes)
+          text.answer(request, argument: argument, failed: failed, payloadBytes: bytes)
           return text.line(result)
         })
     }
     do {
-      let value = try kernel.control(fd, request, argument)
+      let value = try kernel.control(fd, request: request, argument: argument)
       say(.value(value), failed: false)
       return value
     } catch {
@@ -165,8 +165,8 @@ public final class Recorder: Kernel {
     _ fd: Int32, into data: UnsafeMutableRawPointer, count: Int
   ) throws(Errno) -> Int {
     let length = try told(
-      .read, { Self.text("read", fd, UnsafeRawPointer(data), count) },
-      { () throws(Errno) in Int64(try kernel.read(fd, into: data, count: count)) })
+      .read, text: { Self.text("read", fd: fd, data: UnsafeRawPointer(data), count: count) },
+      calling: { () throws(Errno) in Int64(try kernel.read(fd, into: data, count: count)) })
     return Int(truncatingIfNeeded: length)
   }
 
@@ -174,22 +174,22 @@ public final class Recorder: Kernel {
     _ fd: Int32, from data: UnsafeRawPointer, count: Int
   ) throws(Errno) -> Int {
     let length = try told(
-      .write, { Self.text("write", fd, data, count) },
-      { () throws(Errno) in Int64(try kernel.write(fd, from: data, count: count)) })
+      .write, text: { Self.text("write", fd: fd, data: data, count: count) },
+      calling: { () throws(Errno) in Int64(try kernel.write(fd, from: data, count: count)) })
     return Int(truncatingIfNeeded: length)
   }
 
   public func poll(_ fd: Int32) throws(Errno) -> Int32 {
     let events = try told(
-      .poll, isAddress: true, { Self.text("poll", fd) },
-      { () throws(Errno) in Int64(try kernel.poll(fd)) })
+      .poll, isAddress: true, text: { Self.text("poll", fd) },
+      calling: { () throws(Errno) in Int64(try kernel.poll(fd)) })
     return Int32(truncatingIfNeeded: events)
   }
 
   public func duplicate(_ fd: Int32) throws(Errno) -> Int32 {
     let other = try told(
-      .duplicate, { Self.text("dup", fd) },
-      { () throws(Errno) in Int64(try kernel.duplicate(fd)) })
+      .duplicate, text: { Self.text("dup", fd) },
+      calling: { () throws(Errno) in Int64(try kernel.duplicate(fd)) })
     return Int32(truncatingIfNeeded: other)
   }
 
@@ -199,7 +199,7 @@ public final class Recorder: Kernel {
     var address: UnsafeMutableRawPointer?
     _ = try told(
       .map, isAddress: true,
-      {
+      text: {
         var text = CallText("mmap")
         text.append("NULL, ")
         text.append(signed: Int64(length))
@@ -209,7 +209,7 @@ public final class Recorder: Kernel {
         text.append(hex: offset)
         return text
       },
-      { () throws(Errno) in
+      calling: { () throws(Errno) in
         let mapped = try kernel.map(fd, offset: offset, length: length)
         address = mapped
         return Int64(Int(bitPattern: mapped))
@@ -237,7 +237,7 @@ public final class Recorder: Kernel {
   }
 
   private static func text(
-    _ name: StaticString, _ fd: Int32, _ data: UnsafeRawPointer, _ count: Int
+    _ name: StaticString, fd: Int32, data: UnsafeRawPointer, count: Int
   ) -> CallText {
     var text = Self.text(name, fd)
     text.separate()

@@ -7,7 +7,7 @@ import SMMUSpec
 ///
 /// `decide` is a function of its inputs alone: call it again when a device comes, a VM is linked
 /// or a VMID is pinned, until the guest may have seen the registers. From then on they are frozen,
-/// and `violation` tells whether a device that comes later can honour them.
+/// and `conflict` tells whether a device that comes later can honour them.
 public enum Negotiation {
   /// `devices`: the assigned ones; with none, all is as asked. `stage2Bits`: bits of
   /// the addresses that the host's stage 2 takes (`addressBits(last:)`), 0 if it is not known.
@@ -17,16 +17,18 @@ public enum Negotiation {
   ) -> NegotiationReport {
     var report = NegotiationReport(
       asked: asked, chosen: asked, devices: devices, stage2Bits: stage2Bits,
-      broadcast: BroadcastVerdict(asked: asked, asid16: asked.asid16, devices, evidence))
+      broadcast: BroadcastVerdict(
+        asked: asked, asid16: asked.asid16, devices: devices, evidence: evidence))
     let view = CommonAbilities(devices, stage2Bits: stage2Bits)
     for register in IdentificationRegister.allCases {
       for field in register.layout {
         let rule = FieldRule.of(register, field)
-        let host = devices.isEmpty || !rule.isRead ? nil : view.value(rule, register, field)
+        let host =
+          devices.isEmpty || !rule.isRead ? nil : view.value(rule, register: register, field: field)
         var row = NegotiationRow(
           register: register, field: field, asked: asked[register, field], host: host,
           chosen: asked[register, field], reason: .noHost)
-        if !devices.isEmpty { view.choose(rule, &row, &report) }
+        if !devices.isEmpty { view.choose(rule, for: &row, in: &report) }
         report.chosen[register, field] = row.chosen
         report.rows.append(row)
       }
@@ -64,7 +66,7 @@ struct CommonAbilities {
   }
 
   /// A field of all hosts' registers; there is one device at least.
-  func value(_ rule: FieldRule, _ register: IdentificationRegister, _ field: Field) -> UInt32 {
+  func value(_ rule: FieldRule, register: IdentificationRegister, field: Field) -> UInt32 {
     var common = devices[0].value(register, field)
     for device in devices.dropFirst() {
       let other = device.value(register, field)
@@ -86,17 +88,19 @@ struct CommonAbilities {
     return b == 0 ? a : 1
   }
 
-  func choose(_ rule: FieldRule, _ row: inout NegotiationRow, _ report: inout NegotiationReport) {
+  func choose(
+    _ rule: FieldRule, for row: inout NegotiationRow, in report: inout NegotiationReport
+  ) {
     let host = row.host ?? 0
     switch rule {
-    case .least: row.limit(host, .hostLimits)
+    case .least: row.limit(host, limited: .hostLimits)
     case .formats:
-      row.take(row.asked & host, .hostLimits)
+      row.take(row.asked & host, limited: .hostLimits)
       if row.chosen == 0 { report.refuse(.formats) }
     case .endianness:
-      row.take(Self.endianness(row.asked, host), .hostEndianness)
+      row.take(Self.endianness(row.asked, host), limited: .hostEndianness)
       if row.chosen == 1 { report.refuse(.endianness) }
-    case .termination: row.take(max(row.asked, host), .abortOnly)
+    case .termination: row.take(max(row.asked, host), limited: .abortOnly)
     case .stalls:
       row.choose(1, .terminateOnly)
       if host > 1 { report.refuse(.stalls) }
@@ -107,12 +111,12 @@ struct CommonAbilities {
     case .stage2: row.choose(0, .hostStage2)
     case .attributes: row.choose(0, .noAttributes)
     case .addressSize: chooseAddressSize(&row, &report)
-    case .implied: row.limit(impliesHAD ? 1 : 0, .notImplied, kept: .implied)
+    case .implied: row.limit(impliesHAD ? 1 : 0, limited: .notImplied, kept: .implied)
     // HAD is mandatory from v3.1 on; FWB, which is of stage 2 and therefore 0, from v3.2 on.
-    case .revision: row.take(min(row.asked, impliesHAD ? 1 : 0), .revision)
+    case .revision: row.take(min(row.asked, impliesHAD ? 1 : 0), limited: .revision)
     case .device: chooseATS(&row)
     // Decided when the other fields are.
-    case .broadcast: row.limit(0, .broadcastWithheld)
+    case .broadcast: row.limit(0, limited: .broadcastWithheld)
     case .masked: row.choose(0, .masked)
     }
   }
@@ -123,12 +127,12 @@ struct CommonAbilities {
       while size > 0 && SMMUSpec.addressBits(UInt64(size)) > stage2Bits { size -= 1 }
       if SMMUSpec.addressBits(UInt64(size)) > stage2Bits { report.refuse(.addressSize) }
     }
-    row.take(size, .stage2Size, kept: stage2Bits == 0 ? .stage2Unknown : .inStage2)
+    row.take(size, limited: .stage2Size, kept: stage2Bits == 0 ? .stage2Unknown : .inStage2)
   }
 
   private func chooseATS(_ row: inout NegotiationRow) {
     let isUsable = devices.contains { $0.mayUseATS }
-    row.limit(isUsable ? 1 : 0, .noDeviceATS, kept: .deviceATS)
+    row.limit(isUsable ? 1 : 0, limited: .noDeviceATS, kept: .deviceATS)
   }
 }
 
@@ -140,16 +144,16 @@ extension NegotiationRow {
 
   /// A value that is as asked, or else what a limit left of it.
   mutating func take(
-    _ value: UInt32, _ limited: NegotiationReason, kept: NegotiationReason = .honoured
+    _ value: UInt32, limited: NegotiationReason, kept: NegotiationReason = .honoured
   ) {
     choose(value, value == asked ? kept : limited)
   }
 
   /// What is asked for up to a limit; 0 asks for nothing.
   mutating func limit(
-    _ limit: UInt32, _ limited: NegotiationReason, kept: NegotiationReason = .honoured
+    _ limit: UInt32, limited: NegotiationReason, kept: NegotiationReason = .honoured
   ) {
-    take(min(asked, limit), limited, kept: asked == 0 ? .notAsked : kept)
+    take(min(asked, limit), limited: limited, kept: asked == 0 ? .notAsked : kept)
   }
 }
 
@@ -160,8 +164,8 @@ extension NegotiationReport {
   }
 
   mutating func change(
-    _ register: IdentificationRegister, _ field: Field, to value: UInt32,
-    _ reason: NegotiationReason
+    _ register: IdentificationRegister, field: Field, to value: UInt32,
+    reason: NegotiationReason
   ) {
     guard chosen[register, field] != value else { return }
     chosen[register, field] = value
@@ -171,26 +175,29 @@ extension NegotiationReport {
   }
 
   mutating func offerBroadcast(_ evidence: BroadcastEvidence) {
-    broadcast = BroadcastVerdict(asked: asked, asid16: chosen.asid16, devices, evidence)
-    if broadcast.isOffered { change(.idr0, IDR0.btm, to: 1, .broadcastOffered) }
+    broadcast = BroadcastVerdict(
+      asked: asked, asid16: chosen.asid16, devices: devices, evidence: evidence)
+    if broadcast.isOffered { change(.idr0, field: IDR0.btm, to: 1, reason: .broadcastOffered) }
   }
 
   /// What depends on fields that were lowered (§6.3.6), the revision among them (§2.9).
   mutating func settle() {
     let revision = chosen[.aidr, AIDR.minor]
-    if revision < 3 { change(.idr5, IDR5.ds, to: 0, .follows) }
-    if revision < 1 { change(.idr5, IDR5.vax, to: 0, .follows) }
+    if revision < 3 { change(.idr5, field: IDR5.ds, to: 0, reason: .follows) }
+    if revision < 1 { change(.idr5, field: IDR5.vax, to: 0, reason: .follows) }
     let hasSmallGranule = chosen.supports(.size4K) || chosen.supports(.size16K)
-    if chosen[.idr5, IDR5.vax] > 1 { change(.idr5, IDR5.vax, to: 1, .follows) }
+    if chosen[.idr5, IDR5.vax] > 1 { change(.idr5, field: IDR5.vax, to: 1, reason: .follows) }
     if chosen[.idr5, IDR5.vax] == 0 || !hasSmallGranule {
-      change(.idr5, IDR5.ds, to: 0, .follows)
+      change(.idr5, field: IDR5.ds, to: 0, reason: .follows)
     }
     let has52Bits = chosen.supports(.size64K) || chosen[.idr5, IDR5.ds] != 0
-    if !has52Bits { change(.idr5, IDR5.vax, to: 0, .follows) }
+    if !has52Bits { change(.idr5, field: IDR5.vax, to: 0, reason: .follows) }
     let mostOAS: UInt32 = has52Bits && revision >= 1 ? 6 : 5
-    if chosen[.idr5, IDR5.oas] > mostOAS { change(.idr5, IDR5.oas, to: mostOAS, .follows) }
+    if chosen[.idr5, IDR5.oas] > mostOAS {
+      change(.idr5, field: IDR5.oas, to: mostOAS, reason: .follows)
+    }
     if !chosen.supports(.size4K) {
-      change(.idr0, IDR0.ttf, to: chosen[.idr0, IDR0.ttf] & ~1, .follows)
+      change(.idr0, field: IDR0.ttf, to: chosen[.idr0, IDR0.ttf] & ~1, reason: .follows)
     }
   }
 

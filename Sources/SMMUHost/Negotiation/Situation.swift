@@ -31,9 +31,9 @@ extension Situation {
   /// or why they cannot be had with it. `place`: where it is among the devices.
   public func admit(_ device: DeviceFacts, at place: Int) throws(Refusal) -> NegotiationReport? {
     if let frozen {
-      let violation = Negotiation.violation(
+      let conflict = Negotiation.conflict(
         of: frozen, by: device, stage2Bits: stage2Bits, broadcast: broadcast)
-      if let violation { throw Refusal(.eopnotsupp, violation.sentence) }
+      if let conflict { throw Refusal(.eopnotsupp, conflict.sentence) }
       return nil
     }
     var next = self

@@ -25,14 +25,15 @@ enum VMIdentity: UInt8, CaseIterable {
   /// but so do other files.
   static func of(_ kernel: any Kernel, _ fd: Int32) -> VMIdentity {
     do throws(Errno) {
-      try kernel.control(fd, KVM_REQUEST_GET_API_VERSION.number, nil)
+      try kernel.control(fd, request: KVM_REQUEST_GET_API_VERSION.number, argument: nil)
       return .kvm
     } catch {
       if error == .ebadf { return .notOpen }
     }
     let number = UnsafeMutableRawPointer(bitPattern: UInt(KVM_EXTENSION_ARM_VM_IPA_SIZE))
     do throws(Errno) {
-      let bits = try kernel.control(fd, KVM_REQUEST_CHECK_EXTENSION.number, number)
+      let bits = try kernel.control(
+        fd, request: KVM_REQUEST_CHECK_EXTENSION.number, argument: number)
       return bits > 0 ? .virtualMachine : .otherArchitecture
     } catch {
       if error == .eio { return .elsewhere }
@@ -40,7 +41,7 @@ enum VMIdentity: UInt8, CaseIterable {
     // KVM_GET_MP_STATE: whether the vCPU runs, in a word.
     var state: UInt32 = 0
     do throws(Errno) {
-      try control(kernel, fd, 0x8004_ae98, &state)
+      try control(kernel, fd: fd, request: 0x8004_ae98, argument: &state)
       return .virtualCPU
     } catch {
       return .notKVM

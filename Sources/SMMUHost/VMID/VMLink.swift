@@ -34,7 +34,7 @@ public final class VMLink {
     do throws(Errno) { vm = try kernel.duplicate(fd) } catch {
       throw Refusal(error, trying: "duplicate the VM's file descriptor")
     }
-    let link = VMLink(kernel, requests, vm)
+    let link = VMLink(kernel, requests: requests, vm: vm)
     do throws(Refusal) {
       try link.makeVFIO()
     } catch {
@@ -44,7 +44,7 @@ public final class VMLink {
     return link
   }
 
-  private init(_ kernel: any Kernel, _ requests: Requests, _ vm: Int32) {
+  private init(_ kernel: any Kernel, requests: Requests, vm: Int32) {
     self.kernel = kernel
     self.requests = requests
     self.vm = vm
@@ -53,7 +53,7 @@ public final class VMLink {
   private func makeVFIO() throws(Refusal) {
     var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
     do throws(Errno) {
-      try control(kernel, vm, KVM_REQUEST_CREATE_DEVICE.number, &argument)
+      try control(kernel, fd: vm, request: KVM_REQUEST_CREATE_DEVICE.number, argument: &argument)
       vfio = Int32(truncatingIfNeeded: argument.fd)
     } catch {
       // A VM has one such device: it is the VMM's, which tells KVM of its devices by itself. And a
@@ -71,7 +71,9 @@ public final class VMLink {
   public func pin() throws(Refusal) {
     guard canPin, vmid == 0 else { return }
     var number: UInt32 = 0
-    do throws(Errno) { try control(kernel, vm, requests.pin, &number) } catch {
+    do throws(Errno) {
+      try control(kernel, fd: vm, request: requests.pin, argument: &number)
+    } catch {
       if error == .enospc {
         throw Refusal(error, "no VMID is left to pin for this VM: other VMs have them all")
       }
@@ -79,7 +81,7 @@ public final class VMLink {
     }
     // 0 is the number of no VM; in place of an error it would be another VM's memory.
     guard number != 0 else {
-      _ = try? kernel.control(vm, requests.unpin, nil)
+      _ = try? kernel.control(vm, request: requests.unpin, argument: nil)
       throw Refusal(.enospc, "the host kernel pinned VMID 0, which is that of no VM")
     }
     vmid = number
@@ -87,7 +89,7 @@ public final class VMLink {
 
   /// Gives the VMID back; no STE of this vSMMU's names it any more.
   func unpin() {
-    if vmid != 0 { _ = try? kernel.control(vm, requests.unpin, nil) }
+    if vmid != 0 { _ = try? kernel.control(vm, request: requests.unpin, argument: nil) }
     vmid = 0
   }
 
@@ -112,7 +114,8 @@ public final class VMLink {
       var argument = kvm_attribute(
         flags: 0, group: KVM_VFIO_FILE, attr: UInt64(what), addr: UInt64(UInt(bitPattern: file)))
       do throws(Errno) {
-        try control(kernel, vfio, KVM_REQUEST_SET_DEVICE_ATTR.number, &argument)
+        try control(
+          kernel, fd: vfio, request: KVM_REQUEST_SET_DEVICE_ATTR.number, argument: &argument)
       } catch {
         failure = error
       }

@@ -18,19 +18,19 @@ public final class VirtualSMMU {
   public private(set) var isFrozen = false
   /// What the caller asked the ID registers to be.
   let asked: Features
-  private let listener: any HostListener
+  private let listener: any NestingListener
   /// What they became, if there was something to negotiate with.
   private var report: NegotiationReport?
 
   public static func make(
-    _ features: Features, _ options: Options, machine: any Machine, listener: any HostListener
+    _ features: Features, options: Options, machine: any Machine, listener: any NestingListener
   ) throws(Refusal) -> VirtualSMMU {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
-    let smmu = SMMU(features, options, machine: machine)
-    return VirtualSMMU(smmu, StreamDirectory(mutex), listener)
+    let smmu = SMMU(features, options: options, machine: machine)
+    return VirtualSMMU(smmu, streams: StreamDirectory(mutex), listener: listener)
   }
 
-  private init(_ smmu: SMMU, _ streams: StreamDirectory, _ listener: any HostListener) {
+  private init(_ smmu: SMMU, streams: StreamDirectory, listener: any NestingListener) {
     self.smmu = smmu
     self.streams = streams
     self.listener = listener

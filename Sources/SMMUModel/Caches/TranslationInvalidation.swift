@@ -42,7 +42,7 @@ extension TranslationCache {
     case .stage1(let vmid):
       each(vmid, wildcard) { clock.expire(Self.stage1($0)) }
       return 0
-    case .machine(let vmid):
+    case .vmid(let vmid):
       each(vmid, wildcard) {
         clock.expire(Self.stage1($0))
         clock.expire(Self.stage2($0))
@@ -216,8 +216,8 @@ extension TranslationCache {
     guard sizes != 0, case .address(let vmid, let asid, let range) = what else { return what }
     let largest = 63 - sizes.leadingZeroBitCount
     return .address(
-      vmid, asid,
-      AddressRange(
+      vmid, asid: asid,
+      range: AddressRange(
         first: range.first.aligned(down: largest), last: range.last | UInt64.ones(largest)))
   }
 

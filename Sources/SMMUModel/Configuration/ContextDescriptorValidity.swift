@@ -27,7 +27,7 @@ extension ContextDescriptor {
   }
 
   private func broken(_ field: Field, _ clause: StaticString) -> Violation {
-    Violation(.contextDescriptor, self, field, clause)
+    Violation(.contextDescriptor, in: self, field: field, clause: clause)
   }
 
   private func violation(ofUpper upper: Bool, _ features: Features) -> Violation? {

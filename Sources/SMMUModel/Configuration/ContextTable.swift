@@ -54,8 +54,10 @@ extension ConfigurationReader {
 
 extension Level1ContextDescriptor {
   fileprivate func violation(_ features: Features) -> Violation? {
-    if !flag(Self.v) { return Violation(.level1ContextDescriptor, self, Self.v, "§5.3 V") }
+    if !flag(Self.v) {
+      return Violation(.level1ContextDescriptor, in: self, field: Self.v, clause: "§5.3 V")
+    }
     guard !features.isPhysical(raw & Self.l2ptr.mask) else { return nil }
-    return Violation(.level1ContextDescriptor, self, Self.l2ptr, "§3.4.3")
+    return Violation(.level1ContextDescriptor, in: self, field: Self.l2ptr, clause: "§3.4.3")
   }
 }

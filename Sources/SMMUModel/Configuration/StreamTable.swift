@@ -38,7 +38,8 @@ extension ConfigurationReader {
       throw illegal(
         .badStreamID,
         Violation(
-          .level1StreamTableDescriptor, descriptor, Level1StreamTableDescriptor.span, "§5.1 Span"))
+          .level1StreamTableDescriptor, in: descriptor, field: Level1StreamTableDescriptor.span,
+          clause: "§5.1 Span"))
     }
     let second = descriptor.raw & Level1StreamTableDescriptor.l2ptr.mask
     return second.aligned(down: 6 + span - 1) &+ low &* StreamTableEntry.bytes

@@ -22,7 +22,7 @@ extension StreamTableEntry {
   }
 
   private func broken(_ field: Field, _ clause: StaticString) -> Violation {
-    Violation(.streamTableEntry, self, field, clause)
+    Violation(.streamTableEntry, in: self, field: field, clause: clause)
   }
 
   private func stage1Violation(_ features: Features) -> Violation? {

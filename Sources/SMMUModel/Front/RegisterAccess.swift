@@ -14,7 +14,7 @@ extension SMMU {
     }
   }
 
-  public func writeRegister(at offset: UInt64, width: Int, _ value: UInt64) {
+  public func writeRegister(at offset: UInt64, width: Int, value: UInt64) {
     switch width {
     case 4 where offset % 4 == 0:
       guard let (row, high) = row(at: offset) else { return }
@@ -24,8 +24,8 @@ extension SMMU {
       write(row.pointee, merged)
     case 8 where offset % 8 == 0:
       guard let (row, high) = row(at: offset), row.pointee.isWide, !high else {
-        writeRegister(at: offset, width: 4, value & UInt64.ones(32))
-        writeRegister(at: offset + 4, width: 4, value >> 32)
+        writeRegister(at: offset, width: 4, value: value & UInt64.ones(32))
+        writeRegister(at: offset + 4, width: 4, value: value >> 32)
         return
       }
       write(row.pointee, value)
@@ -66,11 +66,11 @@ extension SMMU {
 
   /// Whether the queue, table or interrupt that guards a register is off, in the control register
   /// and in its acknowledgement.
-  private func isOff(_ control: Register, _ acknowledge: Register, _ field: Field) -> Bool {
+  private func isOff(_ control: Register, acknowledge: Register, field: Field) -> Bool {
     !registers.flag(control, field) && !registers.flag(acknowledge, field)
   }
 
-  private func isOff(_ enable: Field) -> Bool { isOff(.cr0, .cr0ack, enable) }
+  private func isOff(_ enable: Field) -> Bool { isOff(.cr0, acknowledge: .cr0ack, field: enable) }
 
   /// The bits of a register that may change now.
   private func writable(_ row: RegisterFile.Row) -> UInt64 {
@@ -82,9 +82,12 @@ extension SMMU {
       case .commandQueueDisabled: isOff(CR0.cmdqen)
       case .eventQueueDisabled: isOff(CR0.eventqen)
       case .pageRequestQueueDisabled: isOff(CR0.priqen)
-      case .gerrorInterruptDisabled: isOff(.irqCtrl, .irqCtrlAck, InterruptControl.gerror)
-      case .eventqInterruptDisabled: isOff(.irqCtrl, .irqCtrlAck, InterruptControl.eventq)
-      case .priqInterruptDisabled: isOff(.irqCtrl, .irqCtrlAck, InterruptControl.priq)
+      case .gerrorInterruptDisabled:
+        isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: InterruptControl.gerror)
+      case .eventqInterruptDisabled:
+        isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: InterruptControl.eventq)
+      case .priqInterruptDisabled:
+        isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: InterruptControl.priq)
       }
     guard open else { return 0 }
     guard row.access == .tablesOrQueuesDisabled else { return row.implemented }

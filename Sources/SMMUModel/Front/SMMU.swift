@@ -20,7 +20,7 @@ public final class SMMU: @unchecked Sendable {
   var commands: CommandQueue<CommandQueueRegisters>
   let events: OutputQueue<EventQueueRegisters>
 
-  public init(_ features: Features, _ options: Options = Options(), machine: any Machine) {
+  public init(_ features: Features, options: Options = Options(), machine: any Machine) {
     var options = options
     if !machine.resumesCommands { options.commandBudget = .max }
     self.options = options
@@ -113,7 +113,7 @@ extension SMMU {
   public func knows(_ access: Access) -> Bool { translator.knows(access) }
 
   public func transfer(
-    _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
+    _ access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
     translator.transfer(access, data, length)
   }

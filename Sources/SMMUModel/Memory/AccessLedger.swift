@@ -2,11 +2,11 @@
 import SMMUAtomics
 
 /// Which accesses are open, and who opened them: for callers who want to find the one that they
-/// forgot, or ended twice.
+/// left open, or ended twice.
 ///
-/// A row: {generation [31:0], thread [63:32]} · {place of its count plus 1 [15:0], generation
-/// [47:16]}, 0 while it is free. A token's bits [31:16] are the number of its row plus 1, and
-/// [63:32] the generation.
+/// A row: {use [31:0], thread [63:32]} · {place of its count plus 1 [15:0], use [47:16]}, 0 while
+/// it is free; its uses are counted. A token's bits [31:16] are the number of its row plus 1, and
+/// [63:32] the use.
 struct AccessLedger {
   private static var rows: Int { 4096 }
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
@@ -26,13 +26,13 @@ struct AccessLedger {
     for _ in 0..<Self.rows {
       let number = Int(next.pointee.wrappingAdd(1, ordering: .relaxed).oldValue) & (Self.rows - 1)
       let row = words + 2 * number
-      let generation = (row[0].load(ordering: .relaxed) &+ 1) & UInt64(UInt32.max)
+      let use = (row[0].load(ordering: .relaxed) &+ 1) & UInt64(UInt32.max)
       guard row[1].load(ordering: .relaxed) == 0 else { continue }
       let (isMine, _) = row[1].compareExchange(
-        expected: 0, desired: generation << 16 | place &+ 1, ordering: .acquiringAndReleasing)
+        expected: 0, desired: use << 16 | place &+ 1, ordering: .acquiringAndReleasing)
       guard isMine else { continue }
-      row[0].store(generation | UInt64(Thread.number) << 32, ordering: .relaxed)
-      return generation << 32 | UInt64(number + 1) << 16
+      row[0].store(use | UInt64(Thread.number) << 32, ordering: .relaxed)
+      return use << 32 | UInt64(number + 1) << 16
     }
     return 0
   }

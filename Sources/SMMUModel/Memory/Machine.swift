@@ -43,10 +43,11 @@ public protocol Machine: AnyObject {
   func pulse(_ line: InterruptLine)
   /// Delivers an MSI whose target is no registered RAM; false is an external abort.
   func signal(_ address: UInt64, _ data: UInt32) -> Bool
-  /// Whether `forget` is listened to; asked once.
+  /// Whether `notify` is listened to; asked once.
   var keepsCopies: Bool { get }
-  /// `generation` is the last one whose answers may be meant (`Translation.generation`).
-  func forget(_ what: Staleness, generation: UInt64)
+  /// A notice to those who keep copies. `generation` is the last one whose answers may be meant
+  /// (`Translation.generation`).
+  func notify(stale what: Staleness, generation: UInt64)
   /// Whether `commandsLeft` is listened to; asked once. If not, nothing is ever left: who waits for
   /// a CMD_SYNC's MSI makes no access that would go on (§4.1.2).
   var resumesCommands: Bool { get }

@@ -83,8 +83,8 @@ struct CommandQueue<Port: CommandQueuePort> {
     while count > 0 {
       guard left > 0 else { return .left }
       if count & 31 == 0 { executor.renewCaches() }
-      guard let words = fetch(ring, consumer, slots, executor) else {
-        return stop(.abort, ring, consumer)
+      guard let words = fetch(from: ring, at: consumer, slots: slots, memory: executor) else {
+        return stop(.abort, in: ring, at: consumer)
       }
       var signal: Synchronization?
       if let leavesOnly = decoder.sparesTables(words),
@@ -94,10 +94,10 @@ struct CommandQueue<Port: CommandQueuePort> {
         left &-= cost
       } else {
         guard let command = decoder.decode(words) else {
-          return stop(.illegal(words), ring, consumer)
+          return stop(.illegal(words), in: ring, at: consumer)
         }
         guard let cost = perform(command, executor) else {
-          return stop(.hardware, ring, consumer)
+          return stop(.hardware, in: ring, at: consumer)
         }
         if case .sync(let sync) = command { signal = sync }
         left &-= cost
@@ -131,7 +131,7 @@ struct CommandQueue<Port: CommandQueuePort> {
   /// nil is an external abort.
   @inline(__always)
   private func fetch(
-    _ ring: Ring, _ index: UInt64, _ slots: UnsafeMutableRawPointer?, _ memory: some QueueMemory
+    from ring: Ring, at index: UInt64, slots: UnsafeMutableRawPointer?, memory: some QueueMemory
   ) -> CommandWords? {
     guard let slots else { return Self.fetch(ring.address(index), memory) }
     let slot = slots + Int(truncatingIfNeeded: ring.slot(index) &* CommandWords.bytes)
@@ -148,7 +148,7 @@ struct CommandQueue<Port: CommandQueuePort> {
   }
 
   @inline(__always)
-  private func stop(_ why: Stop, _ ring: Ring, _ index: UInt64) -> Outcome {
+  private func stop(_ why: Stop, in ring: Ring, at index: UInt64) -> Outcome {
     port.stop(at: index, why.error)
     return .stopped(why, slot: UInt32(truncatingIfNeeded: ring.slot(index)))
   }

@@ -31,7 +31,7 @@ struct OutputQueue<Port: OutputQueuePort> {
     let ring = ring
     let producer = port.producer
     let consumer = port.consumer
-    guard !overflows(ring, producer, consumer) else { return .dropped }
+    guard !overflows(ring, producer: producer, consumer: consumer) else { return .dropped }
     let address = ring.address(producer)
     do throws(BusAbort) {
       try memory.store(address, record)
@@ -45,12 +45,12 @@ struct OutputQueue<Port: OutputQueuePort> {
   /// Records were lost in a queue that hardware has before this one. Where this one is full, that
   /// is its overflow; where it has room, software must not be told of one (§7.4).
   func noteLost() {
-    if isRecording { _ = overflows(ring, port.producer, port.consumer) }
+    if isRecording { _ = overflows(ring, producer: port.producer, consumer: port.consumer) }
   }
 
   /// Whether a record finds no room, which is then indicated. §7.4: an overflow that software has
   /// not acknowledged yet is not indicated twice.
-  private func overflows(_ ring: Ring, _ producer: UInt64, _ consumer: UInt64) -> Bool {
+  private func overflows(_ ring: Ring, producer: UInt64, consumer: UInt64) -> Bool {
     guard ring.isFull(producer: producer, consumer: consumer) else { return false }
     if producer[31] == consumer[31] { port.producer = producer ^ QueueIndex.overflow.mask }
     return true

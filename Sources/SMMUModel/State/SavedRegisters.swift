@@ -54,7 +54,7 @@ struct SavedRegisters {
 
   /// `part` nil: all of them have their registers here. A register that nobody knows is refused
   /// unless its value is the reset value, zero.
-  func validate(_ records: RegisterRecords, of part: StatePart?) throws(SnapshotError) {
+  func validate(_ records: RegisterRecords, of part: StatePart?) throws(SavedStateError) {
     let rows = rows
     var seen = SmallSet()
     for i in 0..<records.count {
@@ -69,7 +69,7 @@ struct SavedRegisters {
       guard seen.insert(index) else { throw .repeated(offset: record.offset) }
       try validate(record, of: rows[index])
     }
-    // A stream without ID registers could be anyone's.
+    // A saved state without ID registers could be anyone's.
     for (i, row) in rows.enumerated() where part == nil || part == .identification {
       guard RegisterMap.constant(row.register, features) == nil || seen.contains(i) else {
         throw .unknown(offset: row.offset)
@@ -77,7 +77,7 @@ struct SavedRegisters {
     }
   }
 
-  private func validate(_ record: RegisterRecord, of row: RegisterRow) throws(SnapshotError) {
+  private func validate(_ record: RegisterRecord, of row: RegisterRow) throws(SavedStateError) {
     if let own = RegisterMap.constant(row.register, features) {
       guard record.value == UInt64(own) else {
         throw record.difference(row.register, own)
@@ -87,7 +87,7 @@ struct SavedRegisters {
     }
   }
 
-  /// What a stream does not have keeps its reset value.
+  /// What a saved state does not have keeps its reset value.
   func reset(_ part: StatePart) {
     for row in rows(of: part) where RegisterMap.constant(row.register, features) == nil {
       registers[row.register] = row.reset & row.implemented(features)
@@ -107,13 +107,13 @@ struct SavedRegisters {
 
 extension RegisterRecord {
   /// The first field in which an ID register differs.
-  fileprivate func difference(_ register: Register, _ own: UInt32) -> SnapshotError {
+  fileprivate func difference(_ register: Register, _ own: UInt32) -> SavedStateError {
     let saved = UInt32(truncatingIfNeeded: value)
     guard let id = register.identification else { return .unknown(offset: offset) }
     for field in id.fields {
       let theirs = UInt64(saved)[field.high, field.low], ours = UInt64(own)[field.high, field.low]
       if theirs != ours {
-        return .differs(id, field, saved: UInt32(theirs), own: UInt32(ours))
+        return .differs(id, field: field, saved: UInt32(theirs), own: UInt32(ours))
       }
     }
     return .unknown(offset: offset)

@@ -2,7 +2,7 @@
 
 /// What a section of a saved state is called: up to 8 ASCII characters, NULs behind them.
 public struct SectionName: Equatable, Sendable {
-  /// In the order of the stream, the first one lowest.
+  /// In the order of the bytes, the first one lowest.
   public let characters: UInt64
 
   init(characters: UInt64) { self.characters = characters }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// A part of an SMMU with a section of its own in the saved state, in the order of the stream. A
-/// part that a device lacks has no section.
+/// A part of an SMMU with a section of its own in the saved state, in this order. A part that
+/// a device lacks has no section.
 enum StatePart: UInt8, CaseIterable {
   case identification, control, commandQueue, eventQueue, pageRequestQueue
 

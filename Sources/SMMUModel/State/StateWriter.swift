@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-/// Puts a stream together in a buffer, or without one counts the bytes that it needs.
+/// Puts a saved state together in a buffer, or without one counts the bytes that it needs.
 struct StateWriter {
   private let buffer: UnsafeMutableRawBufferPointer
   private(set) var count = 0

@@ -39,7 +39,7 @@ extension Translator {
     if case .translations(let invalidation) = what {
       reach = .translations(vmidWildcard == 0 ? tlb.reach(of: invalidation) : .everything)
     }
-    machine.forget(reach, generation: micro.table.generation &- 1)
+    machine.notify(stale: reach, generation: micro.table.generation &- 1)
   }
 
   /// VMID bits that invalidations ignore (§3.17.6); reserved values are 0.

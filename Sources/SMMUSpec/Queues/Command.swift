@@ -8,11 +8,11 @@ public enum Command: Equatable, Sendable {
   case cfgiSTE(StreamID, leaf: Bool)
   /// 2^(range + 1) aligned StreamIDs; 31 is all of them, CMD_CFGI_ALL.
   case cfgiSTERange(StreamID, range: UInt8)
-  case cfgiCD(StreamID, SubstreamID, leaf: Bool)
+  case cfgiCD(StreamID, substream: SubstreamID, leaf: Bool)
   case cfgiCDAll(StreamID)
   case tlbiNHAll(VMID)
   case tlbiNHASID(VMID, ASID)
-  case tlbiNHVA(VMID, ASID, TLBIAddress)
+  case tlbiNHVA(VMID, asid: ASID, target: TLBIAddress)
   case tlbiNHVAA(VMID, TLBIAddress)
   case tlbiEL2All
   case tlbiEL2ASID(ASID)

@@ -58,12 +58,13 @@ public struct CommandDecoder: Sendable {
     case Opcode.prefetchAddr.rawValue: return .prefetchAddr(words.source, words.span)
     case Opcode.cfgiSTE.rawValue: return .cfgiSTE(words.stream, leaf: words.isLeaf)
     case Opcode.cfgiSTERange.rawValue: return .cfgiSTERange(words.stream, range: words.streams)
-    case Opcode.cfgiCD.rawValue: return .cfgiCD(words.stream, words.substream, leaf: words.isLeaf)
+    case Opcode.cfgiCD.rawValue:
+      return .cfgiCD(words.stream, substream: words.substream, leaf: words.isLeaf)
     case Opcode.cfgiCDAll.rawValue: return .cfgiCDAll(words.stream)
     case Opcode.tlbiNHAll.rawValue: return .tlbiNHAll(vmid(words))
     case Opcode.tlbiNHASID.rawValue: return .tlbiNHASID(vmid(words), asid(words))
     case Opcode.tlbiNHVA.rawValue:
-      return target(words).map { .tlbiNHVA(vmid(words), asid(words), $0) }
+      return target(words).map { .tlbiNHVA(vmid(words), asid: asid(words), target: $0) }
     case Opcode.tlbiNHVAA.rawValue: return target(words).map { .tlbiNHVAA(vmid(words), $0) }
     case Opcode.tlbiEL2All.rawValue: return .tlbiEL2All
     case Opcode.tlbiEL2ASID.rawValue: return .tlbiEL2ASID(asid(words))

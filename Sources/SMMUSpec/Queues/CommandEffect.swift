@@ -24,10 +24,10 @@ extension Command {
     case .tlbiNHAll(let vmid): return .invalidate(.stage1(vmid))
     case .tlbiNHASID(let vmid, let asid): return .invalidate(.asid(vmid, asid))
     case .tlbiNHVA(let vmid, let asid, let target):
-      return .invalidate(.address(vmid, asid, target.virtual))
+      return .invalidate(.address(vmid, asid: asid, range: target.virtual))
     case .tlbiNHVAA(let vmid, let target):
-      return .invalidate(.address(vmid, nil, target.virtual))
-    case .tlbiS12VMAll(let vmid): return .invalidate(.machine(vmid))
+      return .invalidate(.address(vmid, asid: nil, range: target.virtual))
+    case .tlbiS12VMAll(let vmid): return .invalidate(.vmid(vmid))
     case .tlbiS2IPA(let vmid, let target):
       return .invalidate(.intermediate(vmid, target.intermediate))
     case .tlbiNSNHAll: return .invalidate(.everything)

@@ -7,25 +7,25 @@ extension CommandDecoder {
   public func violation(_ words: CommandWords) -> Violation? {
     let byte = UInt8(truncatingIfNeeded: words.low)
     guard let opcode = Opcode(rawValue: byte) else {
-      return Violation(.command, words, CommandWords.opcode, "§4.1.1")
+      return Violation(.command, in: words, field: CommandWords.opcode, clause: "§4.1.1")
     }
     // A command of a feature that is not there.
     guard knows(byte) else {
-      return Violation(.command, words, CommandWords.opcode, opcode.clause)
+      return Violation(.command, in: words, field: CommandWords.opcode, clause: opcode.clause)
     }
     if words.flag(CommandWords.ssec) && opcode.hasSSec {
-      return Violation(.command, words, CommandWords.ssec, "§4.1.6")
+      return Violation(.command, in: words, field: CommandWords.ssec, clause: "§4.1.6")
     }
     if rules.strictReserved, let field = reservedField(words, opcode) {
-      return Violation(.command, words, field, "§4.1.5")
+      return Violation(.command, in: words, field: field, clause: "§4.1.5")
     }
     if opcode.hasRange && features.rangeInvalidation,
       let range = words.invalidationRange, range.isReserved
     {
-      return Violation(.command, words, CommandWords.tg, "§4.4.1.1")
+      return Violation(.command, in: words, field: CommandWords.tg, clause: "§4.4.1.1")
     }
     if opcode == .sync && words[CommandWords.cs] == 3 {
-      return Violation(.command, words, CommandWords.cs, "§4.7.3")
+      return Violation(.command, in: words, field: CommandWords.cs, clause: "§4.7.3")
     }
     return nil
   }

@@ -21,11 +21,11 @@ public enum TLBInvalidation: Equatable, Sendable {
   /// The non-global stage 1 information of an ASID.
   case asid(VMID, ASID)
   /// Stage 1 information by address: of one ASID and global, or of any.
-  case address(VMID, ASID?, AddressRange)
+  case address(VMID, asid: ASID?, range: AddressRange)
   /// Stage 2 information by address.
   case intermediate(VMID, AddressRange)
   /// All information of a VMID.
-  case machine(VMID)
+  case vmid(VMID)
   /// All of NS-EL1, every VMID.
   case everything
   /// Of the EL2 worlds where streams have one: there are no entries.

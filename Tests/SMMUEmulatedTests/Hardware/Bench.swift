@@ -11,17 +11,17 @@ final class Bench {
   static let ipa: UInt64 = 0x8000_0000
   let kvm: Hypervisor
   let smmu: PhysicalSMMU
-  let memory: HostPages
+  let memory: PhysicalPages
   var second: Stage2Table
   var vmid: VMID = 0
 
   init(
-    _ options: PhysicalOptions = PhysicalOptions(), linked: Bool = false, cpus: Int = 4,
-    bytes: Int = 1 << 22
+    _ configuration: PhysicalConfiguration = PhysicalConfiguration(), linked: Bool = false,
+    cpus: Int = 4, bytes: Int = 1 << 22
   ) throws(Errno) {
     kvm = Hypervisor(cpus: cpus, vmidBits: 16, pinLimit: 0, isLinked: linked)
-    smmu = PhysicalSMMU.make(options, kvm)!
-    memory = HostPages(bytes: bytes)
+    smmu = PhysicalSMMU.make(configuration, kvm)!
+    memory = PhysicalPages(bytes: bytes)
     second = Stage2Table(outputBits: smmu.outputBits)
     second.map(
       Self.ipa, to: memory.address, length: UInt64(bytes), readable: true, writable: true)
@@ -45,13 +45,13 @@ final class Bench {
 
   func read(_ stream: StreamID, _ address: UInt64) -> (UInt64, Translation) {
     var word: UInt64 = 0
-    let answer = smmu.dmaRead(Access(stream: stream, address: address), into: &word, 8)
+    let answer = smmu.dmaRead(Access(stream: stream, address: address), into: &word, length: 8)
     return (word, answer)
   }
 
   func write(_ stream: StreamID, _ address: UInt64, _ word: UInt64) -> Translation {
     var word = word
-    return smmu.dmaWrite(Access(stream: stream, address: address), from: &word, 8)
+    return smmu.dmaWrite(Access(stream: stream, address: address), from: &word, length: 8)
   }
 
   func events() -> [EventRecord] {

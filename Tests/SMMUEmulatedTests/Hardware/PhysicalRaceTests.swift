@@ -102,7 +102,7 @@ import Testing
       // Threads begin when they like, and are given time to.
       for i in 0..<100_000 where i < 300 || events.value.count == 0 {
         if i >= 300 { Thread.sleep(forTimeInterval: 0.001) }
-        bench.smmu.broadcast(i % 3 == 0 ? .everything : .machine(bench.vmid))
+        bench.smmu.broadcast(i % 3 == 0 ? .everything : .vmid(bench.vmid))
         try bench.smmu.issue([bench.forgetStage1(), bench.forgetPage(Bench.ipa)])
       }
     }

@@ -97,9 +97,9 @@ import Testing
 
   @Test("With the erratum a TLBI takes effect when it comes the second time")
   func repeats() throws {
-    var options = PhysicalOptions()
-    options.flags = .repeats
-    let bench = try Bench(options)
+    var configuration = PhysicalConfiguration()
+    configuration.flags = .repeats
+    let bench = try Bench(configuration)
     #expect(bench.smmu.information.flags == 1)
     bench.smmu.install(bench.entry(), for: 8)
     _ = bench.read(8, Bench.ipa)
@@ -119,24 +119,24 @@ import Testing
 
   @Test("Flags and extra bits show in the raw registers, errata in IIDR")
   func information() throws {
-    var options = PhysicalOptions()
-    options.flags = [.noFWB, .vmid8, .noNesting]
-    options.extraIDR0 = 2 << 6
-    options.extraIDR3 = 1 << 7
-    let smmu = try Bench(options).smmu
+    var configuration = PhysicalConfiguration()
+    configuration.flags = [.noFWB, .vmid8, .noNesting]
+    configuration.extraIDR0 = 2 << 6
+    configuration.extraIDR3 = 1 << 7
+    let smmu = try Bench(configuration).smmu
     #expect(smmu.information.idr.0 >> 6 & 3 == 2)
     #expect(smmu.information.idr.0 >> 18 & 1 == 0)
     #expect(smmu.information.idr.3 >> 8 & 1 == 0)
     #expect(smmu.information.idr.3 >> 7 & 1 == 1)
     #expect(smmu.information.iidr == 0x483 << 20 | 1 << 16 | 0x43b)
     #expect(!smmu.canNest)
-    options.flags = .noFWB
-    #expect(try Bench(options).smmu.canNest)
-    #expect(try !Bench(options).smmu.canHaveVIOMMU)
-    options.flags = [.noFWB, .canWBS]
-    #expect(try Bench(options).smmu.canHaveVIOMMU)
-    options.features[.idr5, IDR5.oas] = 2
-    let small = try Bench(options).smmu
+    configuration.flags = .noFWB
+    #expect(try Bench(configuration).smmu.canNest)
+    #expect(try !Bench(configuration).smmu.canHaveVIOMMU)
+    configuration.flags = [.noFWB, .canWBS]
+    #expect(try Bench(configuration).smmu.canHaveVIOMMU)
+    configuration.features[.idr5, IDR5.oas] = 2
+    let small = try Bench(configuration).smmu
     #expect(small.outputBits == 40)
     #expect(small.information.idr.5 & 7 == 2)
   }

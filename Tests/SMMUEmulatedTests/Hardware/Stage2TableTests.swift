@@ -16,7 +16,7 @@ import Testing
     bench.smmu.install(bench.entry(), for: 8)
     do throws(Errno) { try bench.smmu.issue([Command.tlbiS12VMAll(bench.vmid).words]) } catch {}
     var word: UInt64 = 0
-    return bench.smmu.dmaRead(Access(stream: 8, flags: flags, address: ipa), into: &word, 8)
+    return bench.smmu.dmaRead(Access(stream: 8, flags: flags, address: ipa), into: &word, length: 8)
   }
 
   @Test("Every address size has its start level, concatenated where 16 tables suffice")

@@ -180,9 +180,9 @@ final class KVMBench {
   @Test("A VM's pins end with it, unless an SMMU needs the number")
   func death() throws {
     let bench = KVMBench(vmidBits: 8)
-    var options = PhysicalOptions()
-    options.tlbEntries = 64
-    let smmu = try #require(PhysicalSMMU.make(options, bench.kvm))
+    var configuration = PhysicalConfiguration()
+    configuration.tlbEntries = 64
+    let smmu = try #require(PhysicalSMMU.make(configuration, bench.kvm))
     let (fd, vm) = bench.makeVM()
     let number = bench.pin(vm)
     #expect(number > 0)

@@ -38,7 +38,7 @@ import Testing
   final class World {
     static let iova: UInt64 = 0x1000_0000
     let host: EmulatedHost
-    let memory = HostPages(bytes: 1 << 18)
+    let memory = PhysicalPages(bytes: 1 << 18)
     var processes: [Process] = []
     var random: SeededRandom
     var problem: String?
@@ -53,13 +53,14 @@ import Testing
       configuration.vmidBits = 8
       configuration.pinLimit = pinLimit
       // One that takes part, one with narrow VMIDs and the erratum of commands, one that may not.
-      configuration.units = [0, 32 | 8, 16].map {
-        var unit = EmulatedConfiguration.Unit()
-        unit.flags = $0
-        return unit
+      let flags: [PhysicalConfiguration.Flags] = [[], [.vmid8, .repeats], .noBTM]
+      configuration.smmus = flags.map {
+        var smmu = PhysicalConfiguration()
+        smmu.flags = $0
+        return smmu
       }
-      configuration.engines = (0..<12).map {
-        EmulatedConfiguration.Engine(unit: $0 % 3, stream: StreamID(8 + $0))
+      configuration.devices = (0..<12).map {
+        EmulatedConfiguration.Device(smmu: $0 % 3, stream: StreamID(8 + $0))
       }
       host = EmulatedHost.make(configuration)!
       for page in 0..<64 { memory.word(page << 12).value = UInt64(page) }
@@ -89,7 +90,9 @@ import Testing
 
     private func call<T>(_ fd: Int32, _ request: UInt32, _ value: inout T) -> Int64 {
       withUnsafeMutableBytes(of: &value) { bytes in
-        result { () throws(Errno) -> Int64 in try host.control(fd, request, bytes.baseAddress) }
+        result { () throws(Errno) -> Int64 in
+          try host.control(fd, request: request, argument: bytes.baseAddress)
+        }
       }
     }
 
@@ -105,7 +108,7 @@ import Testing
       let kvm = open("/dev/kvm", process)
       let vm = Int32(
         result { () throws(Errno) -> Int64 in
-          try host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil)
+          try host.control(kvm, request: KVM_REQUEST_CREATE_VM.number, argument: nil)
         })
       must(vm >= 0)
       process.files.append(vm)
@@ -284,15 +287,15 @@ import Testing
     // MARK: Truth
 
     private func check() {
-      let (count, sentence) = host.check()
-      guard count > 0, problem == nil else { return }
-      sentence.withCString { problem = String(cString: $0) }
+      let broken = host.check()
+      guard broken.count > 0, problem == nil else { return }
+      broken.sentence.withCString { problem = String(cString: $0) }
     }
 
     private func verify(_ process: Process) {
       var word: UInt64 = .max
       let access = Access(stream: 0, address: Self.iova)
-      let answer = host.dma(process.device, access, &word, 8)
+      let answer = host.dma(of: process.device, access: access, data: &word, length: 8)
       must((answer?.kind == .ok) == process.isAttached)
       guard process.isAttached else { return }
       must(word == UInt64(process.page))

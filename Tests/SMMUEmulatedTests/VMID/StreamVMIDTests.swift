@@ -7,11 +7,13 @@ import Testing
 @testable import SMMUEmulated
 
 @Suite struct StreamVMIDTests {
-  private func unit(_ bench: KVMBench, _ flags: PhysicalOptions.Flags = []) -> PhysicalSMMU {
-    var options = PhysicalOptions()
-    options.flags = flags
-    options.tlbEntries = 64
-    return PhysicalSMMU.make(options, bench.kvm)!
+  private func makeSMMU(
+    _ bench: KVMBench, _ flags: PhysicalConfiguration.Flags = []
+  ) -> PhysicalSMMU {
+    var configuration = PhysicalConfiguration()
+    configuration.flags = flags
+    configuration.tlbEntries = 64
+    return PhysicalSMMU.make(configuration, bench.kvm)!
   }
 
   private func exhaust(_ smmu: PhysicalSMMU) -> (taken: [VMID], error: Errno) {
@@ -24,12 +26,12 @@ import Testing
   @Test("A released kernel numbers each SMMU's stages 2 from 1, whatever KVM does")
   func released() throws {
     let bench = KVMBench(linked: false)
-    let smmu = unit(bench, .vmid8)
+    let smmu = makeSMMU(bench, .vmid8)
     #expect(!smmu.takesPartInBroadcast)
     let (_, vm) = bench.makeVM()
     try bench.kvm.load(vm, on: 0)
     #expect(try smmu.takeVMID(for: vm) == 1)
-    #expect(try unit(bench).takeVMID(for: vm) == 1)
+    #expect(try makeSMMU(bench).takeVMID(for: vm) == 1)
     let (taken, error) = exhaust(smmu)
     #expect(taken == Array(2...255))
     #expect(error == .enospc)
@@ -41,8 +43,8 @@ import Testing
   @Test("On a linked kernel a VM's stage 2 has KVM's number, on every SMMU that takes part")
   func linked() throws {
     let bench = KVMBench()
-    let first = unit(bench)
-    let second = unit(bench)
+    let first = makeSMMU(bench)
+    let second = makeSMMU(bench)
     #expect(first.takesPartInBroadcast)
     let (_, vm) = bench.makeVM()
     let (_, other) = bench.makeVM()
@@ -71,23 +73,23 @@ import Testing
     let bench = KVMBench()
     let (_, vm) = bench.makeVM()
     try bench.kvm.load(vm, on: 0)
-    for flags in [.noBTM, .vmid8] as [PhysicalOptions.Flags] {
-      let smmu = unit(bench, flags)
+    for flags in [.noBTM, .vmid8] as [PhysicalConfiguration.Flags] {
+      let smmu = makeSMMU(bench, flags)
       #expect(!smmu.takesPartInBroadcast)
       let vmid = try smmu.takeVMID(for: vm)
       #expect(vmid != vm.vmid && vmid != 0 && vmid <= 255)
     }
-    #expect(unit(KVMBench(vmidBits: 8), .vmid8).takesPartInBroadcast)
-    var options = PhysicalOptions()
-    options.features[.idr0, IDR0.btm] = 0
-    #expect(!PhysicalSMMU.make(options, bench.kvm)!.takesPartInBroadcast)
+    #expect(makeSMMU(KVMBench(vmidBits: 8), .vmid8).takesPartInBroadcast)
+    var configuration = PhysicalConfiguration()
+    configuration.features[.idr0, IDR0.btm] = 0
+    #expect(!PhysicalSMMU.make(configuration, bench.kvm)!.takesPartInBroadcast)
     #expect(bench.kvm.check().count == 0)
   }
 
   @Test("Exhaustion is ENOSPC, never number 0; what is given back can be had again")
   func exhaustion() throws {
     let bench = KVMBench(cpus: 4, vmidBits: 8)
-    let smmu = unit(bench)
+    let smmu = makeSMMU(bench)
     let (taken, error) = exhaust(smmu)
     #expect(taken.count == 256 - 4 - 2)
     #expect(!taken.contains(0) && Set(taken).count == taken.count)
@@ -128,15 +130,15 @@ import Testing
     // The next access fetches again.
     _ = bench.read(8, Bench.ipa)
     #expect(bench.kvm.check().count == 2)
-    #expect(bench.kvm.check().first.count > 0)
+    #expect(bench.kvm.check().sentence.count > 0)
   }
 
   @Test("A guest's TLBI on a CPU reaches the SMMUs of its VM, and only those that take part")
   func broadcast() throws {
-    for flags in [[], .noBTM] as [PhysicalOptions.Flags] {
-      var options = PhysicalOptions()
-      options.flags = flags
-      let bench = try Bench(options, linked: true)
+    for flags in [[], .noBTM] as [PhysicalConfiguration.Flags] {
+      var configuration = PhysicalConfiguration()
+      configuration.flags = flags
+      let bench = try Bench(configuration, linked: true)
       let vm = VirtualMachine(bench.kvm)
       defer { vm.release() }
       bench.vmid = try bench.smmu.takeVMID(for: vm)
@@ -148,7 +150,7 @@ import Testing
       try bench.kvm.invalidate(on: 2) { .intermediate($0, .all) }
       #expect((bench.read(8, Bench.ipa).1.kind == .abort) == flags.isEmpty)
       do throws(Errno) {
-        try bench.kvm.invalidate(on: 3) { .machine($0) }
+        try bench.kvm.invalidate(on: 3) { .vmid($0) }
         Issue.record("no error")
       } catch {
         #expect(error == .einval)
@@ -156,15 +158,15 @@ import Testing
     }
   }
 
-  @Test("The end of a generation of VMIDs empties the TLBs of those who take part, of no others")
+  @Test("The end of a round of VMIDs empties the TLBs of those who take part, of no others")
   func rollover() throws {
     let bench = KVMBench(vmidBits: 8)
-    let memory = HostPages(bytes: 4096)
+    let memory = PhysicalPages(bytes: 4096)
     defer { memory.deallocate() }
     let table = Stage2Table(outputBits: 48)
     table.map(0, to: memory.address, length: 4096, readable: true, writable: true)
-    let units = [unit(bench), unit(bench, .noBTM)]
-    for smmu in units {
+    let smmus = [makeSMMU(bench), makeSMMU(bench, .noBTM)]
+    for smmu in smmus {
       typealias S = StreamTableEntry
       var ste = S()
       (ste.words[2], ste.words[3]) = table.words
@@ -175,19 +177,19 @@ import Testing
     }
     func reads(_ smmu: PhysicalSMMU) -> Bool {
       var word: UInt64 = 0
-      return smmu.dmaRead(Access(stream: 8, address: 0), into: &word, 8).kind == .ok
+      return smmu.dmaRead(Access(stream: 8, address: 0), into: &word, length: 8).kind == .ok
     }
-    #expect(units.allSatisfy(reads))
+    #expect(smmus.allSatisfy(reads))
     // No TLBI follows.
     table.unmap(0, length: 4096)
-    #expect(units.allSatisfy(reads))
+    #expect(smmus.allSatisfy(reads))
     while bench.kvm.vmids.rollovers == 0 {
       let (fd, vm) = bench.makeVM()
       try bench.kvm.load(vm, on: 0)
       bench.files.close(fd)
     }
-    #expect(!reads(units[0]))
-    #expect(reads(units[1]))
+    #expect(!reads(smmus[0]))
+    #expect(reads(smmus[1]))
     #expect(bench.kvm.check().count == 0)
   }
 }

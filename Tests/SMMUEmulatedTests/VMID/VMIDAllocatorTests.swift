@@ -6,7 +6,7 @@ import Testing
 @testable import SMMUEmulated
 
 @Suite struct VMIDAllocatorTests {
-  /// Loads and puts others until the generation changes.
+  /// Loads and puts others until the round changes.
   private func rollOver(_ vmids: VMIDAllocator, on cpu: Int = 0) throws(Errno) {
     let before = vmids.rollovers
     while vmids.rollovers == before {
@@ -43,7 +43,7 @@ import Testing
     #expect(vmids.vmid(of: holder) != 0)
   }
 
-  @Test("A number stays for its generation, loaded or not")
+  @Test("A number stays for its round, loaded or not")
   func stable() throws {
     let vmids = VMIDAllocator(bits: 8, cpus: 2, pinLimit: 0)
     let holder = VMIDHolder()
@@ -99,7 +99,7 @@ import Testing
     #expect(vmids.vmid(of: holders[200]) == last)
   }
 
-  @Test("A pinned number survives rollovers, and its holder's id follows the generation")
+  @Test("A pinned number survives rollovers, and its holder's id follows the round")
   func pinnedAcrossRollover() throws {
     let vmids = VMIDAllocator(bits: 8, cpus: 2, pinLimit: 0)
     let holder = VMIDHolder()

@@ -39,8 +39,8 @@ import Testing
 
   final class World {
     let bench: KVMBench
-    let memory = HostPages(bytes: 1 << 16)
-    var units: [PhysicalSMMU] = []
+    let memory = PhysicalPages(bytes: 1 << 16)
+    var smmus: [PhysicalSMMU] = []
     var guests: [Guest] = []
     var running: [Int: Guest] = [:]
     var attachments: [Attachment] = []
@@ -52,11 +52,11 @@ import Testing
     init(_ seed: UInt64, linked: Bool, cpus: Int, vmidBits: Int, pinLimit: Int) {
       random = SeededRandom(seed: seed)
       bench = KVMBench(linked: linked, cpus: cpus, vmidBits: vmidBits, pinLimit: pinLimit)
-      for flags in [[], .vmid8, [.noBTM, .repeats]] as [PhysicalOptions.Flags] {
-        var options = PhysicalOptions()
-        options.flags = flags
-        options.tlbEntries = 16
-        units.append(PhysicalSMMU.make(options, bench.kvm)!)
+      for flags in [[], .vmid8, [.noBTM, .repeats]] as [PhysicalConfiguration.Flags] {
+        var configuration = PhysicalConfiguration()
+        configuration.flags = flags
+        configuration.tlbEntries = 16
+        smmus.append(PhysicalSMMU.make(configuration, bench.kvm)!)
       }
       for page in 0..<16 { memory.word(page << 12).value = UInt64(page) }
     }
@@ -151,8 +151,8 @@ import Testing
     }
 
     private func attach() {
-      let unit = random.below(units.count)
-      let smmu = units[unit]
+      let unit = random.below(smmus.count)
+      let smmu = smmus[unit]
       let stream = StreamID(random.below(200))
       guard !attachments.contains(where: { $0.unit == unit && $0.stream == stream }) else { return }
       let guest = random.chance(70) ? someone() : nil
@@ -205,7 +205,7 @@ import Testing
     private func detach() {
       guard let index = attachments.indices.randomElement(using: &random) else { return }
       let attachment = attachments.remove(at: index)
-      let smmu = units[attachment.unit]
+      let smmu = smmus[attachment.unit]
       smmu.install(.abort, for: attachment.stream)
       smmu.giveBack(attachment.vmid, of: attachment.guest?.vm)
     }
@@ -215,7 +215,7 @@ import Testing
     private func move() {
       guard let index = attachments.indices.randomElement(using: &random) else { return }
       let attachment = attachments[index]
-      let smmu = units[attachment.unit]
+      let smmu = smmus[attachment.unit]
       show(index, random.below(16), isFirst: false)
       let cpu = running.first { $0.value === attachment.guest }?.key
       do throws(Errno) {
@@ -237,7 +237,7 @@ import Testing
     private func isPinned(_ guest: Guest) -> Bool {
       guest.ownPins > 0
         || attachments.contains {
-          $0.guest === guest && units[$0.unit].takesPartInBroadcast
+          $0.guest === guest && smmus[$0.unit].takesPartInBroadcast
         }
     }
 
@@ -253,12 +253,12 @@ import Testing
       for attachment in attachments.suffix(6) {
         var word: UInt64 = .max
         let access = Access(stream: attachment.stream, address: 0)
-        let answer = units[attachment.unit].dmaRead(access, into: &word, 8)
+        let answer = smmus[attachment.unit].dmaRead(access, into: &word, length: 8)
         must(answer.kind == .ok && word == attachment.marker)
       }
-      let violations = bench.kvm.check()
-      guard violations.count > 0, problem == nil else { return }
-      violations.first.withCString { problem = String(cString: $0) }
+      let broken = bench.kvm.check()
+      guard broken.count > 0, problem == nil else { return }
+      broken.sentence.withCString { problem = String(cString: $0) }
     }
   }
 

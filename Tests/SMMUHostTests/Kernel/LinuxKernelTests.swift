@@ -43,10 +43,11 @@ import Testing
     var destroy = iommufd_destroy(size: 8, id: 1)
     #expect(
       error { () throws(Errno) in
-        _ = try kernel.control(null, IOMMUFD_DESTROY.rawValue, &destroy)
+        _ = try kernel.control(null, request: IOMMUFD_DESTROY.rawValue, argument: &destroy)
       } == .enotty)
     #expect(
-      error { () throws(Errno) in _ = try kernel.control(-1, 0x3b80, &destroy) } == .ebadf)
+      error { () throws(Errno) in _ = try kernel.control(-1, request: 0x3b80, argument: &destroy) }
+        == .ebadf)
   }
 
   @Test("poll tells what is ready now")

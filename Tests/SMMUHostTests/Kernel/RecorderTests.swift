@@ -23,7 +23,7 @@ private final class Lines {
   func line<T>(_ request: UInt32, _ argument: inout T) -> String {
     let recorder = recorder()
     withUnsafeMutableBytes(of: &argument) { bytes in
-      _ = try? recorder.control(5, request, bytes.baseAddress)
+      _ = try? recorder.control(5, request: request, argument: bytes.baseAddress)
     }
     return lines.all.last ?? ""
   }
@@ -165,10 +165,11 @@ private final class Lines {
   @Test("Numbers, no argument, NULL and unknown requests")
   func otherArguments() throws {
     let recorder = recorder()
-    _ = try recorder.control(5, 0xae03, UnsafeMutableRawPointer(bitPattern: 165))
-    _ = try recorder.control(5, 0x3b6f, nil)
-    _ = try recorder.control(5, 0x3b80, nil)
-    _ = try recorder.control(5, 0x1234, UnsafeMutableRawPointer(bitPattern: 0x10))
+    _ = try recorder.control(5, request: 0xae03, argument: UnsafeMutableRawPointer(bitPattern: 165))
+    _ = try recorder.control(5, request: 0x3b6f, argument: nil)
+    _ = try recorder.control(5, request: 0x3b80, argument: nil)
+    _ = try recorder.control(
+      5, request: 0x1234, argument: UnsafeMutableRawPointer(bitPattern: 0x10))
     #expect(
       lines.all == [
         "ioctl(5, KVM_CHECK_EXTENSION, 165) = 0", "ioctl(5, VFIO_DEVICE_RESET) = 0",
@@ -199,7 +200,7 @@ private final class Lines {
     let requests: [UInt32] =
       Array(0x3b80...0x3b95) + [0x3b6b, 0x3b6f, 0x3b75, 0x3b76, 0x3b77, 0x3b78]
       + [0xae00, 0xae01, 0xae03, 0xae41, 0xae80, 0xc00c_aee0, 0x4018_aee1]
-    for request in requests { _ = try recorder.control(5, request, &block) }
+    for request in requests { _ = try recorder.control(5, request: request, argument: &block) }
     #expect(lines.all.allSatisfy { !$0.hasPrefix("ioctl(5, 0x") })
     #expect(Set(lines.all.map { $0.prefix { $0 != "{" } }).count == requests.count)
     for request in requests { #expect(recorder.count(of: request) == 1) }

@@ -297,8 +297,8 @@ import Testing
       let again = Negotiation.decide(asked: chosen, devices: devices, stage2Bits: bits)
       #expect(again.chosen == chosen && again.refusal == nil, "seed \(seed)")
       for host in devices {
-        let violation = Negotiation.violation(of: chosen, by: host, stage2Bits: bits)
-        #expect(violation == nil, "seed \(seed): \(violation!.sentence.text)")
+        let conflict = Negotiation.conflict(of: chosen, by: host, stage2Bits: bits)
+        #expect(conflict == nil, "seed \(seed): \(conflict!.sentence.text)")
         for field in [IDR5.gran4K, IDR5.gran16K, IDR5.gran64K] {
           #expect(chosen[.idr5, field] <= host.value(.idr5, field), "seed \(seed)")
         }

@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test("Frozen registers refuse what they were not decided with")
-  func violated() {
+  func conflict() {
     let small = DeviceFacts.rich { $0[.idr5, IDR5.gran16K] = 0 }
     let error = refusal { () throws(Refusal) in
       try situation(.linux, [.rich], frozen: .linux).admit(small, at: 1)

@@ -62,7 +62,7 @@ import Testing
 
 @Suite struct VMLinkTests {
   let host: EmulatedHost
-  let faults: FaultInjector
+  let injector: FailureInjector
   let recorder: Recorder
 
   init() {
@@ -70,8 +70,8 @@ import Testing
     configuration.version = .linked
     configuration.pinLimit = 1
     host = EmulatedHost.make(configuration)!
-    faults = FaultInjector.make(before: host)!
-    recorder = Recorder.make(before: faults)!
+    injector = FailureInjector.make(before: host)!
+    recorder = Recorder.make(before: injector)!
   }
 
   var requests: VMLink.Requests {
@@ -80,7 +80,7 @@ import Testing
 
   func makeVM() throws -> Int32 {
     let kvm = try host.open("/dev/kvm")
-    let vm = Int32(try host.control(kvm, KVM_REQUEST_CREATE_VM.number, nil))
+    let vm = Int32(try host.control(kvm, request: KVM_REQUEST_CREATE_VM.number, argument: nil))
     try host.close(kvm)
     return vm
   }
@@ -188,9 +188,9 @@ import Testing
   @Test("A VM whose VMM has KVM's VFIO device, or a KVM that has none, is linked without it")
   func noVFIO() throws {
     for error in [Errno.ebusy, .enodev] {
-      let rule = FaultRule(
-        .control, request: KVM_REQUEST_CREATE_DEVICE.number, .error(error))
-      #expect(faults.add(rule))
+      let rule = FailureRule(
+        .control, request: KVM_REQUEST_CREATE_DEVICE.number, effect: .error(error))
+      #expect(injector.add(rule))
       let link = try VMLink.make(recorder, vm: makeVM(), requests: requests)
       try link.add(77)
       link.close()
@@ -201,12 +201,12 @@ import Testing
   @Test("A failure while linking is passed on, and leaves nothing open")
   func failures() throws {
     let rules = [
-      FaultRule(.duplicate, .error(.emfile)),
-      FaultRule(.control, request: KVM_REQUEST_CREATE_DEVICE.number, .error(.enomem)),
+      FailureRule(.duplicate, effect: .error(.emfile)),
+      FailureRule(.control, request: KVM_REQUEST_CREATE_DEVICE.number, effect: .error(.enomem)),
     ]
     for rule in rules {
       let vm = try makeVM()
-      #expect(faults.add(rule))
+      #expect(injector.add(rule))
       let error = refusal(vm)
       #expect(rule.effect == .error(error?.errno ?? .eio))
       try host.close(vm)

@@ -8,17 +8,17 @@ import TestSupport
 @testable import SMMUEmulated
 @testable import SMMUHost
 
-/// A virtual SMMU on an emulated host, with RAM, and faults to order between them.
+/// A virtual SMMU on an emulated host, with RAM, and failures to order between them.
 final class VirtualBench {
   let emulated: EmulatedHost
-  let faults: FaultInjector
+  let injector: FailureInjector
   let host: Host
   let machine = GuestMachine()
   let listener = Listener()
   private(set) var virtual: VirtualSMMU!
 
   /// What the host said.
-  final class Listener: HostListener {
+  final class Listener: NestingListener {
     private(set) var said: [String] = []
     func hostSays(_ sentence: Sentence) { said.append(sentence.text) }
   }
@@ -31,12 +31,12 @@ final class VirtualBench {
     domain: Domain = .own(addressSpace: nil)
   ) throws(Refusal) {
     emulated = EmulatedHost.make(configuration)!
-    faults = FaultInjector.make(before: emulated)!
+    injector = FailureInjector.make(before: emulated)!
     var knowledge = Host.Knowledge()
     knowledge.requests = VMLink.Requests(
       pin: emulated.pinRequest, unpin: emulated.unpinRequest)
-    host = try Host.open(faults, fd: nil, knowing: knowledge)
-    virtual = try VirtualSMMU.make(asked, Options(), machine: machine, listener: listener)
+    host = try Host.open(injector, fd: nil, knowing: knowledge)
+    virtual = try VirtualSMMU.make(asked, options: Options(), machine: machine, listener: listener)
     try virtual.join(host, domain: domain)
     try virtual.addMemory(GuestMachine.ramBase, length: machine.ramSize, host: machine.host)
   }
@@ -70,12 +70,13 @@ final class VirtualBench {
   }
 
   func fail(_ request: UInt32, nth: UInt32 = 1, times: UInt32 = 1, _ error: Errno = .enomem) {
-    _ = faults.add(FaultRule(.control, request: request, nth: nth, times: times, .error(error)))
+    _ = injector.add(
+      FailureRule(.control, request: request, nth: nth, times: times, effect: .error(error)))
   }
 
   func makeVM() throws(Errno) -> Int32 {
     let kvm = try emulated.open("/dev/kvm")
-    let vm = Int32(try emulated.control(kvm, KVM_REQUEST_CREATE_VM.number, nil))
+    let vm = Int32(try emulated.control(kvm, request: KVM_REQUEST_CREATE_VM.number, argument: nil))
     try emulated.close(kvm)
     return vm
   }
@@ -83,7 +84,7 @@ final class VirtualBench {
   // MARK: The guest
 
   func write(_ offset: UInt64, _ value: UInt64, width: Int = 4) {
-    virtual.smmu.writeRegister(at: offset, width: width, value)
+    virtual.smmu.writeRegister(at: offset, width: width, value: value)
   }
 
   /// STRTAB_BASE, 2^8 entries.

@@ -122,7 +122,8 @@ import Testing
   func hostless() throws {
     let machine = GuestMachine()
     let bench = try VirtualBench()
-    let virtual = try VirtualSMMU.make(.full, Options(), machine: machine, listener: bench.listener)
+    let virtual = try VirtualSMMU.make(
+      .full, options: Options(), machine: machine, listener: bench.listener)
     let path: StaticString = "/dev/vfio/devices/vfio0"
     let start = UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self)
     let refusal = bench.refusal { () throws(Refusal) in try virtual.attach(8, .path(start)) }
@@ -192,7 +193,8 @@ import Testing
     let bench = try VirtualBench()
     let space = try #require(bench.virtual.nesting?.addressSpace)
     let machine = GuestMachine()
-    let second = try VirtualSMMU.make(.linux, Options(), machine: machine, listener: bench.listener)
+    let second = try VirtualSMMU.make(
+      .linux, options: Options(), machine: machine, listener: bench.listener)
     try second.join(bench.host, domain: .own(addressSpace: space))
     try second.addMemory(0x8000_0000, length: machine.ramSize, host: machine.host)
     #expect(bench.emulated.counters.mappings == 1)

@@ -60,6 +60,6 @@ import TestSupport
     _ = scene.guest.machine.takeStale()
     scene.guest.command((0x12 | 7 << 32 | 5 << 48, Self.block + 0x3000 | 1))
     let whole = AddressRange(first: Self.block, last: Self.block + 0x1f_ffff)
-    #expect(scene.guest.machine.takeStale() == [.translations(.address(7, 5, whole))])
+    #expect(scene.guest.machine.takeStale() == [.translations(.address(7, asid: 5, range: whole))])
   }
 }

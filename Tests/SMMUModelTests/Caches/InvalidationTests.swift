@@ -407,7 +407,7 @@ import TestSupport
     scene.change { $0.cd[C.tbi0] = 1 }
     for tag in [0, 0x5a] as [UInt64] {
       scene.lower.map(Scene.input, Scene.output, TableBuilder.stage1Leaf)
-      scene.forget()
+      scene.invalidateAll()
       #expect(scene.isFine(Scene.input | 0x77 << 56))
       scene.lower.set(Scene.input, 0)
       #expect(scene.isFine(Scene.input | 0x12 << 56))
@@ -432,7 +432,7 @@ import TestSupport
       ((Self.tlbi(0x13, vmid: 7), Self.at(Scene.middle)), false),
     ] as [((UInt64, UInt64), Bool)] {
       scene.second.map(Scene.middle, Scene.output, TableBuilder.stage2Leaf)
-      scene.forget()
+      scene.invalidateAll()
       #expect(stale())
       scene.second.map(Scene.middle, Scene.upperOutput, TableBuilder.stage2Leaf)
       #expect(stale())
@@ -542,7 +542,7 @@ import TestSupport
       scene.guest.command((0x03 | 1 << 32, 1), Guest.sync)
     }
     scene.lower.map(Scene.input, Scene.output, TableBuilder.stage1Leaf & ~(1 << 6))
-    scene.forget()
+    scene.invalidateAll()
     #expect(scene.event() == .permission)
     #expect(scene.isFine(nil, [.privileged]))
     scene.ste[S.privcfg] = 3

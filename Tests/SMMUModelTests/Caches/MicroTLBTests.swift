@@ -27,7 +27,7 @@ import Testing
     let micro = warm.guest.smmu.micro
     for flags in (0..<128).map({ AccessFlags(rawValue: $0) }) where !flags.contains(.substream) {
       for address in [warm.address, warm.address | 0xabc, warm.address + 0x1000] {
-        cold.forget()
+        cold.invalidateAll()
         let access = access(address, flags)
         let expected = cold.guest.smmu.translate(access).ageless
         for _ in 0..<3 { #expect(warm.guest.smmu.translate(access).ageless == expected) }
@@ -53,7 +53,7 @@ import Testing
           $0.ste[StreamTableEntry.instcfg] = overrides >> 2
         }
         for first in 0..<8 as Range<UInt32> {
-          scene.forget()
+          scene.invalidateAll()
           let filling = access(Scene.input, AccessFlags(rawValue: first))
           let kinds = (0..<2).map { _ in scene.guest.smmu.translate(filling).kind }
           for flags in 0..<8 as Range<UInt32> {

@@ -16,7 +16,7 @@ import TestSupport
   @Test("With VMID wildcards an invalidation may be of any VMID (R-058)")
   func wildcards() {
     let guest = Scene(.nested).guest
-    #expect(notices(guest, (0x28 | 0x13 << 32, 0)) == [.translations(.machine(0x13))])
+    #expect(notices(guest, (0x28 | 0x13 << 32, 0)) == [.translations(.vmid(0x13))])
     guest["CR0"] = 0xd | 4 << 6
     #expect(notices(guest, (0x28 | 0x13 << 32, 0)) == [.translations(.everything)])
   }

@@ -54,7 +54,7 @@ import TestSupport
     scene.lower.set(Scene.input, level: 2, (Self.outside + 0x1000) | 3)
     let slot = Self.outside + 0x1000 + (Scene.input >> 12 & 511) * 8
     machine[slot] = Scene.output | TableBuilder.stage1Leaf | 3
-    scene.forget()
+    scene.invalidateAll()
     var reads = 0
     machine.onRead = { address in
       reads += 1
@@ -71,7 +71,7 @@ import TestSupport
     changeDuringContextFetch { smmu in
       smmu.translator.forgetConfiguration(1, 0)
       let page = AddressRange(first: Scene.input, last: Scene.input | 0xfff)
-      smmu.translator.forgetTranslations(.address(0, 5, page))
+      smmu.translator.forgetTranslations(.address(0, asid: 5, range: page))
     }
   }
 

@@ -55,10 +55,11 @@ import Testing
       cache.insert(base + UInt64(i) << 12, tag, page(12), time: cache.now)
     }
     let one = cache.invalidate(
-      .address(0, 5, AddressRange(first: base, last: base + 0xfff)), wildcard: 0)
+      .address(0, asid: 5, range: AddressRange(first: base, last: base + 0xfff)), wildcard: 0)
     let first = base + 2 * Self.block
     let many = cache.invalidate(
-      .address(0, 5, AddressRange(first: first, last: first + Self.block - 1)), wildcard: 0)
+      .address(0, asid: 5, range: AddressRange(first: first, last: first + Self.block - 1)),
+      wildcard: 0)
     #expect(one > 0 && many <= 16 * one, "\(many) rows, \(one) for one page")
     var lost = 0
     for i in 0..<2048 {
@@ -91,7 +92,7 @@ import Testing
       for tag in [own, own.global] + others {
         let cache = TranslationCache(entries: 1 << 14)
         cache.insert(kept.0, tag, page(kept.1), time: cache.now)
-        cache.invalidate(.address(1, 2, range), wildcard: 0)
+        cache.invalidate(.address(1, asid: 2, range: range), wildcard: 0)
         // A look-up of any ASID finds a global entry.
         let asker = tag.isGlobal
           ? TranslationTag(

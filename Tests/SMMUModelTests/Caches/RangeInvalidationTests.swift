@@ -15,7 +15,7 @@ import TestSupport
       let table = address >> 55 & 1 == 1 ? scene.higher : scene.lower
       table.map(address & ~0xfff, Scene.output, TableBuilder.stage1Leaf)
     }
-    scene.forget()
+    scene.invalidateAll()
     for address in addresses { #expect(scene.isFine(address)) }
     for address in addresses {
       let table = address >> 55 & 1 == 1 ? scene.higher : scene.lower
@@ -107,7 +107,7 @@ import TestSupport
       (0x4020_0000 - 0x3000, false),
     ] as [(UInt64, Bool)] {
       scene.lower.set(0x4020_0000, level: 2, 0x60_0000_0000 | TableBuilder.stage1Leaf | 1)
-      scene.forget()
+      scene.invalidateAll()
       #expect(scene.isFine(0x4020_0000))
       scene.lower.set(0x4020_0000, level: 2, 0x61_0000_0000 | TableBuilder.stage1Leaf | 1)
       let command = InvalidationTests.tlbi(0x12, asid: 5, num: 1)

@@ -19,22 +19,22 @@ import TestSupport
   }
 
   private func isMeant(_ entry: Entry, _ what: TLBInvalidation, _ wildcard: VMID) -> Bool {
-    func machine(_ vmid: VMID) -> Bool { (entry.tag.vmid ^ vmid) & ~wildcard == 0 }
+    func matches(_ vmid: VMID) -> Bool { (entry.tag.vmid ^ vmid) & ~wildcard == 0 }
     func overlaps(_ range: AddressRange) -> Bool {
       entry.first <= range.last && entry.last >= range.first
     }
     switch what {
     case .nothing: return false
     case .everything: return true
-    case .stage1(let vmid): return machine(vmid) && entry.isStage1
-    case .machine(let vmid): return machine(vmid)
+    case .stage1(let vmid): return matches(vmid) && entry.isStage1
+    case .vmid(let vmid): return matches(vmid)
     case .asid(let vmid, let asid):
-      return machine(vmid) && entry.isStage1 && !entry.tag.isGlobal && entry.tag.asid == asid
+      return matches(vmid) && entry.isStage1 && !entry.tag.isGlobal && entry.tag.asid == asid
     case .address(let vmid, let asid, let range):
-      return machine(vmid) && entry.isStage1 && overlaps(range)
+      return matches(vmid) && entry.isStage1 && overlaps(range)
         && (asid == nil || entry.tag.isGlobal || entry.tag.asid == asid)
     case .intermediate(let vmid, let range):
-      return machine(vmid) && (entry.tag.isNested || entry.tag.isIntermediate && overlaps(range))
+      return matches(vmid) && (entry.tag.isNested || entry.tag.isIntermediate && overlaps(range))
     }
   }
 
@@ -64,10 +64,10 @@ import TestSupport
     switch random.below(12) {
     case 0: return .stage1(vmid)
     case 1, 2: return .asid(vmid, asid)
-    case 3, 4, 5: return .address(vmid, asid, randomRange(&random))
-    case 6, 7: return .address(vmid, nil, randomRange(&random))
+    case 3, 4, 5: return .address(vmid, asid: asid, range: randomRange(&random))
+    case 6, 7: return .address(vmid, asid: nil, range: randomRange(&random))
     case 8, 9: return .intermediate(vmid, randomRange(&random))
-    case 10: return .machine(vmid)
+    case 10: return .vmid(vmid)
     default: return random.chance(30) ? .everything : .nothing
     }
   }
@@ -155,7 +155,9 @@ import TestSupport
       stage2Attributes: 0, stage2Shareability: 0)
     let all = AddressRange(first: 0x1000, last: 0x1fff)
     // By stamp and by address: the latter leaves nothing behind to compare with.
-    for what in [TLBInvalidation.asid(1, 1), .address(1, 1, all), .address(1, nil, all)] {
+    for what: TLBInvalidation in [
+      .asid(1, 1), .address(1, asid: 1, range: all), .address(1, asid: nil, range: all),
+    ] {
       let time = cache.now
       _ = cache.invalidate(what, wildcard: 0)
       cache.insert(0x1000, tag, page, time: time)

@@ -106,7 +106,7 @@ import Testing
     map(scene)
     // APTable: read-only from here on.
     scene.lower.mark(Scene.input, level: 1, set: 1 << 62)
-    scene.forget()
+    scene.invalidateAll()
     #expect(scene.isFine())
     for (input, _) in neighbours(scene) {
       #expect(scene.isFine(input))
@@ -139,7 +139,7 @@ import Testing
       let scene = Scene(.stage1, .full, options)
       moveOutside(scene)
       scene.lower.mark(Scene.input, level: 1, set: 1 << 62)
-      scene.forget()
+      scene.invalidateAll()
       #expect(scene.event(nil, .write) == .permission, "APTable")
       var count = 0
       scene.guest.machine.onRead = { _ in count += 1 }
@@ -169,7 +169,7 @@ import Testing
       let place = block + page << 12
       scene.second.map(place, place - Scene.intermediate, TableBuilder.stage2Leaf)
     }
-    scene.forget()
+    scene.invalidateAll()
     #expect(scene.access().0.address == Scene.output)
     #expect(cache.lookUp(key) == nil, "4 KiB pages do not")
   }

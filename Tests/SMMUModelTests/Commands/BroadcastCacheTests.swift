@@ -50,7 +50,7 @@ struct BroadcastCacheTests {
     switch what {
     case .everything: return true
     case .nothing: return false
-    case .machine(let vmid): return tag.vmid == vmid
+    case .vmid(let vmid): return tag.vmid == vmid
     case .stage1(let vmid): return tag.vmid == vmid && !tag.isIntermediate
     case .asid(let vmid, let asid):
       return tag.vmid == vmid && !tag.isIntermediate && !tag.isGlobal && tag.asid == asid
@@ -94,11 +94,11 @@ struct BroadcastCacheTests {
       let what: TLBInvalidation =
         switch random.below(9) {
         case 0: random.chance(20) ? .everything : .nothing
-        case 1: .machine(vmid)
+        case 1: .vmid(vmid)
         case 2: .stage1(vmid)
         case 3, 4: .asid(vmid, asid)
-        case 5, 6: .address(vmid, asid, range())
-        case 7: .address(vmid, nil, range())
+        case 5, 6: .address(vmid, asid: asid, range: range())
+        case 7: .address(vmid, asid: nil, range: range())
         default: .intermediate(vmid, range())
         }
       cache.invalidate(what, wildcard: 0, sharedOnly: true)

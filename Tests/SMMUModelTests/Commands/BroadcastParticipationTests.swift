@@ -54,11 +54,11 @@ struct BroadcastParticipationTests {
   func withoutStage2() {
     let features = features((IDR0.s2p, 0), (IDR0.vmw, 0), (IDR0.vmid16, 0))
     // All streams share VMID 0, so the shared global entry serves 2 as well.
-    #expect(BroadcastScene.removed(by: .address(0, 2, .all), features).contains(2))
-    #expect(BroadcastScene.removed(by: .address(1, 2, .all), features) == [])
+    #expect(BroadcastScene.removed(by: .address(0, asid: 2, range: .all), features).contains(2))
+    #expect(BroadcastScene.removed(by: .address(1, asid: 2, range: .all), features) == [])
     #expect(BroadcastScene.removed(by: .asid(1, 2), features) == [])
     #expect(BroadcastScene.removed(by: .stage1(1), features) == [])
-    #expect(BroadcastScene.removed(by: .address(1, nil, .all), features) == [])
+    #expect(BroadcastScene.removed(by: .address(1, asid: nil, range: .all), features) == [])
   }
 
   @Test("A stage that is not there is passed over; combined scopes act on the other (T-375)")
@@ -66,27 +66,27 @@ struct BroadcastParticipationTests {
     let first = features((IDR0.s2p, 0), (IDR0.vmw, 0), (IDR0.vmid16, 0))
     #expect(BroadcastScene.removed(by: .intermediate(0, .all), first) == [])
     // Streams 1 and 3 share VMID 0, ASID 1 and the page: the later fill replaced the other.
-    #expect(BroadcastScene.removed(by: .machine(0), first).contains(2))
+    #expect(BroadcastScene.removed(by: .vmid(0), first).contains(2))
     #expect(BroadcastScene.removed(by: .everything, first).contains(2))
     var second = features((IDR0.s1p, 0))
     second[.idr3, IDR3.had] = 0
     #expect(BroadcastScene.removed(by: .stage1(1), second) == [])
-    #expect(BroadcastScene.removed(by: .address(1, nil, .all), second) == [])
-    #expect(BroadcastScene.removed(by: .machine(1), second) == [7])
+    #expect(BroadcastScene.removed(by: .address(1, asid: nil, range: .all), second) == [])
+    #expect(BroadcastScene.removed(by: .vmid(1), second) == [7])
     #expect(BroadcastScene.removed(by: .everything, second) == [7, 8])
   }
 
   @Test("16 bits are compared in full; 8 match where the upper ones are zero (T-373)")
   func widths() {
     #expect(BroadcastScene.removed(by: .asid(1, 0x102)) == [])
-    #expect(BroadcastScene.removed(by: .address(0x101, 1, .all)) == [])
+    #expect(BroadcastScene.removed(by: .address(0x101, asid: 1, range: .all)) == [])
     let narrow = features((IDR0.asid16, 0), (IDR0.vmid16, 0))
     #expect(BroadcastScene.removed(by: .asid(1, 2), narrow) == [2])
     #expect(BroadcastScene.removed(by: .asid(1, 0x102), narrow) == [])
-    #expect(BroadcastScene.removed(by: .address(1, 0x102, .all), narrow) == [])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 0x102, range: .all), narrow) == [])
     #expect(BroadcastScene.removed(by: .stage1(2), narrow) == [3])
     #expect(BroadcastScene.removed(by: .stage1(0x102), narrow) == [])
-    #expect(BroadcastScene.removed(by: .machine(0x102), narrow) == [])
+    #expect(BroadcastScene.removed(by: .vmid(0x102), narrow) == [])
     #expect(BroadcastScene.removed(by: .intermediate(0x102, .all), narrow) == [])
   }
 
@@ -141,7 +141,7 @@ struct BroadcastParticipationTests {
     #expect(cached() == [2])
     smmu.broadcast(.stage1(2))
     #expect(cached() == [2])
-    smmu.broadcast(.machine(2))
+    smmu.broadcast(.vmid(2))
     #expect(cached().isEmpty)
   }
 }

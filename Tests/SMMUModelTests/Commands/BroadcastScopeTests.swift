@@ -71,7 +71,7 @@ struct BroadcastScopeTests {
   func scopes() {
     let expected: [(TLBInvalidation, Set<StreamID>)] = [
       (.everything, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
-      (.machine(1), [1, 2, 4, 7, 9]),
+      (.vmid(1), [1, 2, 4, 7, 9]),
       (.stage1(1), [1, 2, 4, 9]),
       (.stage1(2), [3]),
       (.stage1(3), [5, 6]),
@@ -80,11 +80,11 @@ struct BroadcastScopeTests {
       (.asid(2, 1), [3]),
       // Global entries have no ASID.
       (.asid(3, 5), []),
-      (.address(1, 1, page), [1, 9]),
-      (.address(2, 1, page), [3]),
-      (.address(3, 1, page), [5]),
-      (.address(1, nil, page), [1, 2, 4, 9]),
-      (.address(3, nil, page), [5, 6]),
+      (.address(1, asid: 1, range: page), [1, 9]),
+      (.address(2, asid: 1, range: page), [3]),
+      (.address(3, asid: 1, range: page), [5]),
+      (.address(1, asid: nil, range: page), [1, 2, 4, 9]),
+      (.address(3, asid: nil, range: page), [5, 6]),
       (.intermediate(1, page), [7, 9]),
       (.intermediate(2, page), [8]),
       // Not the IPA of stream 7; a nested entry does not know its own.
@@ -99,14 +99,14 @@ struct BroadcastScopeTests {
   func nonShared() {
     #expect(BroadcastScene.removed(by: .asid(1, 4)) == [])
     #expect(BroadcastScene.removed(by: .asid(3, 6)) == [])
-    #expect(BroadcastScene.removed(by: .address(1, 4, page)) == [])
-    #expect(BroadcastScene.removed(by: .address(1, 4, .all)) == [])
-    #expect(BroadcastScene.removed(by: .address(1, 1, .all)) == [1, 9])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 4, range: page)) == [])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 4, range: .all)) == [])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 1, range: .all)) == [1, 9])
     // The shared global entry goes with any ASID.
-    #expect(BroadcastScene.removed(by: .address(3, 6, page)) == [5])
-    #expect(BroadcastScene.removed(by: .address(3, 6, .all)) == [5])
-    #expect(BroadcastScene.removed(by: .address(1, nil, .all)) == [1, 2, 4, 9])
-    #expect(BroadcastScene.removed(by: .address(3, nil, .all)) == [5, 6])
+    #expect(BroadcastScene.removed(by: .address(3, asid: 6, range: page)) == [5])
+    #expect(BroadcastScene.removed(by: .address(3, asid: 6, range: .all)) == [5])
+    #expect(BroadcastScene.removed(by: .address(1, asid: nil, range: .all)) == [1, 2, 4, 9])
+    #expect(BroadcastScene.removed(by: .address(3, asid: nil, range: .all)) == [5, 6])
   }
 
   @Test("Commands do not look at ASET where broadcasts do (T-339)")
@@ -131,11 +131,11 @@ struct BroadcastScopeTests {
   @Test("Bytes of a range need not be aligned, and an empty one removes nothing")
   func ranges() {
     let inside = AddressRange(first: page.first + 8, last: page.first + 8)
-    #expect(BroadcastScene.removed(by: .address(1, 2, inside)) == [2])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 2, range: inside)) == [2])
     let beside = AddressRange(first: page.last + 1, last: page.last + 0x5000)
-    #expect(BroadcastScene.removed(by: .address(1, 2, beside)) == [])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 2, range: beside)) == [])
     let empty = AddressRange(first: page.last, last: page.first)
-    #expect(BroadcastScene.removed(by: .address(1, 2, empty)) == [])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 2, range: empty)) == [])
     #expect(BroadcastScene.removed(by: .intermediate(1, empty)) == [])
   }
 
@@ -143,9 +143,9 @@ struct BroadcastScopeTests {
   func tags() {
     let tag: UInt64 = 0xab << 56
     let tagged = AddressRange(first: page.first | tag, last: page.last | tag)
-    #expect(BroadcastScene.removed(by: .address(1, 2, tagged)) == [2])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 2, range: tagged)) == [2])
     let several = AddressRange(first: 5 << 56, last: 6 << 56)
-    #expect(BroadcastScene.removed(by: .address(1, 2, several)) == [2])
+    #expect(BroadcastScene.removed(by: .address(1, asid: 2, range: several)) == [2])
   }
 
   @Test("VMID wildcards widen broadcasts, of both stages (R-058, T-382)")
@@ -155,8 +155,8 @@ struct BroadcastScopeTests {
     }
     // VMIDs 1 and 2 differ in the two low bits alone.
     #expect(removed(.asid(3, 1)) == [1, 3, 9])
-    #expect(removed(.machine(0)) == [1, 2, 3, 4, 5, 6, 7, 8, 9])
-    #expect(removed(.address(0, 1, page)) == [1, 3, 5, 9])
+    #expect(removed(.vmid(0)) == [1, 2, 3, 4, 5, 6, 7, 8, 9])
+    #expect(removed(.address(0, asid: 1, range: page)) == [1, 3, 5, 9])
     #expect(removed(.intermediate(0, page)) == [7, 8, 9])
     #expect(removed(.stage1(4)) == [])
   }

@@ -381,8 +381,8 @@ struct InvalidationCommandTests {
     let range = AddressRange(first: page, last: page | 0xfff)
     let cases: [(UInt64, UInt64, TLBInvalidation)] = [
       (0x10 | vmid(3), 0, .stage1(3)), (0x11 | vmid(3) | asid(4), 0, .asid(3, 4)),
-      (0x12 | vmid(3) | asid(4), page, .address(3, 4, range)),
-      (0x13 | vmid(3), page, .address(3, nil, range)), (0x28 | vmid(3), 0, .machine(3)),
+      (0x12 | vmid(3) | asid(4), page, .address(3, asid: 4, range: range)),
+      (0x13 | vmid(3), page, .address(3, asid: nil, range: range)), (0x28 | vmid(3), 0, .vmid(3)),
       (0x2a | vmid(3), page, .intermediate(3, range)), (0x30, 0, .everything),
     ]
     for (low, high, expected) in cases {

@@ -144,8 +144,8 @@ struct SynchronizeTests {
     guest.command(numbered(1), sync(0x0802_0040, 9), numbered(2))
     #expect(
       calls == [
-        .forget(.translations(.machine(1))), .signal(0x0802_0040, 9), .pulse(.sync),
-        .forget(.translations(.machine(2))),
+        .notice(.translations(.vmid(1))), .signal(0x0802_0040, 9), .pulse(.sync),
+        .notice(.translations(.vmid(2))),
       ])
   }
 

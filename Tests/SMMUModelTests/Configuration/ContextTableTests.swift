@@ -133,7 +133,7 @@ import TestSupport
       #expect(scene.event(substream: 0) == .streamDisabled)
       #expect(scene.event(substream: 1) == .badSubstreamID)
       guest.machine[table] = (scene.context &+ offset) | 1
-      scene.forget()
+      scene.invalidateAll()
       #expect(scene.event() == nil)
     }
   }
@@ -172,10 +172,10 @@ import TestSupport
     // Only S2AP[0] counts, not execute-never.
     for address in [0x10_0000_0000, 0x10_0000_5000] as [UInt64] {
       scene.second.mark(address, set: 2 << 53, clear: 1 << 7)
-      scene.forget()
+      scene.invalidateAll()
       #expect(scene.event(substream: 3) == nil)
       scene.second.mark(address, clear: 1 << 6)
-      scene.forget()
+      scene.invalidateAll()
       let (answer, records) = scene.access(0x1234_5abc, [.write], substream: 3)
       #expect(answer.kind == .abort)
       let record = records[0]
@@ -187,7 +187,7 @@ import TestSupport
       #expect(record[EventRecord.rnw] == 0)
       #expect(record[EventRecord.inputAddr] == 0x1234_5abc)
       scene.second.mark(address, set: 3 << 6)
-      scene.forget()
+      scene.invalidateAll()
     }
   }
 

@@ -62,7 +62,8 @@ import Testing
     scene.ste[broken.field] = broken.value
     #expect(
       scene.ste.violation(broken.features)
-        == Violation(.streamTableEntry, broken.field, broken.value, broken.clause))
+        == Violation(
+          .streamTableEntry, field: broken.field, value: broken.value, clause: broken.clause))
   }
 
   static let contexts = [
@@ -86,12 +87,14 @@ import Testing
     scene.cd[broken.field] = broken.value
     #expect(
       scene.cd.violation(broken.features)
-        == Violation(.contextDescriptor, broken.field, broken.value, broken.clause))
+        == Violation(
+          .contextDescriptor, field: broken.field, value: broken.value, clause: broken.clause))
   }
 
   @Test("A second run of an access finds it again, and records nothing")
   func reason() throws {
-    let scene = Scene(.stage1), translator = scene.guest.smmu.translator
+    let scene = Scene(.stage1)
+    let translator = scene.guest.smmu.translator
     let access = Access(stream: 1, address: Scene.input)
     #expect(translator.reason(access) == nil)
     scene.change { $0.ste[S.s1stalld] = 1 }
@@ -103,9 +106,10 @@ import Testing
 
   @Test("A walk's fault has the level, the descriptor's place and its value", arguments: 1...3)
   func descriptor(level: Int) throws {
-    let scene = Scene(.stage1), translator = scene.guest.smmu.translator
+    let scene = Scene(.stage1)
+    let translator = scene.guest.smmu.translator
     scene.lower.set(Scene.input, level: level, 0xabc0)
-    scene.forget()
+    scene.invalidateAll()
     let reason = try #require(translator.reason(Access(stream: 1, address: Scene.input)))
     #expect(reason.fault.event == .translation)
     let found = try #require(reason.descriptor)

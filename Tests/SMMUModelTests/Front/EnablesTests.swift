@@ -49,10 +49,10 @@ struct EnablesTests {
     streams.addStage1(stream: 1)
     #expect(streams.reads(1) == streams.first)
     _ = guest.machine.takeStale()
-    let before = snapshot(of: guest.smmu)
+    let before = savedState(of: guest.smmu)
     guest["CR0"] = 0xd
     guest["IRQ_CTRL"] = 5
-    #expect(snapshot(of: guest.smmu) == before)
+    #expect(savedState(of: guest.smmu) == before)
     #expect(guest.machine.stale == [])
     #expect(guest.machine.pulses == [])
     streams.remap()

@@ -29,10 +29,10 @@ struct RegisterSweepTests {
       offset -= UInt64(width)
       // The interrupt enables guard registers above and below them.
       if offset & ~7 == 0x50 { continue }
-      guest.smmu.writeRegister(at: page + offset, width: width, .max)
+      guest.smmu.writeRegister(at: page + offset, width: width, value: .max)
     }
-    guest.smmu.writeRegister(at: page + 0x50, width: 4, .max)
-    guest.smmu.writeRegister(at: page + 0x54, width: 4, .max)
+    guest.smmu.writeRegister(at: page + 0x50, width: 4, value: .max)
+    guest.smmu.writeRegister(at: page + 0x54, width: 4, value: .max)
   }
 
   @Test(
@@ -88,7 +88,7 @@ struct RegisterSweepTests {
   func outside() {
     let guest = Guest()
     for offset: UInt64 in [0x20000, 0x20020, 0x30000, 0xffff_ffff_ffff_0000, .max - 7] {
-      guest.smmu.writeRegister(at: offset, width: 4, .max)
+      guest.smmu.writeRegister(at: offset, width: 4, value: .max)
       #expect(guest.smmu.readRegister(at: offset, width: 4) == 0, "offset \(offset)")
       #expect(guest.smmu.readRegister(at: offset, width: 8) == 0, "offset \(offset)")
     }
@@ -128,14 +128,14 @@ struct RegisterSweepTests {
     let idle = Guest()
     for width in [1, 2, 3, 5, 16] {
       for offset: UInt64 in [0x20, 0x80, 0x90, 0xac, 0x44] {
-        idle.smmu.writeRegister(at: offset, width: width, .max)
+        idle.smmu.writeRegister(at: offset, width: width, value: .max)
       }
     }
     for offset: UInt64 in [0x21, 0x22, 0x23, 0x81, 0x82] {
-      idle.smmu.writeRegister(at: offset, width: 4, .max)
+      idle.smmu.writeRegister(at: offset, width: 4, value: .max)
     }
     for offset: UInt64 in [0x84, 0x8c, 0x94, 0x24, 0x1c] {
-      idle.smmu.writeRegister(at: offset, width: 8, .max)
+      idle.smmu.writeRegister(at: offset, width: 8, value: .max)
     }
     for name in ["CR0", "STRTAB_BASE", "CMDQ_BASE", "EVENTQ_CONS", "STRTAB_BASE_CFG"] {
       #expect(idle[name] == 0, "\(name)")
@@ -146,7 +146,7 @@ struct RegisterSweepTests {
   @Test("a width of nothing is no access (R-013)", arguments: [0, -1, -4, -8])
   func noWidth(width: Int) {
     let guest = Guest()
-    guest.smmu.writeRegister(at: 0x20, width: width, .max)
+    guest.smmu.writeRegister(at: 0x20, width: width, value: .max)
     #expect(guest.smmu.readRegister(at: 0, width: width) == 0)
     #expect(guest["CR0"] == 0)
   }

@@ -227,7 +227,7 @@ struct GuestMemoryTests {
       let count = UInt64(bytes.count)
       let access = Access(stream: 1, flags: write ? .write : [], address: address)
       return bytes.withUnsafeMutableBytes {
-        guest.smmu.transfer(access, $0.baseAddress!, count)
+        guest.smmu.transfer(access, data: $0.baseAddress!, length: count)
       }.kind == .ok
     }
     var data = (0..<64).map { UInt8($0) }

@@ -28,7 +28,7 @@ private final class QuietMachine: Machine, Sendable {
   func wrote(_ address: UInt64, count: UInt64) {}
   func pulse(_ line: InterruptLine) {}
   func signal(_ address: UInt64, _ data: UInt32) -> Bool { true }
-  func forget(_ what: Staleness, generation: UInt64) {}
+  func notify(stale what: Staleness, generation: UInt64) {}
   func commandsLeft() {}
   func report(_ what: Report) {}
   func sleep(_ bell: Bell, milliseconds: UInt32, unless isDone: () -> Bool) {
@@ -250,7 +250,7 @@ struct LockTests {
       ("CR2", 2), ("EVENTQ_BASE", Guest.eventQueue | 12), ("CR0", 5),
     ] {
       let row = Guest.row(name)
-      smmu.writeRegister(at: UInt64(row.offset), width: row.width, value)
+      smmu.writeRegister(at: UInt64(row.offset), width: row.width, value: value)
     }
     onThreads(4) { number in
       for i in 0..<StreamID(500) {

@@ -12,7 +12,7 @@ extension GuestMachine {
   /// The numbers of `numbered` commands that took effect since the last call.
   func takeNumbers() -> [UInt64] {
     takeStale().compactMap {
-      if case .translations(.machine(let vmid)) = $0 { UInt64(vmid) } else { nil }
+      if case .translations(.vmid(let vmid)) = $0 { UInt64(vmid) } else { nil }
     }
   }
 }
@@ -153,7 +153,7 @@ struct CommandQueueTests {
     #expect(guest.machine.takeNumbers() == [1])
     #expect(guest["CMDQ_CONS"] == 1 | 1 << 24)
     #expect(guest.activeErrors == 1)
-    let violation = Violation(.command, CommandWords.opcode, 0xff, "§4.1.1")
+    let violation = Violation(.command, field: CommandWords.opcode, value: 0xff, clause: "§4.1.1")
     #expect(guest.machine.reports == [.illegalCommand(violation, opcode: 0xff, slot: 1)])
     #expect(guest.smmu.counters[.commandErrors] == 1)
   }
@@ -492,7 +492,7 @@ struct CommandQueueTests {
     let guest = Guest.started()
     var seen: [UInt64] = []
     guest.machine.onCall = { call in
-      if case .forget = call { seen.append(guest.smmu.registers[.cmdqCons]) }
+      if case .notice = call { seen.append(guest.smmu.registers[.cmdqCons]) }
     }
     guest.command(numbered(1), (0x03 | 5 << 32, 1), (0x05 | 5 << 32, 1), (0x06, 0), (0x30, 0))
     #expect(seen == [0, 1, 2, 3, 4])

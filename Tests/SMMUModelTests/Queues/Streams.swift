@@ -167,7 +167,7 @@ final class Streams {
 }
 
 /// The saved state, for comparison.
-func snapshot(of smmu: SMMU) -> [UInt8] {
+func savedState(of smmu: SMMU) -> [UInt8] {
   let size = smmu.save(into: UnsafeMutableRawBufferPointer(start: nil, count: 0))
   var bytes = [UInt8](repeating: 0, count: size)
   _ = bytes.withUnsafeMutableBytes { smmu.save(into: $0) }

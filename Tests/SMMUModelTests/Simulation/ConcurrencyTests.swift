@@ -78,7 +78,7 @@ import TestSupport
     let slot = kind == 0 ? scene.lower.place(Scene.input) : scene.second.place(Scene.middle)
     let leaf = (kind == 0 ? TableBuilder.stage1Leaf : TableBuilder.stage2Leaf) | 3
     guest.machine[slot] = leaf
-    scene.forget()
+    scene.invalidateAll()
     run(
       shared, scene,
       writer: {

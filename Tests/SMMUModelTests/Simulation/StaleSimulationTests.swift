@@ -82,7 +82,7 @@ import TestSupport
         case .intermediate(let vmid, let range):
           isMeant(entry, vmid)
             && (entry.mode == .nested || entry.mode == .stage2 && entry.overlaps(range))
-        case .machine(let vmid): isMeant(entry, vmid)
+        case .vmid(let vmid): isMeant(entry, vmid)
         case .everything: true
         }
       }
@@ -91,8 +91,9 @@ import TestSupport
   }
 
   enum Invalidation {
-    case all(UInt64), asid(UInt64, UInt64), address(UInt64, UInt64?, ClosedRange<UInt64>)
-    case intermediate(UInt64, ClosedRange<UInt64>), machine(UInt64), everything
+    case all(UInt64), asid(UInt64, UInt64)
+    case address(UInt64, asid: UInt64?, range: ClosedRange<UInt64>)
+    case intermediate(UInt64, ClosedRange<UInt64>), vmid(UInt64), everything
   }
 
   // MARK: The guest
@@ -236,18 +237,18 @@ import TestSupport
       case 2, 3:
         let (words, range) = range(page(World.inputs))
         guest.command((0x12 | vmid << 32 | asid << 48 | words.0, words.1), Guest.sync)
-        twin.invalidate(.address(vmid, asid, range))
+        twin.invalidate(.address(vmid, asid: asid, range: range))
       case 4:
         let (words, range) = range(page(World.inputs))
         guest.command((0x13 | vmid << 32 | words.0, words.1), Guest.sync)
-        twin.invalidate(.address(vmid, nil, range))
+        twin.invalidate(.address(vmid, asid: nil, range: range))
       case 5:
         let (words, range) = range(page(World.middles))
         guest.command((0x2a | vmid << 32 | words.0, words.1), Guest.sync)
         twin.invalidate(.intermediate(vmid, range))
       case 6:
         guest.command((0x28 | vmid << 32, 0), Guest.sync)
-        twin.invalidate(.machine(vmid))
+        twin.invalidate(.vmid(vmid))
       case 7:
         guest.command((0x03 | UInt64(stream) << 32, 1), Guest.sync)
         twin.forget(streams: UInt64(stream)...UInt64(stream))

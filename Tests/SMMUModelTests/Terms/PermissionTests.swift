@@ -113,7 +113,7 @@ import TestSupport
   func warmTables() {
     let scene = Scene(.stage1)
     scene.lower.mark(Scene.input, level: 1, set: 2 << 61)
-    scene.forget()
+    scene.invalidateAll()
     #expect(scene.isFine())
     #expect(scene.event(nil, [.write]) == .permission)
     #expect(scene.isFine())
@@ -276,7 +276,7 @@ import TestSupport
               granted |= bit
             }
             for (bit, flags) in kinds where granted & bit != 0 {
-              scene.forget()
+              scene.invalidateAll()
               // A walk, the TLB, the micro TLB.
               let answers = (0..<3).map { _ in scene.access(nil, flags.union(privilege)).0 }
               #expect(answers.allSatisfy { $0.permissions == granted }, "\(leaf) \(overrides)")

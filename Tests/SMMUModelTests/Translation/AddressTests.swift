@@ -128,7 +128,7 @@ import TestSupport
     scene.apply()
     #expect(scene.isFine())
     scene.lower.mark(Scene.input, level: 2, set: 1 << 36)
-    scene.forget()
+    scene.invalidateAll()
     let (answer, records) = scene.access()
     #expect(answer.event == .addressSize)
     #expect(records[0][EventRecord.s2] == 0)
@@ -138,7 +138,7 @@ import TestSupport
     second.apply()
     #expect(second.isFine())
     second.second.mark(Scene.middle, level: 2, set: 1 << 36)
-    second.forget()
+    second.invalidateAll()
     #expect(second.event() == .addressSize)
   }
 
@@ -160,8 +160,8 @@ import TestSupport
       guard bits < 48 else { continue }
       first.lower.map(Scene.input, 1 << bits, TableBuilder.stage1Leaf)
       second.second.map(Scene.middle, 1 << bits, TableBuilder.stage2Leaf)
-      first.forget()
-      second.forget()
+      first.invalidateAll()
+      second.invalidateAll()
       #expect(first.event() == .addressSize)
       #expect(second.event() == .addressSize)
     }
@@ -192,7 +192,7 @@ import TestSupport
         }
         #expect(scene.access(Scene.middle).0.address == 0x60_0001_0000 | Scene.middle & 0xffff)
         table.mark(Scene.middle, level: level, set: 1 << 12)
-        scene.forget()
+        scene.invalidateAll()
         let (answer, records) = scene.access(Scene.middle)
         #expect(answer.event == .addressSize)
         #expect(records[0][EventRecord.s2] == (stage == .stage1 ? 0 : 1))

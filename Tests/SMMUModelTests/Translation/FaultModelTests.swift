@@ -189,7 +189,7 @@ import TestSupport
       scene.second.mark(
         GuestMachine.ramBase + Scene.intermediate + block << 21, level: 2, clear: 1 << 10)
     }
-    scene.forget()
+    scene.invalidateAll()
     #expect(scene.event() == .access)
     scene.change { $0.ste[S.s2affd] = 1 }
     #expect(scene.isFine())

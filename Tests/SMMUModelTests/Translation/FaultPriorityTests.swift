@@ -43,7 +43,7 @@ import TestSupport
     let leaf = TableBuilder.stage2Leaf
     func put(_ ste: StreamTableEntry) {
       guest.write(ste, at: outside + 64)
-      scene.forget()
+      scene.invalidateAll()
     }
     put(bad)
     var cd = scene.cd
@@ -82,7 +82,7 @@ import TestSupport
     #expect(seen(scene) == Seen(event: .badCD))
     cd[C.ha] = 0
     guest.write(cd, at: structure)
-    scene.forget()
+    scene.invalidateAll()
     #expect(seen(scene) == Seen(event: nil))
   }
 
@@ -101,7 +101,7 @@ import TestSupport
       }
       let class1: UInt64 = isFirst ? 1 : 2, s2: UInt64 = isFirst ? 0 : 1
       func expect(_ event: EventKind?, _ location: SourceLocation = #_sourceLocation) {
-        scene.forget()
+        scene.invalidateAll()
         #expect(
           seen(scene)
             == Seen(

@@ -141,7 +141,7 @@ import TestSupport
         last: Scene.middle))
     // The IPA is that of the access, not of the page that stage 1 has.
     scene.lower.set(Scene.input, level: 2, 0x30_0000_0000 | TableBuilder.stage1Leaf | 1)
-    scene.forget()
+    scene.invalidateAll()
     let middle = 0x30_0000_0000 | Scene.input & 0x1f_f000
     expect(scene, Self.tagged, Self.record(0x10, flags: flags, input: Self.tagged, last: middle))
   }
@@ -159,7 +159,7 @@ import TestSupport
         let ipa = block + page << 12
         scene.second.map(ipa, ipa - Scene.intermediate, TableBuilder.stage2Leaf)
       }
-      scene.forget()
+      scene.invalidateAll()
       let flags = Self.flags(privileged: true, read: false, stage2: true, 1)
       func expected(_ number: UInt64, _ flags: UInt64) -> [UInt64] {
         Self.record(number, flags: flags, input: Self.tagged, last: at & ~0xfff)
@@ -171,7 +171,7 @@ import TestSupport
       scene.second.mark(at, set: 1 << 10, clear: 1 << 6)
       expect(scene, Self.tagged, [.write, .privileged], expected(0x13, flags | 1 << 44))
       scene.second.set(block, level: 2, old)
-      scene.forget()
+      scene.invalidateAll()
     }
     #expect(scene.isFine())
   }
@@ -190,7 +190,7 @@ import TestSupport
       as [(UInt64, UInt64, UInt64)]
     {
       scene.second.mark(page, clear: clear)
-      scene.forget()
+      scene.invalidateAll()
       let flags = Self.flags(read: false, stage2: true, 0)
       expect(
         scene, Self.tagged, [.write],
@@ -269,7 +269,7 @@ import TestSupport
     scene.guest["CR0"] = 0xc
     scene.guest["STRTAB_BASE"] = outside
     scene.guest["CR0"] = 0xd
-    scene.forget()
+    scene.invalidateAll()
     expect(scene, Self.tagged, [.write], Self.record(0x03, last: outside + 0x40))
   }
 
@@ -391,7 +391,7 @@ import TestSupport
       let ste = RandomStructures.streamTableEntry(
         &random, .full, config: random.pick([5, 6, 7]), contexts: RandomWorld.contextTable, .k4,
         sl0: 1, t0sz: 25, bigEndian: false)
-      world.forgetAll()
+      world.invalidateAll()
       world.machine.put(ste, at: RandomWorld.streamTable + 3 * 64)
       _ = world.smmu.translate(Access(stream: 3, address: random.next() & 0xf_ffff_ffff))
       guard let record = world.takeRecord() else { continue }

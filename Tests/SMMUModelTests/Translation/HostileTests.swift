@@ -43,7 +43,7 @@ import TestSupport
           var ste = [UInt64](repeating: fill, count: 8)
           put(&ste, 0, 0, 1)
           put(&ste, 3, 1, config)
-          world.forgetAll()
+          world.invalidateAll()
           world.machine.overlay = [:]
           world.machine.put(ste, at: RandomWorld.streamTable + 3 * 64)
           // Once as it is, once with enough mended to reach the CD.
@@ -60,7 +60,7 @@ import TestSupport
           world.machine.put(ste, at: RandomWorld.streamTable + 3 * 64)
           var cd = [UInt64](repeating: cdFill, count: 8)
           world.machine.put(cd, at: RandomWorld.contextTable)
-          world.forgetAll()
+          world.invalidateAll()
           accessAll(world)
           put(&cd, 44, 41, 1)
           put(&cd, 31, 31, 1)
@@ -71,7 +71,7 @@ import TestSupport
           put(&cd, 119, 68, 0x1_0000)
           put(&cd, 183, 132, 0x1_0000)
           world.machine.put(cd, at: RandomWorld.contextTable)
-          world.forgetAll()
+          world.invalidateAll()
           accessAll(world)
         }
       }
@@ -96,7 +96,7 @@ import TestSupport
       for (high, low) in [(34, 32), (5, 0), (21, 16), (7, 6), (23, 22)] where random.chance(40) {
         put(&cd, high, low, random.next())
       }
-      world.forgetAll()
+      world.invalidateAll()
       world.machine.overlay = [:]
       world.machine.put(ste, at: RandomWorld.streamTable + 3 * 64)
       if let at = world.reference.contextAddressIfLegal(ste) { world.machine.put(cd, at: at) }
@@ -132,7 +132,7 @@ import TestSupport
         if random.chance(80) { put(&cd, 183, 162, 0) }
         if random.chance(80) { put(&cd, 5, 0, UInt64(random.among(14...49))) }
         if random.chance(80) { put(&cd, 21, 16, UInt64(random.among(14...49))) }
-        world.forgetAll()
+        world.invalidateAll()
         world.machine.overlay = [:]
         world.machine.put(ste, at: RandomWorld.streamTable + 3 * 64)
         if random.chance(90) { world.machine.put(cd, at: RandomWorld.contextTable) }
@@ -165,7 +165,7 @@ import TestSupport
       world["STRTAB_BASE_CFG"] = random.next()
       world["CR0"] = 0xd
       world.machine.style.seed = random.next()
-      world.forgetAll()
+      world.invalidateAll()
       for stream in [0, 1, 63, 64, 1 << 16, .max] as [StreamID] {
         let access = Access(stream: stream, address: 0)
         let answer = world.smmu.translate(access)
@@ -189,7 +189,7 @@ import TestSupport
       put(&ste, 5, 4, random.next())
       put(&ste, 63, 59, UInt64(random.among(0...20)))
       put(&ste, 55, 6, random.next() & 0x3ff_ffff)
-      world.forgetAll()
+      world.invalidateAll()
       world.machine.overlay = [:]
       world.machine.put(ste, at: RandomWorld.streamTable + 3 * 64)
       let reference = world.reference
@@ -213,12 +213,12 @@ import TestSupport
     let scene = Scene(.nested)
     for level in 1...2 {
       scene.lower.set(Scene.input, level: level, scene.lower.base | 3)
-      scene.forget()
+      scene.invalidateAll()
       #expect(scene.access().0.kind == .abort)
     }
     // Stage 2 that maps its own tables, and stage 1 within them.
     scene.second.set(Scene.middle, level: 1, scene.second.base | 3)
-    scene.forget()
+    scene.invalidateAll()
     #expect(scene.access().0.kind == .abort)
   }
 

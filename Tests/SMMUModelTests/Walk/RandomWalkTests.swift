@@ -47,7 +47,7 @@ import TestSupport
     _ world: RandomWorld, _ random: inout SeededRandom, _ tally: inout Tally, ste: [UInt64],
     cd: [UInt64]?, bits: Int, pages: Int
   ) {
-    world.forgetAll()
+    world.invalidateAll()
     world.machine.overlay = [:]
     world.machine.put(ste, at: RandomWorld.streamTable + 3 * 64)
     let reference = world.reference

@@ -52,7 +52,7 @@ import TestSupport
         if low == 12 || low == 14 {
           stage.table.set(Self.address, level: level, output | stage.leaf | type)
         }
-        stage.scene.forget()
+        stage.scene.invalidateAll()
         let answer = stage.scene.access(Self.address).0
         let holdsBlocks =
           granule == .k4 ? level == 1 || level == 2 : level == 2
@@ -95,7 +95,7 @@ import TestSupport
         let plain = stage.scene.access(Self.address).0.ageless
         #expect(plain.kind == .ok)
         stage.table.mark(Self.address, level: 2, set: 1 << 52 | 1 << 16)
-        stage.scene.forget()
+        stage.scene.invalidateAll()
         #expect(stage.scene.access(Self.address).0.ageless == plain)
         // The neighbour is on its own.
         #expect(stage.scene.event(Self.address + 1 << UInt64(granule.low[2])) == .translation)
@@ -108,15 +108,15 @@ import TestSupport
     let scene = Scene(.stage1)
     let plain = scene.access(nil, [.write]).0.ageless
     scene.lower.mark(Scene.input, set: 0xf << 59 | 0xf << 55 | 1 << 51 | 1 << 63)
-    scene.forget()
+    scene.invalidateAll()
     #expect(scene.access(nil, [.write]).0.ageless == plain)
     // DBM without HTTU: a read-only page stays so.
     scene.lower.mark(Scene.input, set: 1 << 7)
-    scene.forget()
+    scene.invalidateAll()
     #expect(scene.event(nil, [.write]) == .permission)
     let second = Scene(.stage2)
     second.second.mark(Scene.middle, set: 0xf << 59 | 0xf << 55 | 1 << 51, clear: 1 << 7)
-    second.forget()
+    second.invalidateAll()
     #expect(second.isFine())
     #expect(second.event(nil, [.write]) == .permission)
   }

@@ -12,7 +12,7 @@ struct CommandRefusalTests {
   }
 
   private func refusal(_ field: Field, _ value: UInt64, _ clause: StaticString) -> Violation {
-    Violation(.command, field, value, clause)
+    Violation(.command, field: field, value: value, clause: clause)
   }
 
   @Test("an opcode that is none, and one of a feature that is not there")
@@ -79,6 +79,7 @@ struct CommandRefusalTests {
     #expect(one != refusal(CommandWords.cs, 2, "§4.7.3"))
     #expect(one != refusal(CommandWords.msh, 3, "§4.7.3"))
     #expect(one != refusal(CommandWords.cs, 3, "§4.7.2"))
-    #expect(one != Violation(.contextDescriptor, CommandWords.cs, 3, "§4.7.3"))
+    #expect(
+      one != Violation(.contextDescriptor, field: CommandWords.cs, value: 3, clause: "§4.7.3"))
   }
 }

@@ -63,11 +63,11 @@ struct CommandVectorTests {
     let vectors: [(UInt64, UInt64, TLBInvalidation)] = [
       (0xbeef_cafe_0000_0010, 0, .stage1(0xcafe)),
       (0xbeef_cafe_0000_0011, 0, .asid(0xcafe, 0xbeef)),
-      (0xbeef_cafe_0000_0012, address, .address(0xcafe, 0xbeef, page)),
-      (0xbeef_cafe_0000_0013, address, .address(0xcafe, nil, page)),
+      (0xbeef_cafe_0000_0012, address, .address(0xcafe, asid: 0xbeef, range: page)),
+      (0xbeef_cafe_0000_0013, address, .address(0xcafe, asid: nil, range: page)),
       (0xbeef_cafe_0000_0020, 0, .nothing), (0xbeef_cafe_0000_0021, 0, .nothing),
       (0xbeef_cafe_0000_0022, address, .nothing), (0xbeef_cafe_0000_0023, address, .nothing),
-      (0xbeef_cafe_0000_0028, 0, .machine(0xcafe)),
+      (0xbeef_cafe_0000_0028, 0, .vmid(0xcafe)),
       (0xbeef_cafe_0000_002a, address, .intermediate(0xcafe, page)),
       (0xbeef_cafe_0000_0030, 0, .everything),
     ]
@@ -84,7 +84,7 @@ struct CommandVectorTests {
   func narrow() {
     let narrow = FeatureCase(stage1: true, stage2: true, hyp: true, ril: true, wide: false).features
     #expect(scope(0xbeef_cafe_0000_0011, 0, narrow) == .asid(0xfe, 0xef))
-    #expect(scope(0xbeef_cafe_0000_0028, 0, narrow) == .machine(0xfe))
+    #expect(scope(0xbeef_cafe_0000_0028, 0, narrow) == .vmid(0xfe))
   }
 
   @Test("without stage 2 the VMID is ignored (R-307)")
@@ -99,9 +99,9 @@ struct CommandVectorTests {
     let ipa = AddressRange(first: 0x00ff_ffff_ffff_f000, last: 0x00ff_ffff_ffff_ffff)
     #expect(scope(0x2a, 0xffff_ffff_ffff_f000) == .intermediate(0, ipa))
     let high = AddressRange(first: 0xff80_0000_0000_0000, last: 0xff80_0000_0000_0fff)
-    #expect(scope(0x13, 0xab80_0000_0000_0000) == .address(0, nil, high))
+    #expect(scope(0x13, 0xab80_0000_0000_0000) == .address(0, asid: nil, range: high))
     let low = AddressRange(first: 0x0040_0000_0000_0000, last: 0x0040_0000_0000_0fff)
-    #expect(scope(0x13, 0xab40_0000_0000_0000) == .address(0, nil, low))
+    #expect(scope(0x13, 0xab40_0000_0000_0000) == .address(0, asid: nil, range: low))
   }
 
   @Test("CMD_SYNC: CS selects the signal, 3 is illegal (R-353, R-354)")

@@ -1,8 +1,0 @@
-// SPDX-License-Identifier: MIT
-import SMMUBase
-
-/// Hears what the host's operator should know.
-public protocol HostListener: AnyObject {
-  /// `sentence` is good for the call alone (`Sentence.onStack`).
-  func hostSays(_ sentence: Sentence)
-}
