@@ -70,8 +70,8 @@ struct InvalidationClock {
   /// The stamp of all that there is. It is at least 1: time 0 is never alive.
   static var everything: Int { 0 }
 
-  /// No time at which anything may be kept.
-  static var closed: UInt32 { 0 }
+  /// No time at which anything may be kept. Not 0: that is the time of rows that change.
+  static var closed: UInt32 { .max }
 
   /// For tests of the wrap.
   func set(_ time: UInt32) { words[0].store(time, ordering: .relaxed) }

@@ -52,7 +52,7 @@ public struct MicroTLB {
   /// without and with privilege as they come.
   @inline(__always)
   func insert(
-    _ access: Access, _ answer: Translation, _ permissions: Permissions, epoch: UInt32
+    _ access: Access, answer: Translation, permissions: Permissions, epoch: UInt32
   ) {
     let (identity, row) = place(access)
     let allowed = permissions.allowed(substream: access.flags.contains(.substream))

@@ -54,7 +54,7 @@ struct SequencedTable<let rowWords: Int> {
   /// that is empty or older than `oldest`; nil if there is none.
   @inline(__always)
   func replaceable(
-    _ first: Row, _ identity: UInt64, since oldest: UInt32, isSame: (Row) -> Bool
+    _ first: Row, word1 identity: UInt64, since oldest: UInt32, isSame: (Row) -> Bool
   ) -> Row? {
     let end = first + Self.words
     var free: Row?
@@ -62,7 +62,8 @@ struct SequencedTable<let rowWords: Int> {
     while row != end {
       let found = row[1].load(ordering: .relaxed)
       if found == identity && isSame(row) { return row }
-      if free == nil && (found == 0 || SequencedRow.time(row[0].load(ordering: .relaxed)) < oldest) {
+      if free == nil && (found == 0 || SequencedRow.time(row[0].load(ordering: .relaxed)) < oldest)
+      {
         free = row
       }
       row += rowWords
@@ -96,7 +97,7 @@ struct SequencedTable<let rowWords: Int> {
   /// Fills a row with what was looked up from `time` on, if nobody else does and no time has passed
   /// on the clock.
   @inline(__always)
-  func fill(_ row: Row, time: UInt32, _ clock: InvalidationClock, _ write: (Row) -> Void) {
+  func fill(_ row: Row, time: UInt32, clock: InvalidationClock, _ write: (Row) -> Void) {
     guard time != InvalidationClock.closed, SequencedRow.claim(row) else { return }
     // After the claim: who advances the clock and does not wait for this row is seen here.
     guard clock.isNow(time) else { return SequencedRow.release(row, time: 0) }

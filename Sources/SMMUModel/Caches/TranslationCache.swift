@@ -70,31 +70,33 @@ final class TranslationCache {
   @inline(never)
   func lookUp(_ address: UInt64, _ owner: TranslationOwner) -> CachedTranslation? {
     let own = sizes[0].load(ordering: .relaxed)
-    if own != 0, let hit = probe(address, owner, own.trailingZeroBitCount) { return hit }
+    if own != 0, let hit = probe(address, owner: owner, size: own.trailingZeroBitCount) {
+      return hit
+    }
     let others = own & (own &- 1)
     guard _slowPath(others | sizes[1].load(ordering: .relaxed) != 0) else { return nil }
-    return lookUp(address, owner, ofOther: others)
+    return lookUp(address, owner: owner, ofOther: others)
   }
 
   /// Of the other sizes, then what belongs to all contexts.
   @inline(never)
   private func lookUp(
-    _ address: UInt64, _ owner: TranslationOwner, ofOther sizes: UInt64
+    _ address: UInt64, owner: TranslationOwner, ofOther sizes: UInt64
   ) -> CachedTranslation? {
-    if let hit = probe(address, owner, of: sizes) { return hit }
+    if let hit = probe(address, owner: owner, of: sizes) { return hit }
     guard !owner.tag.isIntermediate else { return nil }
     let all = self.sizes[1].load(ordering: .relaxed)
-    return all == 0 ? nil : probe(address, TranslationOwner(owner.tag.global), of: all)
+    return all == 0 ? nil : probe(address, owner: TranslationOwner(owner.tag.global), of: all)
   }
 
   private func probe(
-    _ address: UInt64, _ owner: TranslationOwner, of sizes: UInt64
+    _ address: UInt64, owner: TranslationOwner, of sizes: UInt64
   ) -> CachedTranslation? {
     var left = sizes
     while left != 0 {
       let size = left.trailingZeroBitCount
       left &= left &- 1
-      if let hit = probe(address, owner, size) { return hit }
+      if let hit = probe(address, owner: owner, size: size) { return hit }
     }
     return nil
   }
@@ -107,25 +109,25 @@ final class TranslationCache {
 
   /// `number` is the page's: its address without the bits of its size.
   @inline(__always)
-  private static func hash(_ number: UInt64, seed: UInt64, _ size: Int) -> UInt64 {
+  private static func hash(_ number: UInt64, seed: UInt64, size: Int) -> UInt64 {
     (number ^ seed ^ UInt64(truncatingIfNeeded: size)) &* 0xff51_afd7_ed55_8ccd
   }
 
   /// The rows where a page is, by its tag's key.
-  func set(_ page: UInt64, _ key: UInt64, _ size: Int) -> Range<Int> {
+  func set(_ page: UInt64, key: UInt64, size: Int) -> Range<Int> {
     let number = page &>> UInt64(truncatingIfNeeded: size)
-    return table.set(Self.hash(number, seed: TranslationOwner.seed(key), size))
+    return table.set(Self.hash(number, seed: TranslationOwner.seed(key), size: size))
   }
 
   /// A page of an owner is in one row at most.
   @inline(__always)
   private func probe(
-    _ address: UInt64, _ owner: TranslationOwner, _ size: Int
+    _ address: UInt64, owner: TranslationOwner, size: Int
   ) -> CachedTranslation? {
     let bits = UInt64(truncatingIfNeeded: size)
     let number = address &>> bits
     let page = number &<< bits | bits
-    var row = table.firstRow(Self.hash(number, seed: owner.seed, size))
+    var row = table.firstRow(Self.hash(number, seed: owner.seed, size: size))
     let end = row + Table.words
     while row[1].load(ordering: .relaxed) != page
       || !owner.isSame(row[2].load(ordering: .relaxed))
@@ -137,7 +139,8 @@ final class TranslationCache {
     let key = row[1].load(ordering: .relaxed)
     let word = row[2].load(ordering: .relaxed)
     let output = row[3].load(ordering: .relaxed)
-    guard key == page, isAlive(word, owner, page, SequencedRow.time(begun)), SequencedRow.isWhole(row, begun)
+    guard key == page, isAlive(word, owner: owner, page: page, time: SequencedRow.time(begun)),
+      SequencedRow.isWhole(row, begun)
     else { return nil }
     return CachedTranslation(
       output: output, size: size,
@@ -148,18 +151,18 @@ final class TranslationCache {
   /// owner's too (§3.17.1), but has stamps of its own.
   @inline(__always)
   private func isAlive(
-    _ word: UInt64, _ owner: TranslationOwner, _ page: UInt64, _ time: UInt32
+    _ word: UInt64, owner: TranslationOwner, page: UInt64, time: UInt32
   ) -> Bool {
     // No time has passed since: none of its stamps is younger.
     if _fastPath(time == clock.now) { return (word ^ owner.tag.raw) & owner.mask == 0 }
     guard (word ^ owner.tag.raw) & UInt64.low(TranslationTag.width) == 0 else {
-      return isAliveOfOtherASET(word, owner, page, time)
+      return isAliveOfOtherASET(word, owner: owner, page: page, time: time)
     }
-    return isAlive(owner, page, time)
+    return isAlive(owner, page: page, time: time)
   }
 
   @inline(__always)
-  private func isAlive(_ owner: TranslationOwner, _ page: UInt64, _ time: UInt32) -> Bool {
+  private func isAlive(_ owner: TranslationOwner, page: UInt64, time: UInt32) -> Bool {
     time >= clock[Self.everything] && time >= clock[Self.block(page, seed: owner.seed)]
       && time >= clock[owner.stamp(0)]
       && time >= clock[owner.stamp(1)] && time >= clock[owner.stamp(2)]
@@ -167,14 +170,14 @@ final class TranslationCache {
 
   @inline(never)
   private func isAliveOfOtherASET(
-    _ word: UInt64, _ owner: TranslationOwner, _ page: UInt64, _ time: UInt32
+    _ word: UInt64, owner: TranslationOwner, page: UInt64, time: UInt32
   ) -> Bool {
     let tag = TranslationTag(raw: word & UInt64.low(TranslationTag.width))
-    return tag.key == owner.tag.key && isAlive(tag, page, time)
+    return tag.key == owner.tag.key && isAlive(tag, page: page, time: time)
   }
 
-  func isAlive(_ tag: TranslationTag, _ page: UInt64, _ time: UInt32) -> Bool {
-    isAlive(TranslationOwner(tag), page, time)
+  func isAlive(_ tag: TranslationTag, page: UInt64, time: UInt32) -> Bool {
+    isAlive(TranslationOwner(tag), page: page, time: time)
   }
 
   // MARK: Fill
@@ -183,7 +186,7 @@ final class TranslationCache {
   /// sizes there are is said first: who advances the clock afterwards looks for them.
   @inline(__always)
   func insert(
-    _ address: UInt64, _ tag: TranslationTag, seed: UInt64, _ translation: CachedTranslation,
+    _ address: UInt64, tag: TranslationTag, seed: UInt64, translation: CachedTranslation,
     time: UInt32
   ) {
     // Whoever keeps a copy of a piece must hear of its leaf, whether it is kept here or not.
@@ -192,13 +195,13 @@ final class TranslationCache {
     let size = UInt64(truncatingIfNeeded: translation.size)
     let number = address &>> size
     let page = number &<< size | size
-    let first = table.firstRow(Self.hash(number, seed: seed, translation.size))
+    let first = table.firstRow(Self.hash(number, seed: seed, size: translation.size))
     let mask = TranslationTag.mask(of: tag)
-    let free = table.replaceable(first, page, since: clock[Self.everything]) { row in
+    let free = table.replaceable(first, word1: page, since: clock[Self.everything]) { row in
       (row[2].load(ordering: .relaxed) ^ tag.raw) & mask == 0
     }
     let row = free ?? victim(first)
-    table.fill(row, time: time, clock) { row in
+    table.fill(row, time: time, clock: clock) { row in
       row[1].store(page, ordering: .relaxed)
       row[2].store(
         tag.raw | UInt64(translation.permissions.rawValue) &<< 40, ordering: .relaxed)
@@ -210,8 +213,8 @@ final class TranslationCache {
   private func victim(_ first: Table.Row) -> Table.Row {
     table.victim(first) { row in
       !isAlive(
-        Self.tag(row), row[1].load(ordering: .relaxed),
-        SequencedRow.time(row[0].load(ordering: .relaxed)))
+        Self.tag(row), page: row[1].load(ordering: .relaxed),
+        time: SequencedRow.time(row[0].load(ordering: .relaxed)))
     }
   }
 

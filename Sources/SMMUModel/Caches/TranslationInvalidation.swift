@@ -40,16 +40,16 @@ extension TranslationCache {
       clock.expire(Self.everything)
       return 0
     case .stage1(let vmid):
-      each(vmid, wildcard) { clock.expire(Self.stage1($0)) }
+      each(vmid, wildcard: wildcard) { clock.expire(Self.stage1($0)) }
       return 0
     case .vmid(let vmid):
-      each(vmid, wildcard) {
+      each(vmid, wildcard: wildcard) {
         clock.expire(Self.stage1($0))
         clock.expire(Self.stage2($0))
       }
       return 0
     case .asid(let vmid, let asid):
-      each(vmid, wildcard) { vmid in
+      each(vmid, wildcard: wildcard) { vmid in
         for isNonShared in [false, true] where !(sharedOnly && isNonShared) {
           let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: isNonShared, nested: false)
           clock.expire(Self.context(tag))
@@ -57,23 +57,24 @@ extension TranslationCache {
       }
       return 0
     case .address(let vmid, let asid, let range):
-      return remove(vmid, wildcard, asid, range, sharedOnly: sharedOnly && asid != nil)
+      return remove(
+        vmid, wildcard: wildcard, asid: asid, range: range, sharedOnly: sharedOnly && asid != nil)
     case .intermediate(let vmid, let range):
       // Nested translations hold stage 2 information without knowing its IPA (§4.4.3.1).
-      each(vmid, wildcard) { clock.expire(Self.nested($0)) }
-      return remove(intermediate: vmid, wildcard, range)
+      each(vmid, wildcard: wildcard) { clock.expire(Self.nested($0)) }
+      return remove(intermediate: vmid, wildcard: wildcard, range: range)
     }
   }
 
   /// All VMIDs that differ from `vmid` in wildcard bits only: 16 at most.
   @inline(never)
-  private func each(_ vmid: VMID, _ wildcard: VMID, _ body: (VMID) -> Void) {
+  private func each(_ vmid: VMID, wildcard: VMID, _ body: (VMID) -> Void) {
     for low in 0...wildcard { body(vmid & ~wildcard | low) }
   }
 
   /// Stage 1 by address. Global entries go whatever their ASID (§4.4.2.4).
   private func remove(
-    _ vmid: VMID, _ wildcard: VMID, _ asid: ASID?, _ range: AddressRange, sharedOnly: Bool
+    _ vmid: VMID, wildcard: VMID, asid: ASID?, range: AddressRange, sharedOnly: Bool
   ) -> Int {
     // A stamp of a block is that of either ASET.
     let cover = RangeCover(range, inBlocks: !sharedOnly)
@@ -92,17 +93,17 @@ extension TranslationCache {
         range.overlaps($0)
       }
     }
-    each(vmid, wildcard) { vmid in
+    each(vmid, wildcard: wildcard) { vmid in
       for isNested in [false, true] {
         let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: isNested)
-        expire(cover, tag, 0)
-        eachPage(cover, 0) { remove($0, tag, $1, sharedOnly: sharedOnly) }
+        expire(cover, tag: tag, kind: 0)
+        eachPage(cover, kind: 0) { remove($0, tag: tag, size: $1, sharedOnly: sharedOnly) }
         let other = TranslationTag(vmid: vmid, asid: asid, nonShared: true, nested: isNested)
-        expire(cover, tag.global, 1)
-        expire(cover, other.global, 1)
-        eachPage(cover, 1) {
-          remove($0, tag.global, $1)
-          if !sharedOnly { remove($0, other.global, $1) }
+        expire(cover, tag: tag.global, kind: 1)
+        expire(cover, tag: other.global, kind: 1)
+        eachPage(cover, kind: 1) {
+          remove($0, tag: tag.global, size: $1)
+          if !sharedOnly { remove($0, tag: other.global, size: $1) }
         }
       }
     }
@@ -112,7 +113,7 @@ extension TranslationCache {
 
   /// Stage 2 by address.
   private func remove(
-    intermediate vmid: VMID, _ wildcard: VMID, _ range: AddressRange
+    intermediate vmid: VMID, wildcard: VMID, range: AddressRange
   ) -> Int {
     let cover = RangeCover(range, inBlocks: true)
     let probes = pages(cover, 0).multipliedReportingOverflow(by: Int(wildcard) + 1)
@@ -123,10 +124,10 @@ extension TranslationCache {
         range.overlaps($0)
       }
     }
-    each(vmid, wildcard) { vmid in
+    each(vmid, wildcard: wildcard) { vmid in
       let tag = TranslationTag(intermediate: vmid)
-      expire(cover, tag, 0)
-      eachPage(cover, 0) { remove($0, tag, $1) }
+      expire(cover, tag: tag, kind: 0)
+      eachPage(cover, kind: 0) { remove($0, tag: tag, size: $1) }
     }
     return probes.partialValue * Table.ways + cover.blocks * (Int(wildcard) + 1)
   }
@@ -134,7 +135,7 @@ extension TranslationCache {
   /// Kills what is in the blocks of a range, if there may be entries of that kind: no row is looked
   /// at. What shares a stamp with one of them goes too.
   @inline(never)
-  private func expire(_ cover: RangeCover, _ tag: TranslationTag, _ kind: Int) {
+  private func expire(_ cover: RangeCover, tag: TranslationTag, kind: Int) {
     guard sizes[kind].load(ordering: .relaxed) != 0 else { return }
     cover.eachBlock { clock.expire(Self.block($0, tag.key)) }
   }
@@ -155,7 +156,7 @@ extension TranslationCache {
   }
 
   @inline(never)
-  private func eachPage(_ cover: RangeCover, _ kind: Int, _ body: (UInt64, Int) -> Void) {
+  private func eachPage(_ cover: RangeCover, kind: Int, _ body: (UInt64, Int) -> Void) {
     var left = sizes[kind].load(ordering: .relaxed)
     while left != 0 {
       let size = left.trailingZeroBitCount
@@ -170,10 +171,10 @@ extension TranslationCache {
   }
 
   private func remove(
-    _ address: UInt64, _ tag: TranslationTag, _ size: Int, sharedOnly: Bool = false
+    _ address: UInt64, tag: TranslationTag, size: Int, sharedOnly: Bool = false
   ) {
     let page = Self.page(address, size)
-    for row in set(page, tag.key, size) {
+    for row in set(page, key: tag.key, size: size) {
       table.clear(row) { row in
         guard row[1].load(ordering: .relaxed) == page else { return false }
         let found = Self.tag(row)
@@ -186,7 +187,9 @@ extension TranslationCache {
   func eachVMID(_ body: (VMID) -> Void) {
     for row in 0..<table.rows {
       let found = entry(row)
-      if found.page != 0 && isAlive(found.tag, found.page, table.time(row)) { body(found.tag.vmid) }
+      if found.page != 0 && isAlive(found.tag, page: found.page, time: table.time(row)) {
+        body(found.tag.vmid)
+      }
     }
   }
 

@@ -40,7 +40,7 @@ final class ConfigurationCache {
   /// StreamID [31:0], SubstreamID [51:32], SSV [52], and a bit that no empty row has.
   @inline(__always)
   private static func identity(
-    _ stream: StreamID, _ substream: SubstreamID, _ isValid: Bool
+    _ stream: StreamID, substream: SubstreamID, isValid: Bool
   ) -> UInt64 {
     let context = isValid ? UInt64(substream) &<< 32 | 1 &<< 52 : 0
     return UInt64(stream) | context | 1 &<< 63
@@ -51,7 +51,7 @@ final class ConfigurationCache {
   private static func identity(_ access: Access) -> UInt64? {
     let hasSubstream = access.flags.contains(.substream)
     if hasSubstream && access.substream >> 20 != 0 { return nil }
-    return identity(access.stream, access.substream, hasSubstream)
+    return identity(access.stream, substream: access.substream, isValid: hasSubstream)
   }
 
   @inline(__always)
@@ -73,7 +73,9 @@ final class ConfigurationCache {
     while row != end {
       if row[1].load(ordering: .relaxed) == identity {
         let begun = row[0].load(ordering: .acquiring)
-        if row[1].load(ordering: .relaxed) == identity && isAlive(identity, SequencedRow.time(begun)) {
+        if row[1].load(ordering: .relaxed) == identity
+          && isAlive(identity, SequencedRow.time(begun))
+        {
           return ConfigurationRow(words: row, begun: begun)
         }
       }
@@ -90,11 +92,12 @@ final class ConfigurationCache {
 
   /// Keeps a configuration whose fetch began at `time`, unless anything was forgotten since.
   func insert(
-    _ access: Access, _ configuration: StreamConfiguration, time: UInt32
+    _ access: Access, configuration: StreamConfiguration, time: UInt32
   ) {
     guard let identity = Self.identity(access) else { return }
     let first = table.firstRow(Self.hash(identity))
-    let free = table.replaceable(first, identity, since: clock[Self.everything]) { _ in true }
+    let free = table.replaceable(first, word1: identity, since: clock[Self.everything]) { _ in true
+    }
     let row =
       free
       ?? table.victim(first) { row in
@@ -102,7 +105,7 @@ final class ConfigurationCache {
           row[1].load(ordering: .relaxed), SequencedRow.time(row[0].load(ordering: .relaxed)))
       }
     let words = ConfigurationRow.words(identity, configuration)
-    table.fill(row, time: time, clock) { row in
+    table.fill(row, time: time, clock: clock) { row in
       for i in 0..<ConfigurationRow.used { row[1 &+ i].store(words[i], ordering: .relaxed) }
     }
   }
@@ -124,8 +127,8 @@ final class ConfigurationCache {
   /// CMD_CFGI_CD (§4.3.3). Index 0 is also the CD of transactions without a SubstreamID.
   func forget(_ stream: StreamID, _ substream: SubstreamID) {
     clock.advanceAndFence()
-    remove(Self.identity(stream, substream, true))
-    if substream == 0 { remove(Self.identity(stream, 0, false)) }
+    remove(Self.identity(stream, substream: substream, isValid: true))
+    if substream == 0 { remove(Self.identity(stream, substream: 0, isValid: false)) }
   }
 
   // MARK: Streams that go away

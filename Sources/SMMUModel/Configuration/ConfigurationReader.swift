@@ -13,17 +13,17 @@ struct ConfigurationReader {
   /// Fetches a configuration. On a fault `configuration` is as much as was known: the STE, if it
   /// was valid.
   func fetch(
-    _ access: Access, _ configuration: inout StreamConfiguration, _ walk: inout Walk
+    _ access: Access, configuration: inout StreamConfiguration, walk: inout Walk
   ) throws(Fault) {
     let ste = try fetchSTE(access.stream)
     if let violation = ste.violation(features) { throw illegal(.badSTE, violation) }
     let substream = access.flags.contains(.substream) ? access.substream : nil
-    let (policy, context) = try StreamPolicy.decide(ste, substream, features)
-    configuration = StreamConfiguration(policy, ste, nil, features)
+    let (policy, context) = try StreamPolicy.decide(ste, substream: substream, features: features)
+    configuration = StreamConfiguration(policy, ste: ste, cd: nil, features: features)
     guard case .descriptor(let index) = context else { return }
-    let cd = try fetchCD(ste, index, &walk)
+    let cd = try fetchCD(ste, substream: index, walk: &walk)
     if let violation = cd.violation(features) { throw illegal(.badCD, violation) }
-    configuration = StreamConfiguration(policy, ste, cd, features)
+    configuration = StreamConfiguration(policy, ste: ste, cd: cd, features: features)
   }
 
   /// A structure breaks a rule.
@@ -46,7 +46,7 @@ struct ConfigurationReader {
   /// 128 bits may be seen half changed here.
   func loadStructure(_ address: PhysicalAddress, _ use: (Int, UInt64) -> Void) -> Bool {
     guard features.isPhysical(address.raw) else { return false }
-    do throws(BusAbort) { try bus.load(address, 8, use) } catch { return false }
+    do throws(BusAbort) { try bus.load(address, count: 8, use) } catch { return false }
     return true
   }
 }

@@ -29,17 +29,21 @@ extension Walk {
 extension StreamConfiguration {
   /// Of a valid STE and, where the policy has a stage 1, a valid CD.
   init(
-    _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor?, _ features: Features
+    _ policy: StreamPolicy, ste: StreamTableEntry, cd: ContextDescriptor?, features: Features
   ) {
-    stage1 = cd.map { Stage1Regime($0, policy == .nested ? .nested : .stage1, features) }
+    stage1 = cd.map {
+      Stage1Regime($0, kind: policy == .nested ? .nested : .stage1, features: features)
+    }
     stage2 = policy.usesStage2 ? Stage2Regime(ste, features) : nil
-    plan = StreamPlan(policy, ste, cd, features, stage1?.flags ?? [], stage2?.flags ?? [])
-    tag = Self.tag(policy, ste, cd, features)
+    plan = StreamPlan(
+      policy, ste: ste, cd: cd, features: features, stage1: stage1?.flags ?? [],
+      stage2: stage2?.flags ?? [])
+    tag = Self.tag(policy, ste: ste, cd: cd, features: features)
   }
 
   /// §3.17: stage 1 alone is tagged with S2VMID too where stage 2 exists.
   private static func tag(
-    _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor?, _ features: Features
+    _ policy: StreamPolicy, ste: StreamTableEntry, cd: ContextDescriptor?, features: Features
   ) -> TranslationTag {
     let vmid = features.stage2 ? VMID(truncatingIfNeeded: ste[StreamTableEntry.s2vmid]) : 0
     guard policy.usesStage1, let cd else { return TranslationTag(intermediate: vmid) }
@@ -50,9 +54,9 @@ extension StreamConfiguration {
 }
 
 extension Stage1Regime {
-  init(_ cd: ContextDescriptor, _ kind: WalkKind, _ features: Features) {
-    lower = TranslationTable(cd, kind, upper: false, features)
-    upper = TranslationTable(cd, kind, upper: true, features)
+  init(_ cd: ContextDescriptor, kind: WalkKind, features: Features) {
+    lower = TranslationTable(cd, kind: kind, upper: false, features: features)
+    upper = TranslationTable(cd, kind: kind, upper: true, features: features)
     mair = cd.words[3]
     flags = []
     if cd.flag(ContextDescriptor.affd) { flags.insert(.ignoresAccessFlag) }
@@ -69,7 +73,7 @@ extension Stage1Regime {
 
 extension TranslationTable {
   /// Of one half of a valid CD; none if it is disabled.
-  init(_ cd: ContextDescriptor, _ kind: WalkKind, upper: Bool, _ features: Features) {
+  init(_ cd: ContextDescriptor, kind: WalkKind, upper: Bool, features: Features) {
     let granule =
       upper
       ? Granule(tg1: cd[ContextDescriptor.tg1]) : Granule(tg0: cd[ContextDescriptor.tg0])

@@ -15,8 +15,8 @@ struct StreamPlan: Equatable, Sendable {
   static var unknown: StreamPlan { StreamPlan(raw: 0) }
 
   init(
-    _ policy: StreamPolicy, _ ste: StreamTableEntry, _ cd: ContextDescriptor?, _ features: Features,
-    _ stage1: Stage1Flags, _ stage2: Stage2Flags
+    _ policy: StreamPolicy, ste: StreamTableEntry, cd: ContextDescriptor?, features: Features,
+    stage1: Stage1Flags, stage2: Stage2Flags
   ) {
     raw = UInt64(policy.rawValue)
     raw[12] = true

@@ -33,7 +33,7 @@ enum StreamPolicy: UInt8, Sendable {
 
   /// For a valid STE and the SubstreamID of a transaction, nil if it has none.
   static func decide(
-    _ ste: StreamTableEntry, _ substream: SubstreamID?, _ features: Features
+    _ ste: StreamTableEntry, substream: SubstreamID?, features: Features
   ) throws(Fault) -> (StreamPolicy, Context) {
     let policy = StreamPolicy(ste)
     switch policy {
@@ -42,7 +42,7 @@ enum StreamPolicy: UInt8, Sendable {
       if substream != nil { throw Fault(event: .badSubstreamID) }
       return (policy, .none)
     case .stage1, .nested:
-      let context = try context(ste, substream, features)
+      let context = try context(ste, substream: substream, features: features)
       guard context == .none else { return (policy, context) }
       // S1DSS bypass leaves stage 2 alone, or nothing (§5.2 S1DSS).
       return (policy == .nested ? .stage2 : .bypass, .none)
@@ -51,7 +51,7 @@ enum StreamPolicy: UInt8, Sendable {
 
   /// S1CDMax and S1DSS (§5.2): which CD, or which fault.
   private static func context(
-    _ ste: StreamTableEntry, _ substream: SubstreamID?, _ features: Features
+    _ ste: StreamTableEntry, substream: SubstreamID?, features: Features
   ) throws(Fault) -> Context {
     let bits =
       features.substreamIDBits == 0 ? 0 : Int(truncatingIfNeeded: ste[StreamTableEntry.s1cdMax])

@@ -13,7 +13,7 @@ extension ConfigurationReader {
     let isTwoLevel = config[StreamTableBaseConfig.fmt.high, StreamTableBaseConfig.fmt.low] == 1
     let address =
       isTwoLevel
-      ? try secondLevel(stream, base, config, written)
+      ? try secondLevel(stream, base: base, config: config, written: written)
       : base.aligned(down: written + 6) &+ UInt64(stream) &* StreamTableEntry.bytes
     var ste = StreamTableEntry()
     let done = loadStructure(PhysicalAddress(address)) { ste.words[$0] = $1 }
@@ -23,7 +23,7 @@ extension ConfigurationReader {
 
   /// The STE's address by way of its level 1 descriptor (§5.1).
   private func secondLevel(
-    _ stream: StreamID, _ base: UInt64, _ config: UInt64, _ written: Int
+    _ stream: StreamID, base: UInt64, config: UInt64, written: Int
   ) throws(Fault) -> UInt64 {
     let encoded = config[StreamTableBaseConfig.split.high, StreamTableBaseConfig.split.low]
     let split = encoded == 8 ? 8 : encoded == 10 ? 10 : 6

@@ -25,7 +25,7 @@ public final class SMMU: @unchecked Sendable {
     if !machine.resumesCommands { options.commandBudget = .max }
     self.options = options
     self.machine = machine
-    translator = Translator(features, options, machine: machine)
+    translator = Translator(features, options: options, machine: machine)
     eventLock = Lock()
     let registers = translator.registers
     commands = CommandQueue(
@@ -115,7 +115,7 @@ extension SMMU {
   public func transfer(
     _ access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
-    translator.transfer(access, data, length)
+    translator.transfer(access, data: data, length: length)
   }
 
   @inline(__always)

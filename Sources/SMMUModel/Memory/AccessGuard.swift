@@ -119,7 +119,7 @@ struct AccessGuard {
         left &= left &- 1
         if count(slot, old) != 0 {
           hasWaited = true
-          wait(slot, old, machine)
+          wait(slot, parity: old, machine: machine)
         }
       }
     }
@@ -133,7 +133,7 @@ struct AccessGuard {
   /// Spins briefly, then sleeps until somebody leaves. An access that stays open is told of after a
   /// while, then again after twice as long.
   @inline(never)
-  private func wait(_ slot: Int, _ parity: Int, _ machine: any Machine) {
+  private func wait(_ slot: Int, parity: Int, machine: any Machine) {
     for _ in 0..<machine.spins where count(slot, parity) != 0 {}
     var overdue = Overdue(patience)
     while count(slot, parity) != 0 {

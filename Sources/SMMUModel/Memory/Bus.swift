@@ -37,7 +37,7 @@ final class Bus {
   func load64(_ address: PhysicalAddress) throws(BusAbort) -> UInt64 {
     if let host = memory.host(address.raw, 8) { return loadWord(host) }
     var word: UInt64 = 0
-    guard readOutside(address, &word, 8) else { throw BusAbort() }
+    guard readOutside(address, into: &word, bytes: 8) else { throw BusAbort() }
     return UInt64(littleEndian: word)
   }
 
@@ -63,7 +63,7 @@ final class Bus {
   /// `count` aligned 64-bit loads in order of address.
   @inline(__always)
   func load(
-    _ address: PhysicalAddress, _ count: Int, _ use: (Int, UInt64) -> Void
+    _ address: PhysicalAddress, count: Int, _ use: (Int, UInt64) -> Void
   ) throws(BusAbort) {
     if let host = memory.host(address.raw, UInt64(truncatingIfNeeded: count * 8)) {
       for i in 0..<count { use(i, loadWord(host + i * 8)) }
@@ -113,7 +113,9 @@ final class Bus {
   }
 
   @inline(never)
-  private func readOutside(_ address: PhysicalAddress, _ word: inout UInt64, _ count: Int) -> Bool {
+  private func readOutside(_ address: PhysicalAddress, into word: inout UInt64, bytes count: Int)
+    -> Bool
+  {
     let done = withUnsafeMutableBytes(of: &word) { bytes in
       machine.read(address.raw, into: bytes.baseAddress!, count: count)
     }

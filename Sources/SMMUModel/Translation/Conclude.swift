@@ -4,7 +4,7 @@ import SMMUSpec
 extension Translator {
   /// Records a fault if it is to be recorded, and says what the client sees (§3.12, §5.5, §7.2).
   func conclude(
-    _ fault: Fault, _ access: Access, _ plan: StreamPlan, _ era: ControlEra
+    _ fault: Fault, of access: Access, plan: StreamPlan, era: ControlEra
   ) -> Translation {
     var result = Translation(.abort, event: fault.event)
     guard let event = fault.event, !access.flags.contains(.speculative) else { return result }
@@ -20,12 +20,14 @@ extension Translator {
     // The other events have no switch (§7.2).
     default: break
     }
-    if isRecorded { events?.post(record(event, fault, access, plan), in: era.queue) }
+    if isRecorded {
+      events?.post(record(event, fault: fault, access: access, plan: plan), in: era.queue)
+    }
     return result
   }
 
   private func record(
-    _ event: EventKind, _ fault: Fault, _ access: Access, _ plan: StreamPlan
+    _ event: EventKind, fault: Fault, access: Access, plan: StreamPlan
   ) -> EventRecord {
     var record = EventRecord()
     record[EventRecord.number] = UInt64(event.rawValue)
@@ -44,7 +46,7 @@ extension Translator {
     }
     switch event {
     case .walkAbort, .translation, .addressSize, .access, .permission:
-      describe(access, fault, plan, &record)
+      describe(access, fault: fault, plan: plan, record: &record)
     default: break
     }
     return record
@@ -52,7 +54,7 @@ extension Translator {
 
   /// The fields that describe the transaction: it is always the incoming one (§7.3.12 to §7.3.16).
   private func describe(
-    _ access: Access, _ fault: Fault, _ plan: StreamPlan, _ record: inout EventRecord
+    _ access: Access, fault: Fault, plan: StreamPlan, record: inout EventRecord
   ) {
     let effective = plan.isKnown ? plan.effective(access) : nil
     let isRead = !access.writes || fault.missesRead

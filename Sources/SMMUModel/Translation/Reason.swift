@@ -32,13 +32,13 @@ extension Translator {
       if state.gbpa[GBPA.abort.low] || !features.isPhysical(access.address) { throw .silent }
       return
     }
-    let walker = TableWalker(bus, self.walker.cache, cachesTables: false, observer: observer)
+    let walker = TableWalker(bus, cache: self.walker.cache, cachesTables: false, observer: observer)
     var configuration = StreamConfiguration.unknown
     let start = TranslationStart(self)
     var passage = Passage(
       access: access, start: start, plan: .unknown, walk: Walk(walker, epoch: start.walkEpoch))
     try ConfigurationReader(walker: walker, features: features, state: state)
-      .fetch(access, &configuration, &passage.walk)
+      .fetch(access, configuration: &configuration, walk: &passage.walk)
     let policy = configuration.plan.policy
     if policy == .abort { throw .silent }
     if !policy.usesStage1 && !features.isPhysical(access.address) {
@@ -47,6 +47,7 @@ extension Translator {
     guard policy.usesTables else { return }
     passage.plan = configuration.plan
     passage.walk.take(configuration, upper: passage.isUpper)
-    _ = try self.walk(&passage, policy, passage.key, walker, isPlain: passage.isPlain)
+    _ = try self.walk(
+      &passage, policy: policy, key: passage.key, walker: walker, isPlain: passage.isPlain)
   }
 }

@@ -6,43 +6,44 @@ import SMMUSpec
 extension Translator {
   @inline(never)
   func translateByTables(_ passage: inout Passage) throws(Fault) -> Translation {
-    try translateByTables(&passage, passage.plan.policy, isPlain: passage.isPlain)
+    try translateByTables(&passage, policy: passage.plan.policy, isPlain: passage.isPlain)
   }
 
   /// `policy` is the passage's, and `isPlain` too: known where they are called, or not.
   @inline(__always)
   func translateByTables(
-    _ passage: inout Passage, _ policy: StreamPolicy, isPlain: Bool
+    _ passage: inout Passage, policy: StreamPolicy, isPlain: Bool
   ) throws(Fault) -> Translation {
     counters.add(.tlbMisses)
     let key = passage.key
-    let (found, isGlobal) = try walk(&passage, policy, key, walker, isPlain: isPlain)
+    let (found, isGlobal) = try walk(
+      &passage, policy: policy, key: key, walker: walker, isPlain: isPlain)
     if let key {
-      keep(found, key, passage.walk.owner, isGlobal: isGlobal, time: passage.start.time)
+      keep(found, key: key, owner: passage.walk.owner, isGlobal: isGlobal, time: passage.start.time)
     }
-    return answer(passage, found, isPlain: isPlain)
+    return answer(passage, found: found, isPlain: isPlain)
   }
 
   /// Into the TLB. The micro TLB waits for a second access: many pages have one.
   @inline(__always)
   func keep(
-    _ found: CachedTranslation, _ key: InputAddress, _ owner: TranslationOwner, isGlobal: Bool,
+    _ found: CachedTranslation, key: InputAddress, owner: TranslationOwner, isGlobal: Bool,
     time: UInt32
   ) {
     let tag = isGlobal ? owner.tag.global : owner.tag
     let seed = isGlobal ? TranslationOwner.seed(tag.key) : owner.seed
-    tlb.insert(key.raw, tag, seed: seed, found, time: time)
+    tlb.insert(key.raw, tag: tag, seed: seed, translation: found, time: time)
   }
 
   @inline(__always)
   func answer(
-    _ passage: borrowing Passage, _ found: CachedTranslation, isPlain: Bool
+    _ passage: borrowing Passage, found: CachedTranslation, isPlain: Bool
   ) -> Translation {
     let (access, plan) = (passage.access, passage.plan)
     let visible = isPlain ? found.permissions : plan.visible(found.permissions)
     var answer = found.answer(access, visible)
     if !isPlain && access.flags.contains(.attributes) {
-      answer.attributes = combined(found, access, plan)
+      answer.attributes = combined(found, access: access, plan: plan)
     }
     answer.generation = passage.start.generation
     if _slowPath(found.isPiece) { forbidCopies(&answer) }
@@ -61,22 +62,26 @@ extension Translator {
   /// Step 5: the stages that the policy has.
   @inline(__always)
   func walk(
-    _ passage: inout Passage, _ policy: StreamPolicy, _ key: InputAddress?, _ walker: TableWalker,
+    _ passage: inout Passage, policy: StreamPolicy, key: InputAddress?, walker: TableWalker,
     isPlain: Bool
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     guard policy.usesStage1 else {
       let ipa = IntermediateAddress(passage.access.address)
-      return (try output(ipa, &passage, walker, isPlain: isPlain), false)
+      return (try output(ipa, passage: &passage, walker: walker, isPlain: isPlain), false)
     }
-    let (found, isGlobal) = try walkStage1(&passage, policy, key, walker, isPlain: isPlain)
+    let (found, isGlobal) = try walkStage1(
+      &passage, policy: policy, key: key, walker: walker, isPlain: isPlain)
     guard policy == .nested else { return (found, isGlobal) }
     let ipa = found.intermediate(passage.access)
-    return (found.joined(try output(ipa, &passage, walker, isPlain: isPlain), at: ipa), isGlobal)
+    return (
+      found.joined(try output(ipa, passage: &passage, walker: walker, isPlain: isPlain), at: ipa),
+      isGlobal
+    )
   }
 
   @inline(__always)
   private func walkStage1(
-    _ passage: inout Passage, _ policy: StreamPolicy, _ key: InputAddress?, _ walker: TableWalker,
+    _ passage: inout Passage, policy: StreamPolicy, key: InputAddress?, walker: TableWalker,
     isPlain: Bool
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     let half = passage.walk.stage1
@@ -84,14 +89,15 @@ extension Translator {
     let leaf =
       policy == .nested
       ? try walker.nestedStage1(key, &passage.walk) : try walker.stage1(key, &passage.walk)
-    let found = try judge(leaf, half, key, passage.access, passage.plan, isPlain: isPlain)
+    let found = try judge(
+      leaf, half: half, key: key, access: passage.access, plan: passage.plan, isPlain: isPlain)
     return (found, !leaf.descriptor.notGlobal)
   }
 
   /// What a leaf of stage 1 comes to.
   @inline(__always)
   func judge(
-    _ leaf: Leaf, _ half: Stage1Half, _ key: InputAddress, _ access: Access, _ plan: StreamPlan,
+    _ leaf: Leaf, half: Stage1Half, key: InputAddress, access: Access, plan: StreamPlan,
     isPlain: Bool
   ) throws(Fault) -> CachedTranslation {
     let descriptor = leaf.descriptor
@@ -101,7 +107,7 @@ extension Translator {
     let permissions = Permissions(
       descriptor, tables: half.ignoresTables(upper: key.isUpper) ? 0 : leaf.tables,
       wxn: half.flags.contains(.writableIsNotExecutable), pan: half.flags.contains(.hasPAN))
-    try require(permissions, access, plan, .stage1, isPlain: isPlain)
+    try require(permissions, access: access, plan: plan, purpose: .stage1, isPlain: isPlain)
     return CachedTranslation(
       page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
       stage1Attributes: half.attributes(descriptor.attributeIndex),
@@ -111,22 +117,24 @@ extension Translator {
   /// Stage 2 of the access's own address.
   @inline(__always)
   private func output(
-    _ ipa: IntermediateAddress, _ passage: inout Passage, _ walker: TableWalker, isPlain: Bool
+    _ ipa: IntermediateAddress, passage: inout Passage, walker: TableWalker, isPlain: Bool
   ) throws(Fault) -> CachedTranslation {
     let leaf = try walker.output(ipa, &passage.walk)
     return try judge(
-      leaf, passage.walk.stage2, ipa, passage.access, passage.plan, isPlain: isPlain)
+      leaf, stage2: passage.walk.stage2, ipa: ipa, access: passage.access, plan: passage.plan,
+      isPlain: isPlain)
   }
 
   /// What a leaf of stage 2 comes to.
   @inline(__always)
   func judge(
-    _ leaf: Leaf, _ stage2: Stage2Regime, _ ipa: IntermediateAddress, _ access: Access,
-    _ plan: StreamPlan, isPlain: Bool
+    _ leaf: Leaf, stage2: Stage2Regime, ipa: IntermediateAddress, access: Access,
+    plan: StreamPlan, isPlain: Bool
   ) throws(Fault) -> CachedTranslation {
     let permissions = Permissions(stage2: leaf.descriptor, xnx: stage2.flags.contains(.hasXNX))
     try require(
-      permissions, access, plan, WalkPurpose(stage2: true, accessClass: .input, ipa: ipa),
+      permissions, access: access, plan: plan,
+      purpose: WalkPurpose(stage2: true, accessClass: .input, ipa: ipa),
       isPlain: isPlain)
     return CachedTranslation(
       page: leaf.address & ~UInt64.low(leaf.size), size: leaf.size, permissions: permissions,
@@ -136,7 +144,7 @@ extension Translator {
 
   @inline(__always)
   private func require(
-    _ permissions: Permissions, _ access: Access, _ plan: StreamPlan, _ purpose: WalkPurpose,
+    _ permissions: Permissions, access: Access, plan: StreamPlan, purpose: WalkPurpose,
     isPlain: Bool
   ) throws(Fault) {
     if isPlain {
@@ -144,12 +152,12 @@ extension Translator {
     } else if permissions.allow(access, plan.effective(access)) {
       return
     }
-    throw refusal(permissions, access, plan, purpose)
+    throw refusal(permissions, access: access, plan: plan, purpose: purpose)
   }
 
   @inline(never)
   private func refusal(
-    _ permissions: Permissions, _ access: Access, _ plan: StreamPlan, _ purpose: WalkPurpose
+    _ permissions: Permissions, access: Access, plan: StreamPlan, purpose: WalkPurpose
   ) -> Fault {
     var fault = purpose.fault(.permission)
     fault.missesRead = permissions.missesReadOnly(access, plan.effective(access))
@@ -176,7 +184,7 @@ extension Translator {
 
   @inline(never)
   fileprivate func combined(
-    _ found: CachedTranslation, _ access: Access, _ plan: StreamPlan
+    _ found: CachedTranslation, access: Access, plan: StreamPlan
   ) -> MemoryAttributes {
     var attributes = incomingAttributes(access, plan)
     if plan.policy.usesStage1 {

@@ -11,7 +11,7 @@ extension Translator {
   /// was RAZ/WI, its kind and event are those of the first such; where one aborted, of that one.
   /// `address + length` must not wrap.
   public func transfer(
-    _ access: Access, _ data: UnsafeMutableRawPointer, _ length: UInt64
+    _ access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
     let token = beginAccess()
     defer { endAccess(token) }
@@ -25,7 +25,8 @@ extension Translator {
       let piece: UInt64
       if translation.kind == .ok {
         piece = min(translation.length, length - done)
-        guard copy(access, translation.address, data + Int(done), piece) else {
+        guard copy(access, address: translation.address, data: data + Int(done), length: piece)
+        else {
           // The client hears of it, no one else does (§16.7.4).
           translation.kind = .abort
           result.blame(translation)
@@ -51,20 +52,21 @@ extension Translator {
   private static var transactionSize: UInt64 { 4096 }
 
   private func copy(
-    _ access: Access, _ address: UInt64, _ data: UnsafeMutableRawPointer, _ length: UInt64
+    _ access: Access, address: UInt64, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Bool {
-    access.writes ? copyIn(address, data, length) : copyOut(address, data, length)
+    access.writes
+      ? copyIn(address, data: data, length: length) : copyOut(address, data: data, length: length)
   }
 
   /// `length` bytes, which may span regions; false is an abort.
   private func copyOut(
-    _ address: UInt64, _ data: UnsafeMutableRawPointer, _ length: UInt64
+    _ address: UInt64, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Bool {
     if let host = bus.memory.host(address, length) {
       data.copyMemory(from: host, byteCount: Int(length))
       return true
     }
-    return pieces(address, length) { piece, offset, count in
+    return pieces(address, length: length) { piece, offset, count in
       if let host = bus.memory.host(piece, count) {
         (data + offset).copyMemory(from: host, byteCount: Int(count))
         return true
@@ -73,13 +75,13 @@ extension Translator {
     }
   }
 
-  private func copyIn(_ address: UInt64, _ data: UnsafeRawPointer, _ length: UInt64) -> Bool {
+  private func copyIn(_ address: UInt64, data: UnsafeRawPointer, length: UInt64) -> Bool {
     if let host = bus.memory.host(address, length) {
       host.copyMemory(from: data, byteCount: Int(length))
       machine.wrote(address, count: length)
       return true
     }
-    return pieces(address, length) { piece, offset, count in
+    return pieces(address, length: length) { piece, offset, count in
       if let host = bus.memory.host(piece, count) {
         host.copyMemory(from: data + offset, byteCount: Int(count))
         machine.wrote(piece, count: count)
@@ -91,7 +93,7 @@ extension Translator {
 
   /// Cuts a copy at the boundaries that regions can have.
   private func pieces(
-    _ address: UInt64, _ length: UInt64, _ body: (UInt64, Int, UInt64) -> Bool
+    _ address: UInt64, length: UInt64, _ body: (UInt64, Int, UInt64) -> Bool
   ) -> Bool {
     var done: UInt64 = 0
     while done < length {

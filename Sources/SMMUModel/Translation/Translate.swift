@@ -46,7 +46,8 @@ extension Translator {
     else { return isEntered() ? .unknown : walkKnown(access, row) }
     var answer = cached.answer(access, cached.permissions)
     micro.insert(
-      access, answer, cached.permissions, epoch: UInt32(truncatingIfNeeded: generation))
+      access, answer: answer, permissions: cached.permissions,
+      epoch: UInt32(truncatingIfNeeded: generation))
     answer.generation = generation
     return answer
   }
@@ -61,7 +62,8 @@ extension Translator {
       control.era == era
     else { return machine.isEntered ? .unknown : runKnown(access, row) }
     var answer = found
-    micro.insert(access, answer, visible, epoch: UInt32(truncatingIfNeeded: generation))
+    micro.insert(
+      access, answer: answer, permissions: visible, epoch: UInt32(truncatingIfNeeded: generation))
     answer.generation = generation
     return answer
   }
@@ -90,13 +92,13 @@ extension Translator {
   /// Steps 3 to 6 for a configuration that was found.
   @inline(never)
   func runKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    run(access, row) { passage throws(Fault) in try translate(&passage) }
+    run(access, row: row) { passage throws(Fault) in try translate(&passage) }
   }
 
   /// `.unknown` if configuration or registers changed meanwhile.
   @inline(__always)
   private func run(
-    _ access: Access, _ row: ConfigurationRow,
+    _ access: Access, row: ConfigurationRow,
     _ steps: (inout Passage) throws(Fault) -> Translation
   ) -> Translation {
     // An invalidation that follows is complete only when this has ended.
@@ -112,7 +114,9 @@ extension Translator {
         answer = try steps(&passage)
         if _slowPath(control.era != start.era) { answer = .unknown }
       } catch {
-        if control.era == start.era { answer = conclude(error, access, passage.plan, start.era) }
+        if control.era == start.era {
+          answer = conclude(error, of: access, plan: passage.plan, era: start.era)
+        }
       }
     }
     accesses.end(token)
@@ -137,7 +141,9 @@ extension Translator {
         let answer = try attempt(&passage)
         if control.era == start.era { return answer }
       } catch {
-        if control.era == start.era { return conclude(error, access, passage.plan, start.era) }
+        if control.era == start.era {
+          return conclude(error, of: access, plan: passage.plan, era: start.era)
+        }
       }
     }
   }
@@ -145,7 +151,7 @@ extension Translator {
   private func attempt(_ passage: inout Passage) throws(Fault) -> Translation {
     let state = control.state(passage.start.era)
     guard state.isEnabled else {
-      return try bypassGlobally(passage.access, state.gbpa, passage.start)
+      return try bypassGlobally(passage.access, gbpa: state.gbpa, start: passage.start)
     }
     try configure(&passage, state)
     return try translate(&passage)
@@ -167,14 +173,14 @@ extension Translator {
     var configuration = StreamConfiguration.unknown
     defer { passage.plan = configuration.plan }
     let reader = ConfigurationReader(walker: walker, features: features, state: state)
-    try reader.fetch(access, &configuration, &passage.walk)
-    configurations.insert(access, configuration, time: passage.configurationTime)
+    try reader.fetch(access, configuration: &configuration, walk: &passage.walk)
+    configurations.insert(access, configuration: configuration, time: passage.configurationTime)
     passage.walk.take(configuration, upper: passage.isUpper)
   }
 
   /// Step 1 (§3.11, §6.3.9.6): no fault here makes an event.
   private func bypassGlobally(
-    _ access: Access, _ gbpa: UInt64, _ start: TranslationStart
+    _ access: Access, gbpa: UInt64, start: TranslationStart
   ) throws(Fault) -> Translation {
     guard !gbpa[GBPA.abort.low], features.isPhysical(access.address) else { throw .silent }
     let attributes =
@@ -214,7 +220,7 @@ extension Translator {
     guard let key = passage.key, let cached = tlb.lookUp(key.raw, passage.walk.owner),
       cached.permissions.allow(passage.access, passage.plan.effective(passage.access))
     else { return nil }
-    return answer(passage, cached, isPlain: false)
+    return answer(passage, found: cached, isPlain: false)
   }
 
   /// A stream without tables.

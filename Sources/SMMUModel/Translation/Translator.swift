@@ -27,7 +27,7 @@ public final class Translator {
   /// The SMMU, which outlives this.
   unowned(unsafe) var events: (any EventSink)?
 
-  init(_ features: Features, _ options: Options, machine: any Machine) {
+  init(_ features: Features, options: Options, machine: any Machine) {
     self.features = features
     self.machine = machine
     keepsCopies = machine.keepsCopies
@@ -38,7 +38,7 @@ public final class Translator {
     control.publish(registers, changesQueue: false)
     configurations = ConfigurationCache(entries: options.configurationEntries)
     tlb = TranslationCache(entries: options.tlbEntries)
-    walker = TableWalker(bus, WalkCache(), cachesTables: options.cachesTables)
+    walker = TableWalker(bus, cache: WalkCache(), cachesTables: options.cachesTables)
     micro = MicroTLB()
     accesses = AccessGuard(patience: options.accessPatience, checks: options.checksAccesses)
   }

@@ -17,17 +17,17 @@ extension Translator {
 
   @inline(never)
   private func walkStage1(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    walk(access, row, isNested: false)
+    walk(access, row: row, isNested: false)
   }
 
   @inline(never)
   private func walkNested(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    walk(access, row, isNested: true)
+    walk(access, row: row, isNested: true)
   }
 
   @inline(__always)
   private func walk(
-    _ access: Access, _ row: ConfigurationRow, isNested: Bool
+    _ access: Access, row: ConfigurationRow, isNested: Bool
   ) -> Translation {
     let (plan, owner) = (row.plan, row.owner)
     let half = row.stage1(upper: InputAddress(access.address).isUpper)
@@ -47,23 +47,27 @@ extension Translator {
         var region = bus.memory.firstRegion
         let leaf =
           isNested
-          ? try walker.usualNestedStage1(half.table, stage2, key, epoch: epoch, near: &region)
-          : try walker.usualStage1(half.table, key, owner.tag.vmid, epoch: epoch, near: &region)
-        var found = try judge(leaf, half, key, access, plan, isPlain: true)
+          ? try walker.usualNestedStage1(
+            half.table, stage2: stage2, input: key, epoch: epoch, near: &region)
+          : try walker.usualStage1(
+            half.table, input: key, vmid: owner.tag.vmid, epoch: epoch, near: &region)
+        var found = try judge(leaf, half: half, key: key, access: access, plan: plan, isPlain: true)
         if isNested {
           let ipa = found.intermediate(access)
-          let below = try walker.usualOutput(ipa, stage2, epoch: epoch, near: &region)
+          let below = try walker.usualOutput(ipa, stage2: stage2, epoch: epoch, near: &region)
           found = found.joined(
-            try judge(below, stage2, ipa, access, plan, isPlain: true), at: ipa)
+            try judge(below, stage2: stage2, ipa: ipa, access: access, plan: plan, isPlain: true),
+            at: ipa)
         }
         if _fastPath(control.era == era) {
-          keep(found, key, owner, isGlobal: !leaf.descriptor.notGlobal, time: start.time)
+          keep(
+            found, key: key, owner: owner, isGlobal: !leaf.descriptor.notGlobal, time: start.time)
           answer = found.answer(access, found.permissions)
           answer.generation = start.generation
           if isNested && found.isPiece { forbidCopies(&answer) }
         }
       } catch {
-        if control.era == era { answer = conclude(error, access, plan, era) }
+        if control.era == era { answer = conclude(error, of: access, plan: plan, era: era) }
       }
     }
     accesses.end(token)

@@ -40,18 +40,20 @@ extension TableWalker {
   /// its output size.
   @inline(__always)
   func descend(
-    _ mode: WalkMode, _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose,
-    _ walk: inout Walk, from last: LastTable?, _ key: WalkCache.Key
+    _ mode: WalkMode, table: TranslationTable, input: UInt64, purpose: WalkPurpose,
+    walk: inout Walk, from last: LastTable?, key: WalkCache.Key
   ) throws(Fault) -> Leaf {
     guard table.geometry.isUsual else {
-      return try descendUnusually(mode, table, input, purpose, &walk, from: last, key)
+      return try descendUnusually(
+        mode, table: table, input: input, purpose: purpose, walk: &walk, from: last, key: key)
     }
-    return try descendUsually(table, input, purpose, from: last) { address throws(Fault) in
-      try locate(mode, address, &walk)
+    return try descendUsually(table, input: input, purpose: purpose, from: last) {
+      address throws(Fault) in
+      try locate(mode, address: address, walk: &walk)
     } load: { address throws(Fault) in
-      try load(address, purpose, near: &walk.region)
+      try load(address, purpose: purpose, near: &walk.region)
     } found: { last in
-      note(mode, last, key, &walk)
+      note(mode, last: last, key: key, walk: &walk)
     }
   }
 
@@ -59,7 +61,7 @@ extension TableWalker {
   /// table.
   @inline(__always)
   func descendUsually(
-    _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose, from last: LastTable?,
+    _ table: TranslationTable, input: UInt64, purpose: WalkPurpose, from last: LastTable?,
     locate: (UInt64) throws(Fault) -> LocatedDescriptor,
     load: (PhysicalAddress) throws(Fault) -> UInt64, found: (LastTable) -> Void
   ) throws(Fault) -> Leaf {
@@ -70,9 +72,9 @@ extension TableWalker {
       let place = PhysicalAddress(last.base &+ (offset &>> 12 & 511) &* 8)
       let descriptor = TranslationDescriptor(try load(place))
       if _slowPath((descriptor.raw ^ 3) & checked != 0) {
-        try check(descriptor, place, table, purpose, low: 12, shift: 12)
+        try check(descriptor, address: place, table: table, purpose: purpose, low: 12, shift: 12)
       }
-      return Leaf(descriptor, offset, low: 12, shift: 12, tables: last.tables)
+      return Leaf(descriptor, offset: offset, low: 12, shift: 12, tables: last.tables)
     }
     var low = table.geometry.firstBit
     var base = table.base
@@ -84,14 +86,15 @@ extension TableWalker {
       let word = try load(place.address)
       if _slowPath((word ^ 3) & checked != 0) {
         let descriptor = TranslationDescriptor(word)
-        try check(descriptor, place.address, table, purpose, low: low, shift: 12)
-        return Leaf(descriptor, offset, low: low, shift: 12, tables: tables)
+        try check(
+          descriptor, address: place.address, table: table, purpose: purpose, low: low, shift: 12)
+        return Leaf(descriptor, offset: offset, low: low, shift: 12, tables: tables)
       }
       if low == 12 {
         if table.geometry.firstBit > 12 && place.size >= 12 {
-          found(LastTable(place.address, tables, shift: 12))
+          found(LastTable(place.address, tables: tables, shift: 12))
         }
-        return Leaf(TranslationDescriptor(word), offset, low: 12, shift: 12, tables: tables)
+        return Leaf(TranslationDescriptor(word), offset: offset, low: 12, shift: 12, tables: tables)
       }
       tables |= word
       base = word & (UInt64.ones(48) & ~UInt64.low(12))
@@ -103,8 +106,8 @@ extension TableWalker {
   /// The same for any granule and order of bytes.
   @inline(never)
   private func descendUnusually(
-    _ mode: WalkMode, _ table: TranslationTable, _ input: UInt64, _ purpose: WalkPurpose,
-    _ walk: inout Walk, from last: LastTable?, _ key: WalkCache.Key
+    _ mode: WalkMode, table: TranslationTable, input: UInt64, purpose: WalkPurpose,
+    walk: inout Walk, from last: LastTable?, key: WalkCache.Key
   ) throws(Fault) -> Leaf {
     let shift = table.geometry.shift
     let entries = UInt64.low(shift &- 3)
@@ -115,15 +118,18 @@ extension TableWalker {
     var index = offset &>> UInt64(truncatingIfNeeded: low)
     if last != nil { index &= entries }
     while true {
-      let place = try locate(last == nil ? mode : .stage1, base &+ index &* 8, &walk)
-      let word = try load(place.address, purpose, near: &walk.region)
+      let place = try locate(last == nil ? mode : .stage1, address: base &+ index &* 8, walk: &walk)
+      let word = try load(place.address, purpose: purpose, near: &walk.region)
       let descriptor = TranslationDescriptor(table.geometry.isBigEndian ? word.byteSwapped : word)
-      try check(descriptor, place.address, table, purpose, low: low, shift: shift)
+      try check(
+        descriptor, address: place.address, table: table, purpose: purpose, low: low, shift: shift)
       if low == shift || !descriptor.raw[1] {
         if low == shift && last == nil && table.geometry.firstBit > shift && place.size >= shift {
-          note(mode, LastTable(place.address, tables, shift: shift), key, &walk)
+          note(
+            mode, last: LastTable(place.address, tables: tables, shift: shift), key: key,
+            walk: &walk)
         }
-        return Leaf(descriptor, offset, low: low, shift: shift, tables: tables)
+        return Leaf(descriptor, offset: offset, low: low, shift: shift, tables: tables)
       }
       tables |= descriptor.raw
       base = descriptor.raw & (UInt64.ones(48) & ~UInt64.low(shift))
@@ -135,17 +141,17 @@ extension TableWalker {
   /// Where a descriptor is in memory.
   @inline(__always)
   private func locate(
-    _ mode: WalkMode, _ address: UInt64, _ walk: inout Walk
+    _ mode: WalkMode, address: UInt64, walk: inout Walk
   ) throws(Fault) -> LocatedDescriptor {
     guard mode == .nested else {
       return LocatedDescriptor(address: PhysicalAddress(address), size: 64)
     }
-    return try structure(IntermediateAddress(address), .translationTable, &walk)
+    return try structure(IntermediateAddress(address), accessClass: .translationTable, walk: &walk)
   }
 
   @inline(__always)
   func load(
-    _ address: PhysicalAddress, _ purpose: WalkPurpose, near region: inout GuestMemory.Region
+    _ address: PhysicalAddress, purpose: WalkPurpose, near region: inout GuestMemory.Region
   ) throws(Fault) -> UInt64 {
     do throws(BusAbort) {
       return try bus.load64(address, near: &region)
@@ -157,24 +163,24 @@ extension TableWalker {
   /// A walk came to a last table.
   @inline(__always)
   private func note(
-    _ mode: WalkMode, _ last: LastTable, _ key: WalkCache.Key, _ walk: inout Walk
+    _ mode: WalkMode, last: LastTable, key: WalkCache.Key, walk: inout Walk
   ) {
     switch mode {
-    case .stage1, .nested, .output: keep(last, key, epoch: walk.epoch)
+    case .stage1, .nested, .output: keep(last, key: key, epoch: walk.epoch)
     case .structure: (walk.recent, walk.recentRegion) = (last, key.region)
     }
   }
 
   @inline(__always)
-  func keep(_ last: LastTable, _ key: WalkCache.Key, epoch: UInt32) {
-    if cachesTables { cache.insert(key, last, epoch: epoch) }
+  func keep(_ last: LastTable, key: WalkCache.Key, epoch: UInt32) {
+    if cachesTables { cache.insert(key, last: last, epoch: epoch) }
   }
 
   /// Whether a descriptor is valid at its level, and its output within the output size.
   @inline(never)
   private func check(
-    _ descriptor: TranslationDescriptor, _ address: PhysicalAddress, _ table: TranslationTable,
-    _ purpose: WalkPurpose, low: Int, shift: Int
+    _ descriptor: TranslationDescriptor, address: PhysicalAddress, table: TranslationTable,
+    purpose: WalkPurpose, low: Int, shift: Int
   ) throws(Fault) {
     let isValid = descriptor.isValid(low: low, shift: shift)
     if isValid && descriptor.raw & table.outside == 0 { return }
@@ -187,7 +193,7 @@ extension TableWalker {
 extension Leaf {
   @inline(__always)
   fileprivate init(
-    _ descriptor: TranslationDescriptor, _ offset: UInt64, low: Int, shift: Int, tables: UInt64
+    _ descriptor: TranslationDescriptor, offset: UInt64, low: Int, shift: Int, tables: UInt64
   ) {
     let within = UInt64.low(low)
     let next = UInt64.ones(48) & ~UInt64.low(shift)
@@ -200,7 +206,7 @@ extension Leaf {
 extension LastTable {
   /// The table of level 3 that a descriptor is in, below others.
   @inline(__always)
-  fileprivate init(_ descriptor: PhysicalAddress, _ tables: UInt64, shift: Int) {
+  fileprivate init(_ descriptor: PhysicalAddress, tables: UInt64, shift: Int) {
     self.init(base: descriptor.raw & ~UInt64.low(shift), tables: tables & LastTable.flags)
   }
 }

@@ -6,8 +6,9 @@ extension TableWalker {
   /// (§7.3.22).
   @inline(never)
   func output(_ ipa: IntermediateAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
-    let key = WalkCache.Key(ipa.raw, walk.stage2.table, walk.stage2.vmid)
-    return try translate(.output, ipa, .input, &walk, from: known(key), key)
+    let key = WalkCache.Key(ipa.raw, table: walk.stage2.table, vmid: walk.stage2.vmid)
+    return try translate(
+      .output, ipa: ipa, accessClass: .input, walk: &walk, from: known(key), key: key)
   }
 
   /// The physical address of a structure or stage 1 descriptor, which is read as data by the SMMU
@@ -16,18 +17,19 @@ extension TableWalker {
   /// Such tables lie close to each other, or are found once: the walk cache has what is below them.
   @inline(never)
   func structure(
-    _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk
+    _ ipa: IntermediateAddress, accessClass: AccessClass, walk: inout Walk
   ) throws(Fault) -> LocatedDescriptor {
-    let key = WalkCache.Key(ipa.raw, walk.stage2.table, walk.stage2.vmid)
+    let key = WalkCache.Key(ipa.raw, table: walk.stage2.table, vmid: walk.stage2.vmid)
     let last = walk.recentRegion == key.region ? walk.recent : nil
-    let leaf = try translate(.structure, ipa, accessClass, &walk, from: last, key)
-    return try located(leaf, ipa, accessClass, walk.stage2.flags)
+    let leaf = try translate(
+      .structure, ipa: ipa, accessClass: accessClass, walk: &walk, from: last, key: key)
+    return try located(leaf, ipa: ipa, accessClass: accessClass, flags: walk.stage2.flags)
   }
 
   /// Where a structure is that stage 2 lets be read.
   @inline(__always)
   func located(
-    _ leaf: Leaf, _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ flags: Stage2Flags
+    _ leaf: Leaf, ipa: IntermediateAddress, accessClass: AccessClass, flags: Stage2Flags
   ) throws(Fault) -> LocatedDescriptor {
     guard leaf.descriptor.stage2Read, !flags.contains(.refusesDeviceWalks) || !isDevice(leaf, flags)
     else {
@@ -38,18 +40,20 @@ extension TableWalker {
 
   @inline(__always)
   private func translate(
-    _ mode: WalkMode, _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ walk: inout Walk,
-    from last: LastTable?, _ key: WalkCache.Key
+    _ mode: WalkMode, ipa: IntermediateAddress, accessClass: AccessClass, walk: inout Walk,
+    from last: LastTable?, key: WalkCache.Key
   ) throws(Fault) -> Leaf {
     let stage2 = walk.stage2
-    return try translate(ipa, accessClass, stage2) { purpose throws(Fault) in
-      try descend(mode, stage2.table, ipa.raw, purpose, &walk, from: last, key)
+    return try translate(ipa, accessClass: accessClass, stage2: stage2) { purpose throws(Fault) in
+      try descend(
+        mode, table: stage2.table, input: ipa.raw, purpose: purpose, walk: &walk, from: last,
+        key: key)
     }
   }
 
   @inline(__always)
   func translate(
-    _ ipa: IntermediateAddress, _ accessClass: AccessClass, _ stage2: Stage2Regime,
+    _ ipa: IntermediateAddress, accessClass: AccessClass, stage2: Stage2Regime,
     descend: (WalkPurpose) throws(Fault) -> Leaf
   ) throws(Fault) -> Leaf {
     let purpose = WalkPurpose(stage2: true, accessClass: accessClass, ipa: ipa)

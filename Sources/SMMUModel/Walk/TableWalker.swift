@@ -11,7 +11,7 @@ final class TableWalker {
   /// nil where nobody asks.
   let observer: Observer?
 
-  init(_ bus: Bus, _ cache: WalkCache, cachesTables: Bool, observer: Observer? = nil) {
+  init(_ bus: Bus, cache: WalkCache, cachesTables: Bool, observer: Observer? = nil) {
     self.bus = bus
     self.cache = cache
     self.cachesTables = cachesTables
@@ -21,22 +21,24 @@ final class TableWalker {
   /// Stage 1, whose tables are at physical addresses.
   @inline(never)
   func stage1(_ input: InputAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
-    try stage1(.stage1, input, &walk)
+    try stage1(.stage1, input: input, walk: &walk)
   }
 
   /// Stage 1, whose tables lie behind stage 2 (§3.3.2).
   @inline(never)
   func nestedStage1(_ input: InputAddress, _ walk: inout Walk) throws(Fault) -> Leaf {
-    try stage1(.nested, input, &walk)
+    try stage1(.nested, input: input, walk: &walk)
   }
 
   @inline(__always)
   private func stage1(
-    _ mode: WalkMode, _ input: InputAddress, _ walk: inout Walk
+    _ mode: WalkMode, input: InputAddress, walk: inout Walk
   ) throws(Fault) -> Leaf {
     let table = walk.stage1.table
-    let key = WalkCache.Key(input.raw, table, walk.owner.tag.vmid)
-    return try descend(mode, table, input.raw, .stage1, &walk, from: known(key), key)
+    let key = WalkCache.Key(input.raw, table: table, vmid: walk.owner.tag.vmid)
+    return try descend(
+      mode, table: table, input: input.raw, purpose: .stage1, walk: &walk, from: known(key),
+      key: key)
   }
 
   @inline(__always)

@@ -33,7 +33,7 @@ struct WalkCache {
 
     /// A last table's region is 2 MiB at least, and the base is aligned to 16 bytes at least.
     @inline(__always)
-    init(_ input: UInt64, _ table: TranslationTable, _ vmid: VMID) {
+    init(_ input: UInt64, table: TranslationTable, vmid: VMID) {
       let geometry = table.geometry
       region = input & ~UInt64.low(2 &* geometry.shift &- 3) | geometry.name
       first = table.base &>> 4 | UInt64(vmid) &<< 48
@@ -71,7 +71,7 @@ struct WalkCache {
 
   /// Into the first of the rows, unless that one is of use and the second is not.
   @inline(__always)
-  func insert(_ key: Key, _ last: LastTable, epoch: UInt32) {
+  func insert(_ key: Key, last: LastTable, epoch: UInt32) {
     let place = place(key)
     let first = table.row(place)
     let second = table.row(place ^ 1)

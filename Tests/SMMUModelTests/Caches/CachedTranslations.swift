@@ -8,7 +8,8 @@ extension TranslationCache {
   func insert(
     _ address: UInt64, _ tag: TranslationTag, _ translation: CachedTranslation, time: UInt32
   ) {
-    insert(address, tag, seed: TranslationOwner.seed(tag.key), translation, time: time)
+    insert(
+      address, tag: tag, seed: TranslationOwner.seed(tag.key), translation: translation, time: time)
   }
 
   func lookUp(_ address: UInt64, _ tag: TranslationTag) -> CachedTranslation? {

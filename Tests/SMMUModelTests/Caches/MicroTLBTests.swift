@@ -136,7 +136,7 @@ import Testing
     let epoch = smmu.micro.table.now
     let answer = scene.access().0
     smmu.translator.forgetTranslations(.everything)
-    smmu.micro.insert(access(Scene.input, []), answer, .all, epoch: epoch)
+    smmu.micro.insert(access(Scene.input, []), answer: answer, permissions: .all, epoch: epoch)
     #expect(smmu.micro.lookUp(access(Scene.input, [])) == nil)
   }
 }

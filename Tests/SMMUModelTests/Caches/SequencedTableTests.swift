@@ -13,7 +13,9 @@ struct SequencedTableTests {
   private let clock = InvalidationClock(stamps: 1)
 
   private func fill(_ number: Int, _ value: UInt64, time: UInt32) {
-    table.fill(table.row(number), time: time, clock) { $0[1].store(value, ordering: .relaxed) }
+    table.fill(table.row(number), time: time, clock: clock) {
+      $0[1].store(value, ordering: .relaxed)
+    }
   }
 
   @Test("a row is filled at the time that it was looked up, or not at all")
@@ -36,7 +38,7 @@ struct SequencedTableTests {
     fill(2, 1, time: clock.now)
     let row = table.row(2)
     let begun = row[0].load(ordering: .relaxed)
-    table.fill(row, time: clock.now, clock) { row in
+    table.fill(row, time: clock.now, clock: clock) { row in
       #expect(!SequencedRow.isWhole(row, begun))
       #expect(table.time(2) == 0)
       fill(2, 3, time: clock.now)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
-import Testing
 import TestSupport
+import Testing
 
 @testable import SMMUModel
 
@@ -60,7 +60,8 @@ import TestSupport
   }
 
   private func randomInvalidation(_ random: inout SeededRandom) -> TLBInvalidation {
-    let vmid = VMID(random.among(0x20...0x29)), asid = ASID(random.among(1...5))
+    let vmid = VMID(random.among(0x20...0x29))
+    let asid = ASID(random.among(1...5))
     switch random.below(12) {
     case 0: return .stage1(vmid)
     case 1, 2: return .asid(vmid, asid)
@@ -77,12 +78,14 @@ import TestSupport
     var random = SeededRandom("cache twin", default: 41)
     let cache = TranslationCache(entries: 1 << 15)
     var list: [Entry] = []
-    var hits = 0, shared = 0
+    var hits = 0
+    var shared = 0
     for round in 0..<6000 {
       switch random.below(100) {
       case ..<45:
         let size = random.pick([12, 12, 12, 14, 16, 21, 30])
-        let address = randomAddress(&random), tag = randomTag(&random)
+        let address = randomAddress(&random)
+        let tag = randomTag(&random)
         let found = CachedTranslation(
           output: (random.next() & UInt64.ones(48)).aligned(down: size), size: size,
           permissions: Permissions(rawValue: UInt8(random.below(64))),
@@ -107,7 +110,8 @@ import TestSupport
         }
         shared += before - list.count
       default:
-        let address = randomAddress(&random), tag = randomTag(&random)
+        let address = randomAddress(&random)
+        let tag = randomTag(&random)
         guard !tag.isGlobal else { continue }
         let expected = list.filter { entry in
           entry.first <= address && entry.last >= address
@@ -197,10 +201,10 @@ import TestSupport
     let time = cache.now
     cache.forget(streams: 5, 5)
     cache.setTime(time)
-    cache.insert(access, configuration, time: time)
+    cache.insert(access, configuration: configuration, time: time)
     cache.setTime(time + 1)
     #expect(cache.find(access) == nil)
-    cache.insert(access, configuration, time: cache.now)
+    cache.insert(access, configuration: configuration, time: cache.now)
     #expect(cache.find(access)?.plan == configuration.plan)
   }
 }

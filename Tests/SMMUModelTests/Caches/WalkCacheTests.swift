@@ -119,9 +119,9 @@ import Testing
     let scene = Scene(.stage1)
     #expect(scene.isFine())
     func isKept(_ cd: ContextDescriptor) -> Bool {
-      let table = TranslationTable(cd, .stage1, upper: false, .full)
+      let table = TranslationTable(cd, kind: .stage1, upper: false, features: .full)
       let cache = scene.guest.smmu.translator.walker.cache
-      return cache.lookUp(WalkCache.Key(Scene.input, table, 0)) != nil
+      return cache.lookUp(WalkCache.Key(Scene.input, table: table, vmid: 0)) != nil
     }
     #expect(isKept(scene.cd))
     for change in [(ContextDescriptor.t0sz, 16), (ContextDescriptor.ips, 1)] as [(Field, UInt64)] {
@@ -159,8 +159,8 @@ import Testing
       $0.cd[ContextDescriptor.tg0] = 1
       $0.cd[ContextDescriptor.ttb0] = tables.base >> 4
     }
-    let table = TranslationTable(scene.cd, .nested, upper: false, .full)
-    let key = WalkCache.Key(Scene.input, table, 7)
+    let table = TranslationTable(scene.cd, kind: .nested, upper: false, features: .full)
+    let key = WalkCache.Key(Scene.input, table: table, vmid: 7)
     let cache = scene.guest.smmu.translator.walker.cache
     #expect(scene.access().0.address == Scene.output)
     #expect(cache.lookUp(key) != nil, "2 MiB blocks hold a 64 KiB table")

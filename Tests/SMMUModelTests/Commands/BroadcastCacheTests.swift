@@ -79,7 +79,8 @@ struct BroadcastCacheTests {
     }
     for step in 0..<4000 {
       if random.chance(70) {
-        let vmid = VMID(random.below(3)), page = UInt64(random.below(64)) << 12
+        let vmid = VMID(random.below(3))
+        let page = UInt64(random.below(64)) << 12
         var tag = TranslationTag(
           vmid: vmid, asid: ASID(random.below(4)), nonShared: random.chance(40),
           nested: random.chance(30))
@@ -90,7 +91,8 @@ struct BroadcastCacheTests {
         cache.insert(page, tag, translation(page), time: cache.now)
         continue
       }
-      let vmid = VMID(random.below(3)), asid = ASID(random.below(4))
+      let vmid = VMID(random.below(3))
+      let asid = ASID(random.below(4))
       let what: TLBInvalidation =
         switch random.below(9) {
         case 0: random.chance(20) ? .everything : .nothing
@@ -108,7 +110,9 @@ struct BroadcastCacheTests {
       var alive = 0
       for row in 0..<cache.table.rows {
         let entry = cache.entry(row)
-        if entry.page != 0 && cache.isAlive(entry.tag, entry.page, cache.table.time(row)) {
+        if entry.page != 0
+          && cache.isAlive(entry.tag, page: entry.page, time: cache.table.time(row))
+        {
           alive += 1
         }
       }

@@ -45,11 +45,9 @@ twins() {
 }
 empty "file names are unique" twins
 # The rows of tables are the exception: Field("SCALE", 24, 20) is SCALE [24:20] of the architecture.
-# So are, as yet, folders whose hot paths are being written anew.
 unlabelled() {
   sources | grep '^Sources/.*\.swift$' | xargs awk -f Tests/tools/labels.awk | grep -vE \
-    -e '^Sources/SMMUSpec/(Bits|Registers/(Legality|RegisterMap))\.swift:' \
-    -e '^Sources/SMMUModel/(Caches|Configuration|Memory|Translation|Walk)/'
+    -e '^Sources/SMMUSpec/(Bits|Registers/(Legality|RegisterMap))\.swift:'
 }
 empty "labels where a call has more than two parameters" unlabelled
 # What a compiler has left beside the sources.
