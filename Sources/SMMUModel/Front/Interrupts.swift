@@ -28,12 +28,12 @@ extension SMMU {
 
   /// The interrupt of a source, as it is configured now, if it is enabled. Under `eventLock`, with
   /// its cause: what is enabled or moved later must not change it.
-  func due(_ line: InterruptLine) -> DueInterrupt? {
-    let source: InterruptSource = line == .globalError ? .globalError : .eventQueue
+  func due(_ source: InterruptSource) -> DueInterrupt? {
     guard registers.flag(.irqCtrl, source.enable) else { return nil }
-    let address = features.msi ? registers[source.address] & InterruptConfig.addr.mask : 0
+    let address = registers[.interrupt(.address, source)] & InterruptConfig.addr.mask
     return DueInterrupt(
-      line: line, address: address, data: UInt32(truncatingIfNeeded: registers[source.data]),
+      line: source.line, address: features.msi ? address : 0,
+      data: UInt32(truncatingIfNeeded: registers[.interrupt(.data, source)]),
       abort: source.abort, queue: control.era.queue)
   }
 
@@ -58,22 +58,12 @@ struct DueInterrupt {
   let queue: UInt64
 }
 
-/// A source of interrupts with registers of its own.
-private struct InterruptSource {
-  let enable: Field
-  let address: Register
-  let data: Register
-  let abort: Field
-
-  static var globalError: InterruptSource {
-    InterruptSource(
-      enable: InterruptControl.gerror, address: .gerrorIRQConfig0, data: .gerrorIRQConfig1,
-      abort: GlobalError.msiGerrorAbort)
-  }
-
-  static var eventQueue: InterruptSource {
-    InterruptSource(
-      enable: InterruptControl.eventq, address: .eventqIRQConfig0, data: .eventqIRQConfig1,
-      abort: GlobalError.msiEventqAbort)
+extension InterruptSource {
+  fileprivate var line: InterruptLine {
+    switch self {
+    case .globalError: .globalError
+    case .eventQueue: .eventQueue
+    case .pageRequestQueue: .pageRequestQueue
+    }
   }
 }

@@ -151,7 +151,7 @@ struct SnapshotTests {
     #expect(other.smmu.restoring(bytes) == nil)
     #expect(snapshot(of: other.smmu) == bytes)
     for row in RegisterMap.rows {
-      #expect(other["\(row.name)"] == guest["\(row.name)"], "\(row.name)")
+      #expect(other[row.register.name] == guest[row.register.name], "\(row.register.name)")
     }
     #expect(other["CR0ACK"] == 0xd)
     #expect(other["IRQ_CTRLACK"] == 4)
@@ -215,7 +215,7 @@ struct SnapshotTests {
     let guest = Guest()
     // No queue is enabled, so that nothing else than the writes happens.
     for row in RegisterMap.rows where row.register != .cr0 && row.register != .irqCtrl {
-      guest["\(row.name)"] = random.next()
+      guest[row.register.name] = random.next()
     }
     guest["CR0"] = random.next() & 1
     let bytes = snapshot(of: guest.smmu)
@@ -236,7 +236,7 @@ struct SnapshotTests {
     #expect(stream.sections.allSatisfy { $0.version == 1 })
     for record in stream.records {
       let row = RegisterMap.rows.first { $0.offset == record.offset }
-      #expect(row.map { UInt32($0.width) } == record.bytes)
+      #expect(row.map { UInt32($0.register.width) } == record.bytes)
     }
     #expect(stream.sections[3].records.contains { $0.offset == 0xa8 && $0.value == 8 | 1 << 31 })
     #expect(stream.sections[2].records.map(\.offset) == [0x90, 0x98, 0x9c])
@@ -429,7 +429,7 @@ struct SnapshotTests {
       for record in section.records {
         for j in whole.sections.indices where j != i {
           var stream = whole
-          stream.remove("\(RegisterMap.rows.first { $0.offset == record.offset }!.name)")
+          stream.remove(RegisterMap.rows.first { $0.offset == record.offset }!.register.name)
           stream.sections[j].records.append(record)
           let error = smmu.restoring(stream.bytes)
           // Where an ID register is missing that is found first.
