@@ -20,7 +20,7 @@ public enum Negotiation {
       broadcast: BroadcastVerdict(asked: asked, asid16: asked.asid16, devices, evidence))
     let view = CommonAbilities(devices, stage2Bits: stage2Bits)
     for register in IdentificationRegister.allCases {
-      for field in register.layout {
+      for field in register.fields {
         let rule = FieldRule.of(register, field)
         let host = devices.isEmpty || !rule.isRead ? nil : view.value(rule, register, field)
         var row = NegotiationRow(

@@ -48,8 +48,8 @@ struct RegisterFile {
       let implemented = row.implemented(features)
       (rows + i).initialize(
         to: Row(
-          register: row.register, page: row.page, isWide: row.register.width == 8, access: row.access,
-          reaction: row.reaction, implemented: implemented,
+          register: row.register, page: row.page, isWide: row.register.width == 8,
+          access: row.access, reaction: row.reaction, implemented: implemented,
           reset: (constant ?? (row.register.reset | abort)) & implemented))
     }
     reset()

@@ -56,12 +56,10 @@ private struct Place: Equatable {
 extension Features {
   /// The first rule that this set of ID registers breaks, or nil if it is legal.
   public var illegality: Illegality? {
-    if let broken = encodingIllegality { return broken }
-    if let broken = dependencyIllegality { return broken }
-    if let broken = sizeIllegality { return broken }
-    if let broken = revisionIllegality { return broken }
-    if let broken = addressIllegality { return broken }
-    return extensionIllegality
+    @export(interface) get {
+      encodingIllegality ?? dependencyIllegality ?? sizeIllegality ?? revisionIllegality
+        ?? addressIllegality ?? extensionIllegality
+    }
   }
 
   @inline(never)

@@ -35,19 +35,20 @@ public struct RegisterField: Sendable {
 }
 
 extension IdentificationRegister {
-  /// The features that it tells of; there is one table for all who look.
-  @inline(never)
+  /// The features that it tells of.
   public var fields: [Field] {
-    switch self {
-    case .idr0: IDR0.fields
-    case .idr1: IDR1.fields
-    case .idr2: IDR2.fields
-    case .idr3: IDR3.fields
-    case .idr4: []
-    case .idr5: IDR5.fields
-    case .idr6: IDR6.fields
-    case .iidr: IIDR.fields
-    case .aidr: AIDR.fields
+    @export(interface) get {
+      switch self {
+      case .idr0: IDR0.fields
+      case .idr1: IDR1.fields
+      case .idr2: IDR2.fields
+      case .idr3: IDR3.fields
+      case .idr4: []
+      case .idr5: IDR5.fields
+      case .idr6: IDR6.fields
+      case .iidr: IIDR.fields
+      case .aidr: AIDR.fields
+      }
     }
   }
 }
@@ -55,8 +56,10 @@ extension IdentificationRegister {
 extension Register {
   /// Every field of it.
   public var fields: [RegisterField] {
-    guard case .identification(let register) = self else { return gatedFields }
-    return register.fields.map { RegisterField($0) } + gatedFields
+    @export(interface) get {
+      guard case .identification(let register) = self else { return gatedFields }
+      return register.fields.map { RegisterField($0) } + gatedFields
+    }
   }
 
   /// Those that are no feature of `Features`.

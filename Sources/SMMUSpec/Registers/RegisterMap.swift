@@ -51,6 +51,7 @@ public struct RegisterRow: Sendable {
   }
 
   /// The bits that exist on an SMMU with these features; all others are RES0.
+  @export(interface)
   public func implemented(_ features: Features) -> UInt64 {
     guard gate.holds(features) else { return 0 }
     var mask: UInt64 = 0
@@ -67,63 +68,63 @@ public enum RegisterMap {
   public static var pageSize: UInt64 { 0x10000 }
   public static var frameSize: UInt64 { 0x20000 }
 
-  /// A table in the library's constants, of which there is one.
-  @inline(never)
   public static var rows: [RegisterRow] {
-    [
-      RegisterRow(.identification(.idr0), 0x00),
-      RegisterRow(.identification(.idr1), 0x04),
-      RegisterRow(.identification(.idr2), 0x08),
-      RegisterRow(.identification(.idr3), 0x0c),
-      RegisterRow(.identification(.idr4), 0x10),
-      RegisterRow(.identification(.idr5), 0x14),
-      RegisterRow(.identification(.iidr), 0x18),
-      RegisterRow(.identification(.aidr), 0x1c),
-      RegisterRow(.identification(.idr6), 0x190, gate: .enhancedQueues),
+    @export(interface) get {
+      [
+        RegisterRow(.identification(.idr0), 0x00),
+        RegisterRow(.identification(.idr1), 0x04),
+        RegisterRow(.identification(.idr2), 0x08),
+        RegisterRow(.identification(.idr3), 0x0c),
+        RegisterRow(.identification(.idr4), 0x10),
+        RegisterRow(.identification(.idr5), 0x14),
+        RegisterRow(.identification(.iidr), 0x18),
+        RegisterRow(.identification(.aidr), 0x1c),
+        RegisterRow(.identification(.idr6), 0x190, gate: .enhancedQueues),
 
-      RegisterRow(.cr0, 0x20, .always, reaction: .enables),
-      RegisterRow(.cr0ack, 0x24),
-      RegisterRow(.cr1, 0x28, .tablesOrQueuesDisabled),
-      RegisterRow(.cr2, 0x2c, .smmuDisabled),
-      RegisterRow(.statusr, 0x40, gate: .dormantHint),
-      RegisterRow(.gbpa, 0x44, .always, reaction: .globalBypass),
-      RegisterRow(.agbpa, 0x48, .always),
-      RegisterRow(.irqCtrl, 0x50, .always, reaction: .interruptEnables),
-      RegisterRow(.irqCtrlAck, 0x54),
-      RegisterRow(.gerror, 0x60),
-      RegisterRow(.gerrorn, 0x64, .always, reaction: .acknowledgeErrors),
-      interrupt(.address, .globalError, 0x68, .msi),
-      interrupt(.data, .globalError, 0x70, .msi),
-      interrupt(.attributes, .globalError, 0x74, .msi),
-      RegisterRow(.strtabBase, 0x80, .smmuDisabled),
-      RegisterRow(.strtabBaseConfig, 0x88, .smmuDisabled),
+        RegisterRow(.cr0, 0x20, .always, reaction: .enables),
+        RegisterRow(.cr0ack, 0x24),
+        RegisterRow(.cr1, 0x28, .tablesOrQueuesDisabled),
+        RegisterRow(.cr2, 0x2c, .smmuDisabled),
+        RegisterRow(.statusr, 0x40, gate: .dormantHint),
+        RegisterRow(.gbpa, 0x44, .always, reaction: .globalBypass),
+        RegisterRow(.agbpa, 0x48, .always),
+        RegisterRow(.irqCtrl, 0x50, .always, reaction: .interruptEnables),
+        RegisterRow(.irqCtrlAck, 0x54),
+        RegisterRow(.gerror, 0x60),
+        RegisterRow(.gerrorn, 0x64, .always, reaction: .acknowledgeErrors),
+        interrupt(.address, .globalError, 0x68, .msi),
+        interrupt(.data, .globalError, 0x70, .msi),
+        interrupt(.attributes, .globalError, 0x74, .msi),
+        RegisterRow(.strtabBase, 0x80, .smmuDisabled),
+        RegisterRow(.strtabBaseConfig, 0x88, .smmuDisabled),
 
-      base(.command, 0x90),
-      RegisterRow(.queue(.prod, .command), 0x98, .always, reaction: .commandsPublished),
-      RegisterRow(.queue(.cons, .command), 0x9c, .queueDisabled(.command)),
+        base(.command, 0x90),
+        RegisterRow(.queue(.prod, .command), 0x98, .always, reaction: .commandsPublished),
+        RegisterRow(.queue(.cons, .command), 0x9c, .queueDisabled(.command)),
 
-      base(.event, 0xa0),
-      RegisterRow(.queue(.prod, .event), 0xa8, page: 1, .queueDisabled(.event)),
-      RegisterRow(.queue(.cons, .event), 0xac, page: 1, .always, reaction: .eventsConsumed),
-      interrupt(.address, .eventQueue, 0xb0, .msi),
-      interrupt(.data, .eventQueue, 0xb8, .msi),
-      interrupt(.attributes, .eventQueue, 0xbc, .msi),
+        base(.event, 0xa0),
+        RegisterRow(.queue(.prod, .event), 0xa8, page: 1, .queueDisabled(.event)),
+        RegisterRow(.queue(.cons, .event), 0xac, page: 1, .always, reaction: .eventsConsumed),
+        interrupt(.address, .eventQueue, 0xb0, .msi),
+        interrupt(.data, .eventQueue, 0xb8, .msi),
+        interrupt(.attributes, .eventQueue, 0xbc, .msi),
 
-      base(.pageRequest, 0xc0, gate: .pri),
-      RegisterRow(
-        .queue(.prod, .pageRequest), 0xc8, page: 1, .queueDisabled(.pageRequest), gate: .pri),
-      RegisterRow(.queue(.cons, .pageRequest), 0xcc, page: 1, .always, gate: .pri),
-      interrupt(.address, .pageRequestQueue, 0xd0, .msiAndPRI),
-      interrupt(.data, .pageRequestQueue, 0xd8, .msiAndPRI),
-      interrupt(.attributes, .pageRequestQueue, 0xdc, .msiAndPRI),
+        base(.pageRequest, 0xc0, gate: .pri),
+        RegisterRow(
+          .queue(.prod, .pageRequest), 0xc8, page: 1, .queueDisabled(.pageRequest), gate: .pri),
+        RegisterRow(.queue(.cons, .pageRequest), 0xcc, page: 1, .always, gate: .pri),
+        interrupt(.address, .pageRequestQueue, 0xd0, .msiAndPRI),
+        interrupt(.data, .pageRequestQueue, 0xd8, .msiAndPRI),
+        interrupt(.attributes, .pageRequestQueue, 0xdc, .msiAndPRI),
 
-      RegisterRow(.pidr(4), 0xfd0), RegisterRow(.pidr(5), 0xfd4),
-      RegisterRow(.pidr(6), 0xfd8), RegisterRow(.pidr(7), 0xfdc),
-      RegisterRow(.pidr(0), 0xfe0), RegisterRow(.pidr(1), 0xfe4),
-      RegisterRow(.pidr(2), 0xfe8), RegisterRow(.pidr(3), 0xfec),
-      RegisterRow(.cidr(0), 0xff0), RegisterRow(.cidr(1), 0xff4),
-      RegisterRow(.cidr(2), 0xff8), RegisterRow(.cidr(3), 0xffc),
-    ]
+        RegisterRow(.pidr(4), 0xfd0), RegisterRow(.pidr(5), 0xfd4),
+        RegisterRow(.pidr(6), 0xfd8), RegisterRow(.pidr(7), 0xfdc),
+        RegisterRow(.pidr(0), 0xfe0), RegisterRow(.pidr(1), 0xfe4),
+        RegisterRow(.pidr(2), 0xfe8), RegisterRow(.pidr(3), 0xfec),
+        RegisterRow(.cidr(0), 0xff0), RegisterRow(.cidr(1), 0xff4),
+        RegisterRow(.cidr(2), 0xff8), RegisterRow(.cidr(3), 0xffc),
+      ]
+    }
   }
 
   @inline(__always)
