@@ -5,9 +5,7 @@ import SMMUSpec
 /// GERROR (§7.5) and the interrupts of its own and of the event queue (§3.18).
 extension SMMU {
   @inline(__always)
-  func isActive(_ error: Field) -> Bool {
-    registers.isActive(error)
-  }
+  func isActive(_ error: Field) -> Bool { registers.activeErrors & error.mask != 0 }
 
   /// Activates an error, unless it belongs to a state that was replaced.
   func raise(_ error: Field, in queue: UInt64? = nil) {

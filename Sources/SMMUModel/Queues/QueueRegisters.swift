@@ -5,14 +5,19 @@ import SMMUSpec
 /// The registers of CMDQ, EVENTQ or another queue of its kind (§6.3.26 to §6.3.31).
 struct QueueRegisters: CommandQueuePort, OutputQueuePort {
   private let registers: RegisterFile
-  private let queue: Queue
   /// BASE, PROD and CONS.
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
+  /// Its bits of CR0ACK and GERROR, its field of IDR1.
+  private let enable: UInt64
+  private let error: UInt64
+  private let most: UInt64
 
   init(_ queue: Queue, of registers: RegisterFile) {
     self.registers = registers
-    self.queue = queue
     words = registers.words(from: .queue(.base, queue))
+    enable = queue.enable.mask
+    error = queue.error.mask
+    most = queue.most.mask
   }
 
   @inline(__always)
@@ -23,12 +28,11 @@ struct QueueRegisters: CommandQueuePort, OutputQueuePort {
 
   var base: UInt64 { self[.base] }
   var log2Most: Int {
-    let field = queue.most
-    return Int(
-      truncatingIfNeeded: registers[.identification(.idr1)][field.high, field.low])
+    let field = registers[.identification(.idr1)] & most
+    return Int(truncatingIfNeeded: field &>> UInt64(truncatingIfNeeded: most.trailingZeroBitCount))
   }
-  var isEnabled: Bool { registers.flag(.cr0ack, queue.enable) }
-  var isStopped: Bool { registers.isActive(queue.error) }
+  var isEnabled: Bool { registers[.cr0ack] & enable != 0 }
+  var isStopped: Bool { registers.activeErrors & error != 0 }
   var producer: UInt64 {
     get { self[.prod] }
     nonmutating set { self[.prod] = newValue }
@@ -48,5 +52,5 @@ struct QueueRegisters: CommandQueuePort, OutputQueuePort {
 extension RegisterFile {
   /// An error is active while GERROR and GERRORN differ in its bit (§7.5).
   @inline(__always)
-  func isActive(_ error: Field) -> Bool { (self[.gerror] ^ self[.gerrorn])[error.low] }
+  var activeErrors: UInt64 { self[.gerror] ^ self[.gerrorn] }
 }
