@@ -127,6 +127,14 @@ public enum RegisterMap {
     }
   }
 
+  /// Where a driver finds a register, from the start of the frame (§6.1).
+  public static func offset(of register: Register) -> UInt64 {
+    for row in rows where row.register == register {
+      return UInt64(row.page) * pageSize + UInt64(row.offset)
+    }
+    return frameSize
+  }
+
   @inline(__always)
   private static func base(_ queue: Queue, _ offset: UInt32, gate: Gate = .always) -> RegisterRow {
     RegisterRow(.queue(.base, queue), offset, .queueDisabled(queue), gate: gate)

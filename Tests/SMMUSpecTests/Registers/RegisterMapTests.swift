@@ -35,6 +35,8 @@ struct RegisterMapTests {
       #expect(row?.offset == offset, "\(name)")
       #expect(row?.register.width == width, "\(name)")
       #expect(row?.page == page, "\(name)")
+      let address = row.map { RegisterMap.offset(of: $0.register) }
+      #expect(address == UInt64(offset) + UInt64(page) * 0x10000, "\(name)")
     }
   }
 

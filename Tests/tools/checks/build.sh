@@ -8,7 +8,16 @@ ok "make" make --no-print-directory all
 # takes a table of one name from any: a function with several is in one object (@export(interface)).
 tables() {
   for archive in .build-embedded/release/*-static.a; do
-    nm "$archive" 2> /dev/null | sed -n 's/.* V \(.*Tv[0-9][0-9]*_r*\)$/\1/p' | sort | uniq -d
+    nm "$archive" 2> /dev/null | awk '
+      $2 == "V" && match($3, /Tv[0-9]*_r?$/) {
+        function_of[$3] = substr($3, 1, RSTART - 1)
+        objects[$3]++
+        if ($3 ~ /Tv[0-9]+_r?$/) has_several[function_of[$3]] = 1
+      }
+      END {
+        for (table in objects)
+          if (objects[table] > 1 && function_of[table] in has_several) print table
+      }'
   done
 }
 empty "functions with several constant tables in several objects" tables
