@@ -39,15 +39,21 @@ extension UInt64 {
 /// architecture, counted from bit 0 of the whole layout; a field never crosses a 64-bit word.
 public struct Field: Equatable, Sendable {
   public let name: StaticString
-  public let high: Int
-  public let low: Int
+  // Small, as there are many tables of fields.
+  private let highBit: UInt16
+  private let lowBit: UInt16
 
   @inline(__always)
   public init(_ name: StaticString, _ high: Int, _ low: Int) {
     self.name = name
-    self.high = high
-    self.low = low
+    highBit = UInt16(truncatingIfNeeded: high)
+    lowBit = UInt16(truncatingIfNeeded: low)
   }
+
+  @inline(__always)
+  public var high: Int { Int(highBit) }
+  @inline(__always)
+  public var low: Int { Int(lowBit) }
 
   @inline(__always)
   public init(_ name: StaticString, _ bit: Int) { self.init(name, bit, bit) }

@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: MIT
-// Inlinable, so that each user of a struct has code for that struct: DMA passes here.
+// A caller whose struct is as large as this library's passes fast, as DMA does.
 import CSupport
 import SMMUBase
 
 /// The size that a struct of the caller's says it has: at least the fields that none can do
 /// without, and zeros where this library knows no field.
-@inlinable
+@inline(__always)
 public func checkedSize<T>(
   _ source: UnsafePointer<T>?, named name: StaticString, least: Int
 ) throws(Refusal) -> Int {
+  let known = MemoryLayout<T>.size
+  if let source, UnsafeRawPointer(source).load(as: UInt32.self) == UInt32(known) { return known }
+  return try checkedSize(UnsafeRawPointer(source), named: name, least: least, known: known)
+}
+
+/// The same for a struct that may have any size; `known` is this library's.
+@inline(never)
+private func checkedSize(
+  _ source: UnsafeRawPointer?, named name: StaticString, least: Int, known: Int
+) throws(Refusal) -> Int {
   guard let source else { throw refusal(vsmmu_support_einval, of: name, saying: " is NULL") }
-  let bytes = UnsafeRawPointer(source)
-  let size = Int(bytes.load(as: UInt32.self))
-  guard size >= least else {
-    throw refusal(vsmmu_support_einval, of: name, saying: ".size is too small")
-  }
-  guard size > MemoryLayout<T>.size else { return size }
+  let size = Int(source.load(as: UInt32.self))
+  guard size >= least else { throw refusal(vsmmu_support_einval, of: name, saying: ".size is too small") }
+  guard size > known else { return size }
   // Nobody's struct is that large: the field was not set.
-  guard size <= 4096 else {
-    throw refusal(vsmmu_support_e2big, of: name, saying: ".size is implausible")
-  }
-  for i in MemoryLayout<T>.size..<size where bytes.load(fromByteOffset: i, as: UInt8.self) != 0 {
-    throw refusal(
-      vsmmu_support_e2big, of: name, saying: " has a field set that this library does not know")
+  guard size <= 4096 else { throw refusal(vsmmu_support_e2big, of: name, saying: ".size is implausible") }
+  for i in known..<size where source.load(fromByteOffset: i, as: UInt8.self) != 0 {
+    throw refusal(vsmmu_support_e2big, of: name, saying: " has a field set that this library does not know")
   }
   return size
 }

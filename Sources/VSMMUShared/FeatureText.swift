@@ -31,14 +31,14 @@ extension Features {
     }
     for register in IdentificationRegister.allCases {
       if pair.isNamed(register.name) {
-        let defined = register.layout.reduce(0) { $0 | $1.mask }
+        let defined = register.fields.reduce(0) { $0 | $1.mask }
         guard UInt64(value) & ~defined == 0 else {
           throw pair.refusal("features: a reserved bit is set in ")
         }
         self[register] = value
         return
       }
-      for field in register.layout where pair.isNamed(field.name) {
+      for field in register.fields where pair.isNamed(field.name) {
         guard UInt64(value) <= UInt64.ones(field.width) else {
           throw pair.refusal("features: the value is wider than the field in ")
         }

@@ -49,11 +49,11 @@ public final class Guest {
   public subscript(_ name: String) -> UInt64 {
     get {
       let row = Self.row(name)
-      return smmu.readRegister(at: UInt64(row.offset), width: row.width)
+      return smmu.readRegister(at: UInt64(row.offset), width: row.register.width)
     }
     set {
       let row = Self.row(name)
-      smmu.writeRegister(at: UInt64(row.offset), width: row.width, value: newValue)
+      smmu.writeRegister(at: UInt64(row.offset), width: row.register.width, value: newValue)
     }
   }
 
@@ -61,7 +61,7 @@ public final class Guest {
 
   /// The map is made anew on each call: too slow for every access of every test.
   private static let rows = Dictionary(
-    uniqueKeysWithValues: RegisterMap.rows.map { ("\($0.name)", $0) })
+    uniqueKeysWithValues: RegisterMap.rows.map { ($0.register.name, $0) })
 
   // MARK: Bring-up
 

@@ -114,11 +114,11 @@ public final class RandomWorld {
   public subscript(_ name: String) -> UInt64 {
     get {
       let row = Guest.row(name)
-      return smmu.readRegister(at: UInt64(row.offset), width: row.width)
+      return smmu.readRegister(at: UInt64(row.offset), width: row.register.width)
     }
     set {
       let row = Guest.row(name)
-      smmu.writeRegister(at: UInt64(row.offset), width: row.width, value: newValue)
+      smmu.writeRegister(at: UInt64(row.offset), width: row.register.width, value: newValue)
     }
   }
 

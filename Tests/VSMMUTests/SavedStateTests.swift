@@ -43,7 +43,7 @@ struct SavedStateTests {
   func everythingIsSaved() throws {
     let device = try TestDevice(), other = try TestDevice()
     for row in RegisterMap.rows {
-      _ = device.write(UInt64(row.offset), .max, UInt32(row.width))
+      _ = device.write(UInt64(row.offset), .max, UInt32(row.register.width))
     }
     // GBPA takes a value with Update alone; that went with the write of all ones.
     let state = device.save()
@@ -52,7 +52,8 @@ struct SavedStateTests {
     #expect(other.save() == state)
     for row in RegisterMap.rows {
       let offset = UInt64(row.offset) + UInt64(row.page) * RegisterMap.pageSize
-      #expect(other.read(offset, UInt32(row.width)) == device.read(offset, UInt32(row.width)))
+      let width = UInt32(row.register.width)
+      #expect(other.read(offset, width) == device.read(offset, width))
     }
   }
 

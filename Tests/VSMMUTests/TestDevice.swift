@@ -60,6 +60,5 @@ final class TestDevice {
 
 /// Where the guest finds an ID register.
 func offset(of register: IdentificationRegister) -> UInt64 {
-  let row = RegisterMap.rows.first { "\($0.name)" == "\(register.name)" }
-  return UInt64(row?.offset ?? .max)
+  RegisterMap.offset(of: .identification(register))
 }

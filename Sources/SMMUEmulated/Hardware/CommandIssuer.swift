@@ -43,7 +43,7 @@ final class CommandIssuer {
   }
 
   private func put(_ command: CommandWords, _ ahead: UInt64) {
-    let slot = ring.address(smmu[.cmdqProd] &+ ahead)
+    let slot = ring.address(smmu[.queue(.prod, .command)] &+ ahead)
     PhysicalWord(slot).value = command.low
     PhysicalWord(slot + 8).value = command.high
   }
@@ -51,11 +51,11 @@ final class CommandIssuer {
   /// The SMMU consumes within the write of PROD. A command that it does not know stops it: a
   /// CMD_SYNC takes its place, as in any driver, and the queue goes on.
   private func publish(_ count: UInt64) -> Bool {
-    smmu[.cmdqProd] = (smmu[.cmdqProd] &+ count) & ring.mask
+    smmu[.queue(.prod, .command)] = (smmu[.queue(.prod, .command)] &+ count) & ring.mask
     var isFine = true
     while smmu.hasCommandError {
       isFine = false
-      let slot = ring.address(smmu[.cmdqCons] & ring.mask)
+      let slot = ring.address(smmu[.queue(.cons, .command)] & ring.mask)
       PhysicalWord(slot).value = Self.sync.low
       PhysicalWord(slot + 8).value = Self.sync.high
       smmu[.gerrorn] = smmu[.gerror]
@@ -66,38 +66,12 @@ final class CommandIssuer {
 
 extension SMMU {
   /// A register by name, as a driver accesses it.
-  subscript(_ register: DriverRegister) -> UInt64 {
-    get { readRegister(at: register.offset, width: register.width) }
-    set { writeRegister(at: register.offset, width: register.width, value: newValue) }
+  subscript(_ register: Register) -> UInt64 {
+    get { readRegister(at: RegisterMap.offset(of: register), width: register.width) }
+    set { writeRegister(at: RegisterMap.offset(of: register), width: register.width, value: newValue) }
   }
 
   var hasCommandError: Bool {
     (self[.gerror] ^ self[.gerrorn])[GlobalError.cmdq.low]
-  }
-}
-
-/// The registers that the driver uses, by offset (§6.1).
-enum DriverRegister: UInt64 {
-  case cr0 = 0x20
-  case cr1 = 0x28
-  case cr2 = 0x2c
-  case irqCtrl = 0x50
-  case gerror = 0x60
-  case gerrorn = 0x64
-  case strtabBase = 0x80
-  case strtabBaseConfig = 0x88
-  case cmdqBase = 0x90
-  case cmdqProd = 0x98
-  case cmdqCons = 0x9c
-  case eventqBase = 0xa0
-  case eventqProd = 0x1_00a8
-  case eventqCons = 0x1_00ac
-
-  var offset: UInt64 { rawValue }
-  var width: Int {
-    switch self {
-    case .strtabBase, .cmdqBase, .eventqBase: 8
-    default: 4
-    }
   }
 }

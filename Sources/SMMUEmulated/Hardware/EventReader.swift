@@ -24,8 +24,8 @@ final class EventReader {
 
   /// The records that wait, oldest first; acknowledges an overflow.
   func take() -> [EventRecord] {
-    let producer = smmu[.eventqProd]
-    var consumer = smmu[.eventqCons]
+    let producer = smmu[.queue(.prod, .event)]
+    var consumer = smmu[.queue(.cons, .event)]
     var records: [EventRecord] = []
     while (consumer ^ producer) & ring.mask != 0 {
       var record = EventRecord()
@@ -34,8 +34,8 @@ final class EventReader {
       records.append(record)
       consumer = ring.next(consumer)
     }
-    if consumer != smmu[.eventqCons] || producer[31] != smmu[.eventqCons][31] {
-      smmu[.eventqCons] = consumer & ring.mask | producer & QueueIndex.overflow.mask
+    if consumer != smmu[.queue(.cons, .event)] || producer[31] != smmu[.queue(.cons, .event)][31] {
+      smmu[.queue(.cons, .event)] = consumer & ring.mask | producer & QueueIndex.overflow.mask
     }
     return records
   }

@@ -59,7 +59,7 @@ public struct PhysicalConfiguration {
     f[.iidr, IIDR.implementer] = 0x43b
     switch (flags.contains(.noNesting), flags.contains(.noBTM)) {
     case (false, false):
-      return features.iidr
+      return features[.iidr]
     case (true, false):
       // MMU-600 r1: no nesting.
       f[.iidr, IIDR.productID] = 0x483
@@ -70,7 +70,7 @@ public struct PhysicalConfiguration {
       f[.iidr, IIDR.variant] = noNesting ? 0 : 1
       f[.iidr, IIDR.revision] = noNesting ? 0 : 1
     }
-    return f.iidr
+    return f[.iidr]
   }
 
   /// IOMMU_GET_HW_INFO's raw registers. The erratum flag exists since Linux 7.3.
@@ -78,9 +78,9 @@ public struct PhysicalConfiguration {
     let f = shown
     var raw = iommufd_hw_info_arm_smmuv3()
     raw.flags = flags.contains(.repeats) ? 1 : 0
-    raw.idr = (f.idr0 | extraIDR0, f.idr1, f.idr2, f.idr3 | extraIDR3, f.idr4, f.idr5)
+    raw.idr = (f[.idr0] | extraIDR0, f[.idr1], f[.idr2], f[.idr3] | extraIDR3, f[.idr4], f[.idr5])
     raw.iidr = identification
-    raw.aidr = f.aidr
+    raw.aidr = f[.aidr]
     return raw
   }
 }

@@ -86,14 +86,14 @@ final class PhysicalSMMU {
     smmu[.cr2] = CR2.recinvsid.mask | (vmids.takesPart ? 0 : CR2.ptm.mask)
     smmu[.strtabBase] = table.base
     smmu[.strtabBaseConfig] = table.configuration
-    smmu[.cmdqBase] = commands.base
-    smmu[.cmdqProd] = 0
-    smmu[.cmdqCons] = 0
+    smmu[.queue(.base, .command)] = commands.base
+    smmu[.queue(.prod, .command)] = 0
+    smmu[.queue(.cons, .command)] = 0
     smmu[.cr0] = CR0.cmdqen.mask
     submit([Command.cfgiAll.words, Command.tlbiNSNHAll.words])
-    smmu[.eventqBase] = events.base
-    smmu[.eventqProd] = 0
-    smmu[.eventqCons] = 0
+    smmu[.queue(.base, .event)] = events.base
+    smmu[.queue(.prod, .event)] = 0
+    smmu[.queue(.cons, .event)] = 0
     smmu[.cr0] = CR0.cmdqen.mask | CR0.eventqen.mask
     smmu[.irqCtrl] = InterruptControl.eventq.mask | InterruptControl.gerror.mask
     smmu[.cr0] = CR0.cmdqen.mask | CR0.eventqen.mask | CR0.smmuen.mask

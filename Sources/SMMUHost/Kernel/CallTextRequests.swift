@@ -79,8 +79,10 @@ struct ControlRequest {
   }
 }
 
+// In one object: see Tests/tools/checks/build.sh.
 extension ControlRequest {
   /// nil for a request that is not known.
+  @export(interface)
   static func named(_ request: UInt32) -> ControlRequest? {
     switch request >> 8 {
     case 0x3b where request < 0x3b80: vfio(request)
@@ -89,6 +91,7 @@ extension ControlRequest {
     }
   }
 
+  @export(interface)
   private static func addressSpace(_ request: UInt32) -> ControlRequest? {
     switch request {
     case IOMMUFD_DESTROY.rawValue:
@@ -144,6 +147,7 @@ extension ControlRequest {
     }
   }
 
+  @export(interface)
   private static func paging(_ request: UInt32) -> ControlRequest? {
     switch request {
     case IOMMUFD_HWPT_ALLOC.rawValue:
@@ -180,6 +184,7 @@ extension ControlRequest {
     }
   }
 
+  @export(interface)
   private static func virtual(_ request: UInt32) -> ControlRequest? {
     switch request {
     case IOMMUFD_HWPT_INVALIDATE.rawValue:
@@ -222,6 +227,7 @@ extension ControlRequest {
     }
   }
 
+  @export(interface)
   private static func queues(_ request: UInt32) -> ControlRequest? {
     switch request {
     case IOMMUFD_VEVENTQ_ALLOC.rawValue:
@@ -251,6 +257,7 @@ extension ControlRequest {
     }
   }
 
+  @export(interface)
   private static func vfio(_ request: UInt32) -> ControlRequest? {
     switch request {
     case VFIO_REQUEST_DEVICE_GET_INFO.rawValue:
@@ -273,6 +280,7 @@ extension ControlRequest {
     }
   }
 
+  @export(interface)
   private static func kvm(_ request: UInt32) -> ControlRequest? {
     switch Int32(bitPattern: request) {
     case KVM_REQUEST_GET_API_VERSION.rawValue: .init("KVM_GET_API_VERSION", argument: .number)

@@ -116,6 +116,8 @@ public struct BroadcastVerdict: Equatable, Sendable {
     set(.asidWidth, cpuBits <= (asid16 ? 16 : 8))
   }
 
+  // Not inlined: ten conditions in a row would become a tree of all their combinations.
+  @inline(never)
   private mutating func set(_ condition: BroadcastCondition, _ holds: Bool) {
     if holds { met |= 1 &<< UInt32(condition.rawValue) }
   }

@@ -24,6 +24,7 @@ public struct DeviceFacts {
   }
 
   /// A field of the raw registers; 0 of those that the kernel does not tell.
+  @inline(never)
   func value(_ register: IdentificationRegister, _ field: Field) -> UInt32 {
     let idr = information.idr
     let word: UInt32 =

@@ -21,7 +21,7 @@ public enum Negotiation {
         asked: asked, asid16: asked.asid16, devices: devices, evidence: evidence))
     let view = CommonAbilities(devices, stage2Bits: stage2Bits)
     for register in IdentificationRegister.allCases {
-      for field in register.layout {
+      for field in register.fields {
         let rule = FieldRule.of(register, field)
         let host =
           devices.isEmpty || !rule.isRead ? nil : view.value(rule, register: register, field: field)

@@ -79,16 +79,23 @@ public struct NegotiationReport {
     sentence.append(UInt64(host))
   }
 
+  /// "asked GRAN4K GRAN16K, host GRAN64K"
   private func appendGranules(to sentence: inout Sentence) {
     sentence.append("asked")
-    for field in [IDR5.gran4K, IDR5.gran16K, IDR5.gran64K] where asked[.idr5, field] != 0 {
-      sentence.append(" ")
-      sentence.append(field.name)
-    }
+    appendGranules(to: &sentence) { $0.asked != 0 }
     sentence.append(", host")
-    for field in [IDR5.gran4K, IDR5.gran16K, IDR5.gran64K] where self[.idr5, field]?.host == 1 {
+    appendGranules(to: &sentence) { $0.host == 1 }
+  }
+
+  private func appendGranules(to sentence: inout Sentence, where has: (NegotiationRow) -> Bool) {
+    for row in rows where row.register == .idr5 && row.field.isGranule && has(row) {
       sentence.append(" ")
-      sentence.append(field.name)
+      sentence.append(row.field.name)
     }
   }
+}
+
+extension Field {
+  /// Of IDR5.
+  fileprivate var isGranule: Bool { low >= IDR5.gran4K.low && high <= IDR5.gran64K.high }
 }

@@ -49,13 +49,15 @@ extension StreamTableEntry {
   /// does not change what it is. ATS is not offered: EATS is 0.
   fileprivate func canonicalStage1(_ features: Features) -> AssignedStream {
     var kept = StreamTableEntry()
-    func keep(_ fields: [Field]) { for field in fields { kept[field] = self[field] } }
-    keep([Self.v, Self.config, Self.s1cir, Self.s1cor, Self.s1csh])
-    let substreams = features.substreamIDBits == 0 ? 0 : self[Self.s1cdMax]
-    kept[Self.s1cdMax] = substreams
-    if substreams != 0 {
-      keep([Self.s1dss])
-      if features.twoLevelCDs { keep([Self.s1fmt]) }
+    kept[Self.v] = self[Self.v]
+    kept[Self.config] = self[Self.config]
+    kept[Self.s1cir] = self[Self.s1cir]
+    kept[Self.s1cor] = self[Self.s1cor]
+    kept[Self.s1csh] = self[Self.s1csh]
+    if features.substreamIDBits != 0 && self[Self.s1cdMax] != 0 {
+      kept[Self.s1cdMax] = self[Self.s1cdMax]
+      kept[Self.s1dss] = self[Self.s1dss]
+      if features.twoLevelCDs { kept[Self.s1fmt] = self[Self.s1fmt] }
     }
     kept[Self.s1ContextPtr] = contextTable >> 6
     return .stage1(kept.words[0], kept.words[1])

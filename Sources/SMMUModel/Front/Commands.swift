@@ -22,7 +22,7 @@ extension SMMU {
   }
 
   @inline(never)
-  private func stopped(_ why: CommandQueue<CommandQueueRegisters>.Stop, _ slot: UInt32) {
+  private func stopped(_ why: CommandQueue<QueueRegisters>.Stop, _ slot: UInt32) {
     counters.addAlone(.commandErrors)
     switch why {
     case .illegal(let words):

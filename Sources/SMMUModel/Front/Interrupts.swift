@@ -5,9 +5,7 @@ import SMMUSpec
 /// GERROR (§7.5) and the interrupts of its own and of the event queue (§3.18).
 extension SMMU {
   @inline(__always)
-  func isActive(_ error: Field) -> Bool {
-    registers.isActive(error)
-  }
+  func isActive(_ error: Field) -> Bool { registers.activeErrors & error.mask != 0 }
 
   /// Activates an error, unless it belongs to a state that was replaced.
   func raise(_ error: Field, in queue: UInt64? = nil) {
@@ -28,12 +26,12 @@ extension SMMU {
 
   /// The interrupt of a source, as it is configured now, if it is enabled. Under `eventLock`, with
   /// its cause: what is enabled or moved later must not change it.
-  func due(_ line: InterruptLine) -> DueInterrupt? {
-    let source: InterruptSource = line == .globalError ? .globalError : .eventQueue
+  func due(_ source: InterruptSource) -> DueInterrupt? {
     guard registers.flag(.irqCtrl, source.enable) else { return nil }
-    let address = features.msi ? registers[source.address] & InterruptConfig.addr.mask : 0
+    let address = registers[.interrupt(.address, source)] & InterruptConfig.addr.mask
     return DueInterrupt(
-      line: line, address: address, data: UInt32(truncatingIfNeeded: registers[source.data]),
+      line: source.line, address: features.msi ? address : 0,
+      data: UInt32(truncatingIfNeeded: registers[.interrupt(.data, source)]),
       abort: source.abort, queue: control.era.queue)
   }
 
@@ -58,22 +56,12 @@ struct DueInterrupt {
   let queue: UInt64
 }
 
-/// A source of interrupts with registers of its own.
-private struct InterruptSource {
-  let enable: Field
-  let address: Register
-  let data: Register
-  let abort: Field
-
-  static var globalError: InterruptSource {
-    InterruptSource(
-      enable: InterruptControl.gerror, address: .gerrorIRQConfig0, data: .gerrorIRQConfig1,
-      abort: GlobalError.msiGerrorAbort)
-  }
-
-  static var eventQueue: InterruptSource {
-    InterruptSource(
-      enable: InterruptControl.eventq, address: .eventqIRQConfig0, data: .eventqIRQConfig1,
-      abort: GlobalError.msiEventqAbort)
+extension InterruptSource {
+  fileprivate var line: InterruptLine {
+    switch self {
+    case .globalError: .globalError
+    case .eventQueue: .eventQueue
+    case .pageRequestQueue: .pageRequestQueue
+    }
   }
 }

@@ -48,7 +48,7 @@ extension SMMU {
     guard let (row, high) = row(at: offset) else { return 0 }
     let register = row.pointee.register
     // A driver that waits for its commands makes them go on.
-    if register == .cmdqCons { consumeCommands(options.commandBudget) }
+    if register == .queue(.cons, .command) { consumeCommands(options.commandBudget) }
     let value = visible(register) & row.pointee.implemented
     return UInt32(truncatingIfNeeded: high ? value >> 32 : value)
   }
@@ -57,12 +57,15 @@ extension SMMU {
   private func visible(_ register: Register) -> UInt64 {
     let value = registers[register]
     return switch register {
-    case .cmdqProd: value & commands.ring.mask
-    case .cmdqCons: value & (commands.ring.mask | QueueIndex.error.mask)
-    case .eventqProd, .eventqCons: value & (events.ring.mask | QueueIndex.overflow.mask)
+    case .queue(.base, _): value
+    case .queue(_, .command): value & visible(of: commands.ring)
+    case .queue(_, .event): value & visible(of: events.ring)
     default: value
     }
   }
+
+  /// The bits of an index, and what is not of the index.
+  private func visible(of ring: Ring) -> UInt64 { ring.mask | ~QueueIndex.index.mask }
 
   /// Whether the queue, table or interrupt that guards a register is off, in the control register
   /// and in its acknowledgement.
@@ -79,15 +82,8 @@ extension SMMU {
       case .readOnly: false
       case .always, .tablesOrQueuesDisabled: true
       case .smmuDisabled: isOff(CR0.smmuen)
-      case .commandQueueDisabled: isOff(CR0.cmdqen)
-      case .eventQueueDisabled: isOff(CR0.eventqen)
-      case .pageRequestQueueDisabled: isOff(CR0.priqen)
-      case .gerrorInterruptDisabled:
-        isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: InterruptControl.gerror)
-      case .eventqInterruptDisabled:
-        isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: InterruptControl.eventq)
-      case .priqInterruptDisabled:
-        isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: InterruptControl.priq)
+      case .queueDisabled(let queue): isOff(queue.enable)
+      case .interruptDisabled(let source): isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: source.enable)
       }
     guard open else { return 0 }
     guard row.access == .tablesOrQueuesDisabled else { return row.implemented }
@@ -112,10 +108,10 @@ extension SMMU {
       // Under the lock a record is either written before this, and the driver finds it, or after
       // it, and finds the queue empty: else a driver could wait for an interrupt that never comes.
       eventLock.lock()
-      registers[.eventqCons] = new
+      registers[.queue(.cons, .event)] = new
       eventLock.unlock()
     case .commandsPublished:
-      registers[.cmdqProd] = new
+      registers[.queue(.prod, .command)] = new
       consumeCommands(options.commandBudget)
     }
   }
@@ -175,7 +171,7 @@ extension SMMU {
     eventLock.unlock()
     guard wasStopped && !isActive(GlobalError.cmdq) else { return }
     // ERR is UNKNOWN now; zero keeps drivers right that look at nothing else (§6.3.28).
-    registers[.cmdqCons] &= ~QueueIndex.error.mask
+    registers[.queue(.cons, .command)] &= ~QueueIndex.error.mask
     consumeCommands(options.commandBudget)
   }
 }

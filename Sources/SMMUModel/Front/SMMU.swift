@@ -17,8 +17,8 @@ public final class SMMU: @unchecked Sendable {
   /// Guards the event queue's indices and GERROR, which faulting threads change too.
   let eventLock: Lock
   /// CMDQ and EVENTQ.
-  var commands: CommandQueue<CommandQueueRegisters>
-  let events: OutputQueue<EventQueueRegisters>
+  var commands: CommandQueue<QueueRegisters>
+  let events: OutputQueue<QueueRegisters>
 
   public init(_ features: Features, options: Options = Options(), machine: any Machine) {
     var options = options
@@ -29,9 +29,9 @@ public final class SMMU: @unchecked Sendable {
     eventLock = Lock()
     let registers = translator.registers
     commands = CommandQueue(
-      CommandQueueRegisters(registers: registers), CommandDecoder(features, options.commandRules))
+      QueueRegisters(.command, of: registers), CommandDecoder(features, options.commandRules))
     events = OutputQueue(
-      EventQueueRegisters(registers: registers), entryBytes: EventRecord.bytes)
+      QueueRegisters(.event, of: registers), entryBytes: EventRecord.bytes)
     translator.events = self
   }
 

@@ -89,7 +89,7 @@ extension SMMU {
 extension SMMU {
   private var saved: SavedRegisters { SavedRegisters(registers: registers, features: features) }
 
-  private func has(_ part: StatePart) -> Bool { !saved.rows(of: part).isEmpty }
+  private func has(_ part: StatePart) -> Bool { saved.has(part) }
 
   private func save(_ part: StatePart, to out: inout StateWriter) { saved.save(part, to: &out) }
 

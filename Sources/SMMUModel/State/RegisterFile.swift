@@ -9,7 +9,7 @@ struct RegisterFile {
   /// A row of the register map for one set of features.
   struct Row {
     var register: Register
-    var page: UInt32
+    var page: UInt8
     var isWide: Bool
     var access: WriteGuard
     var reaction: Reaction
@@ -27,15 +27,15 @@ struct RegisterFile {
   private let index: UnsafeMutablePointer<UInt8>
 
   init(_ features: Features, resetAborts: Bool) {
-    values = .allocate(capacity: Register.allCases.count)
-    for i in 0..<Register.allCases.count { (values + i).initialize(to: Atomic(0)) }
+    values = .allocate(capacity: Register.count)
+    for i in 0..<Register.count { (values + i).initialize(to: Atomic(0)) }
     let map = RegisterMap.rows
     rowCount = map.count
     rows = .allocate(capacity: map.count)
     index = .allocate(capacity: Self.words)
     index.initialize(repeating: Self.none, count: Self.words)
     for (i, row) in map.enumerated() {
-      for word in 0..<row.width / 4 { index[Int(row.offset) / 4 + word] = UInt8(i) }
+      for word in 0..<row.register.width / 4 { index[Int(row.offset) / 4 + word] = UInt8(i) }
     }
     adopt(features, resetAborts: resetAborts)
   }
@@ -48,9 +48,9 @@ struct RegisterFile {
       let implemented = row.implemented(features)
       (rows + i).initialize(
         to: Row(
-          register: row.register, page: row.page, isWide: row.width == 8, access: row.access,
-          reaction: row.reaction, implemented: implemented,
-          reset: (constant ?? (row.reset | abort)) & implemented))
+          register: row.register, page: row.page, isWide: row.register.width == 8,
+          access: row.access, reaction: row.reaction, implemented: implemented,
+          reset: (constant ?? (row.register.reset | abort)) & implemented))
     }
     reset()
   }
@@ -69,8 +69,13 @@ struct RegisterFile {
   /// before it.
   @inline(__always)
   subscript(_ register: Register) -> UInt64 {
-    get { values[Int(register.rawValue)].load(ordering: .acquiring) }
-    nonmutating set { values[Int(register.rawValue)].store(newValue, ordering: .releasing) }
+    get { values[register.place].load(ordering: .acquiring) }
+    nonmutating set { values[register.place].store(newValue, ordering: .releasing) }
+  }
+
+  /// A register and those whose places follow its.
+  func words(from register: Register) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    values + register.place
   }
 
   @inline(__always)

@@ -11,7 +11,9 @@ struct RegisterRecord {
   let width: UInt32
   let value: UInt64
 
-  func matches(_ row: RegisterRow) -> Bool { row.offset == offset && row.width == Int(width) }
+  func matches(_ row: RegisterRow) -> Bool {
+    row.offset == offset && row.register.width == Int(width)
+  }
 }
 
 /// Records, one after another.
@@ -35,45 +37,54 @@ struct SavedRegisters {
   let registers: RegisterFile
   let features: Features
 
-  /// The rows that are the state of a part: those that exist here and follow from no other.
-  func rows(of part: StatePart) -> [RegisterRow] {
-    rows.filter { $0.register.part == part }
+  /// Whether an SMMU of these features has the part.
+  func has(_ part: StatePart) -> Bool {
+    for row in RegisterMap.rows where isSaved(row, of: part) { return true }
+    return false
   }
 
-  private var rows: [RegisterRow] {
-    RegisterMap.rows.filter { $0.implemented(features) != 0 && !$0.isDerived }
+  /// Whether a register is state of the part, nil for any: it exists here and follows from no
+  /// other.
+  @inline(never)
+  private func isSaved(_ row: RegisterRow, of part: StatePart?) -> Bool {
+    (part == nil || row.register.part == part) && !row.register.isDerived
+      && row.implemented(features) != 0
   }
 
   func save(_ part: StatePart, to out: inout StateWriter) {
-    for row in rows(of: part) {
+    for row in RegisterMap.rows where isSaved(row, of: part) {
       out.put(row.offset)
-      out.put(UInt32(row.width))
+      out.put(UInt32(row.register.width))
       out.put(registers[row.register])
     }
+  }
+
+  /// The row of a record, whatever part it is state of.
+  private func row(of record: RegisterRecord) -> RegisterRow? {
+    for row in RegisterMap.rows where record.matches(row) && isSaved(row, of: nil) { return row }
+    return nil
   }
 
   /// `part` nil: all of them have their registers here. A register that nobody knows is refused
   /// unless its value is the reset value, zero.
   func validate(_ records: RegisterRecords, of part: StatePart?) throws(SavedStateError) {
-    let rows = rows
     var seen = SmallSet()
     for i in 0..<records.count {
       let record = records[i]
-      guard let index = rows.firstIndex(where: { record.matches($0) }) else {
+      guard let row = row(of: record) else {
         if record.value == 0 { continue }
         throw .unknown(offset: record.offset)
       }
-      guard part == nil || rows[index].register.part == part else {
+      guard part == nil || row.register.part == part else {
         throw .unknown(offset: record.offset)
       }
-      guard seen.insert(index) else { throw .repeated(offset: record.offset) }
-      try validate(record, of: rows[index])
+      guard seen.insert(row.register.place) else { throw .repeated(offset: record.offset) }
+      try validate(record, of: row)
     }
     // A saved state without ID registers could be anyone's.
-    for (i, row) in rows.enumerated() where part == nil || part == .identification {
-      guard RegisterMap.constant(row.register, features) == nil || seen.contains(i) else {
-        throw .unknown(offset: row.offset)
-      }
+    guard part == nil || part == .identification else { return }
+    for row in RegisterMap.rows where isSaved(row, of: .identification) {
+      guard seen.contains(row.register.place) else { throw .unknown(offset: row.offset) }
     }
   }
 
@@ -82,25 +93,22 @@ struct SavedRegisters {
       guard record.value == UInt64(own) else {
         throw record.difference(row.register, own)
       }
-    } else if record.value & ~row.implemented(features) != 0 || row.isBusy(record.value) {
+    } else if record.value & ~row.implemented(features) != 0 || row.register.isBusy(record.value) {
       throw .unknown(offset: record.offset)
     }
   }
 
   /// What a saved state does not have keeps its reset value.
   func reset(_ part: StatePart) {
-    for row in rows(of: part) where RegisterMap.constant(row.register, features) == nil {
-      registers[row.register] = row.reset & row.implemented(features)
+    for row in RegisterMap.rows where isSaved(row, of: part) && part != .identification {
+      registers[row.register] = row.register.reset & row.implemented(features)
     }
   }
 
   func restore(_ records: RegisterRecords) {
-    let rows = rows
     for i in 0..<records.count {
       let record = records[i]
-      if let row = rows.first(where: { record.matches($0) }) {
-        registers[row.register] = record.value
-      }
+      if let row = row(of: record) { registers[row.register] = record.value }
     }
   }
 }
@@ -109,7 +117,7 @@ extension RegisterRecord {
   /// The first field in which an ID register differs.
   fileprivate func difference(_ register: Register, _ own: UInt32) -> SavedStateError {
     let saved = UInt32(truncatingIfNeeded: value)
-    guard let id = register.identification else { return .unknown(offset: offset) }
+    guard case .identification(let id) = register else { return .unknown(offset: offset) }
     for field in id.fields {
       let theirs = UInt64(saved)[field.high, field.low], ours = UInt64(own)[field.high, field.low]
       if theirs != ours {
@@ -120,7 +128,7 @@ extension RegisterRecord {
   }
 }
 
-/// Numbers below 128: there are fewer rows.
+/// Numbers below 128: there are fewer registers.
 private struct SmallSet {
   private var words: (UInt64, UInt64) = (0, 0)
 
@@ -138,29 +146,10 @@ private struct SmallSet {
   }
 }
 
-extension RegisterRow {
+extension Register {
   /// An Update in progress, which no saved state has.
-  fileprivate func isBusy(_ value: UInt64) -> Bool {
-    register == .gbpa && value[GBPA.update.low]
-  }
+  fileprivate func isBusy(_ value: UInt64) -> Bool { self == .gbpa && value[GBPA.update.low] }
 
   /// Follows from another register at all times.
-  fileprivate var isDerived: Bool { register == .cr0ack || register == .irqCtrlAck }
-}
-
-extension Register {
-  fileprivate var identification: IdentificationRegister? {
-    switch self {
-    case .idr0: .idr0
-    case .idr1: .idr1
-    case .idr2: .idr2
-    case .idr3: .idr3
-    case .idr4: .idr4
-    case .idr5: .idr5
-    case .idr6: .idr6
-    case .iidr: .iidr
-    case .aidr: .aidr
-    default: nil
-    }
-  }
+  fileprivate var isDerived: Bool { self == .cr0ack || self == .irqCtrlAck }
 }

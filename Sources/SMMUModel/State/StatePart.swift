@@ -32,18 +32,14 @@ extension Register {
   /// Whose state it is.
   var part: StatePart {
     switch self {
-    case .idr0, .idr1, .idr2, .idr3, .idr4, .idr5, .idr6, .iidr, .aidr: .identification
-    case .pidr0, .pidr1, .pidr2, .pidr3, .pidr4, .pidr5, .pidr6, .pidr7: .identification
-    case .cidr0, .cidr1, .cidr2, .cidr3: .identification
+    case .identification, .pidr, .cidr: .identification
     case .cr0, .cr0ack, .cr1, .cr2, .statusr, .gbpa, .agbpa: .control
     case .irqCtrl, .irqCtrlAck, .gerror, .gerrorn: .control
-    case .gerrorIRQConfig0, .gerrorIRQConfig1, .gerrorIRQConfig2: .control
     case .strtabBase, .strtabBaseConfig: .control
-    case .cmdqBase, .cmdqProd, .cmdqCons: .commandQueue
-    case .eventqBase, .eventqProd, .eventqCons: .eventQueue
-    case .eventqIRQConfig0, .eventqIRQConfig1, .eventqIRQConfig2: .eventQueue
-    case .priqBase, .priqProd, .priqCons: .pageRequestQueue
-    case .priqIRQConfig0, .priqIRQConfig1, .priqIRQConfig2: .pageRequestQueue
+    case .interrupt(_, .globalError): .control
+    case .queue(_, .command): .commandQueue
+    case .queue(_, .event), .interrupt(_, .eventQueue): .eventQueue
+    case .queue(_, .pageRequest), .interrupt(_, .pageRequestQueue): .pageRequestQueue
     }
   }
 }

@@ -56,14 +56,16 @@ extension Features {
   /// The first field whose value the model does not implement.
   public var unimplemented: (register: IdentificationRegister, field: Field)? {
     for register in IdentificationRegister.allCases {
-      for field in register.fields
-      where self[register, field] > Self.most(register, field)
-        || self[register, field] < Self.least(register, field)
-      {
+      for field in register.fields where !isImplemented(register, field) {
         return (register, field)
       }
     }
     return nil
+  }
+
+  private func isImplemented(_ register: IdentificationRegister, _ field: Field) -> Bool {
+    let value = self[register, field]
+    return value <= Self.most(register, field) && value >= Self.least(register, field)
   }
 
   /// The largest value of a field that is implemented; zero is what most features are.

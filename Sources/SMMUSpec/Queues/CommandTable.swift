@@ -172,9 +172,9 @@ public struct CommandWords: Layout, Equatable, Sendable {
   }
 
   /// The fields that `opcode` defines, its own number excepted.
+  @export(interface)
   public static func fields(of opcode: Opcode) -> [Field] {
-    let rangeFields = [num, scale, leaf, ttl128, ttl, tg]
-    return switch opcode {
+    switch opcode {
     case .prefetchConfig: [ssec, ssv, substreamID, streamID]
     case .prefetchAddr:
       [ssec, ssv, substreamID, streamID, prefetchSize, prefetchStride, prefetchNS, address]
@@ -185,13 +185,13 @@ public struct CommandWords: Layout, Equatable, Sendable {
     case .cfgiVMSPIDM: [ssec, vmid]
     case .tlbiNHAll, .tlbiS12VMAll: [vmid]
     case .tlbiNHASID: [vmid, asid]
-    case .tlbiNHVA: [vmid, asid, address] + rangeFields
-    case .tlbiNHVAA: [vmid, address] + rangeFields
+    case .tlbiNHVA: [vmid, asid, num, scale, leaf, ttl128, ttl, tg, address]
+    case .tlbiNHVAA: [vmid, num, scale, leaf, ttl128, ttl, tg, address]
     case .tlbiEL2All, .tlbiNSNHAll, .dptiAll: []
     case .tlbiEL2ASID: [asid]
-    case .tlbiEL2VA: [asid, address] + rangeFields
-    case .tlbiEL2VAA: [address] + rangeFields
-    case .tlbiS2IPA: [vmid, ipa] + rangeFields
+    case .tlbiEL2VA: [asid, num, scale, leaf, ttl128, ttl, tg, address]
+    case .tlbiEL2VAA: [num, scale, leaf, ttl128, ttl, tg, address]
+    case .tlbiS2IPA: [vmid, num, scale, leaf, ttl128, ttl, tg, ipa]
     case .atcInv: [global, ssec, ssv, substreamID, streamID, atcSize, address]
     case .priResp: [ssec, ssv, substreamID, streamID, prgIndex, response]
     case .resume: [ssec, ac, ab, streamID, stag]

@@ -10,52 +10,62 @@ public struct Illegality: Equatable, Sendable {
     case rule(StaticString)
   }
 
-  public let register: IdentificationRegister
-  public let field: Field
-  public let otherRegister: IdentificationRegister
-  public let other: Field
+  private let broken: Place
+  private let companion: Place
   public let demand: Demand
 
-  public static func == (a: Illegality, b: Illegality) -> Bool {
-    a.register == b.register && a.field == b.field && a.otherRegister == b.otherRegister
-      && a.other == b.other
-  }
-}
-
-/// A field of an ID register.
-private struct Place {
-  let register: IdentificationRegister
-  let field: Field
-  init(_ register: IdentificationRegister, _ field: Field) {
-    self.register = register
-    self.field = field
-  }
-}
-
-extension Illegality {
   fileprivate init(_ broken: Place, _ other: Place, _ demand: Demand) {
-    self.init(
-      register: broken.register, field: broken.field, otherRegister: other.register,
-      other: other.field, demand: demand)
+    self.broken = broken
+    companion = other
+    self.demand = demand
   }
 
   fileprivate init(_ broken: Place, _ other: Place, _ rule: StaticString) {
     self.init(broken, other, .rule(rule))
+  }
+
+  public var register: IdentificationRegister { broken.register }
+  public var field: Field { broken.field }
+  public var otherRegister: IdentificationRegister { companion.register }
+  public var other: Field { companion.field }
+
+  public static func == (a: Illegality, b: Illegality) -> Bool {
+    a.broken == b.broken && a.companion == b.companion
+  }
+}
+
+/// A field of an ID register, without its name: tables of places are small.
+private struct Place: Equatable {
+  let register: IdentificationRegister
+  let high: UInt8
+  let low: UInt8
+
+  @inline(__always)
+  init(_ register: IdentificationRegister, _ field: Field) {
+    self.register = register
+    high = UInt8(truncatingIfNeeded: field.high)
+    low = UInt8(truncatingIfNeeded: field.low)
+  }
+
+  var field: Field {
+    for field in register.fields where field.low == Int(low) { return field }
+    return Field("", Int(high), Int(low))
   }
 }
 
 extension Features {
   /// The first rule that this set of ID registers breaks, or nil if it is legal.
   public var illegality: Illegality? {
-    if let broken = encodingIllegality { return broken }
-    if let broken = dependencyIllegality { return broken }
-    if let broken = sizeIllegality { return broken }
-    if let broken = revisionIllegality { return broken }
-    if let broken = addressIllegality { return broken }
-    return extensionIllegality
+    @export(interface) get {
+      encodingIllegality ?? dependencyIllegality ?? sizeIllegality ?? revisionIllegality
+        ?? addressIllegality ?? extensionIllegality
+    }
   }
 
-  private func value(_ place: Place) -> UInt32 { self[place.register, place.field] }
+  @inline(never)
+  private func value(_ place: Place) -> UInt32 {
+    UInt32(truncatingIfNeeded: UInt64(self[place.register])[Int(place.high), Int(place.low)])
+  }
 
   /// Reserved encodings and sizes (§6.3.1 to §6.3.8): a field, its largest value, why.
   private var encodingIllegality: Illegality? {
@@ -142,16 +152,16 @@ extension Features {
   /// What AIDR obliges to and forbids (§2.9, `earliest`).
   private var revisionIllegality: Illegality? {
     let minor = Place(.aidr, AIDR.minor)
-    // Revision, field, whether it is obligatory on this SMMU.
-    let mandatory: [(UInt32, Place, Bool)] = [
-      (1, Place(.idr3, IDR3.had), stage1), (1, Place(.idr3, IDR3.xnx), stage2),
-      (2, Place(.idr0, IDR0.hyp), stage1 && stage2), (2, Place(.idr3, IDR3.fwb), true),
-      (2, Place(.idr3, IDR3.ril), true), (2, Place(.idr3, IDR3.bbml), true),
-      (3, Place(.idr3, IDR3.e0pd), true), (3, Place(.idr3, IDR3.ptwnnc), stage2),
-      (4, Place(.idr3, IDR3.epan), true), (4, Place(.idr3, IDR3.mteperm), stage2),
+    // Revision, field, on which SMMUs it is obligatory.
+    let mandatory: [(UInt32, Place, Gate)] = [
+      (1, Place(.idr3, IDR3.had), .stage1), (1, Place(.idr3, IDR3.xnx), .stage2),
+      (2, Place(.idr0, IDR0.hyp), .bothStages), (2, Place(.idr3, IDR3.fwb), .always),
+      (2, Place(.idr3, IDR3.ril), .always), (2, Place(.idr3, IDR3.bbml), .always),
+      (3, Place(.idr3, IDR3.e0pd), .always), (3, Place(.idr3, IDR3.ptwnnc), .stage2),
+      (4, Place(.idr3, IDR3.epan), .always), (4, Place(.idr3, IDR3.mteperm), .stage2),
     ]
-    for (revision, place, isObliged) in mandatory
-    where isObliged && value(minor) >= revision && value(place) == 0 {
+    for (revision, place, gate) in mandatory
+    where value(minor) >= revision && value(place) == 0 && gate.holds(self) {
       return Illegality(place, minor, "this revision of the architecture demands it")
     }
     for (revision, place, least) in Self.earliest

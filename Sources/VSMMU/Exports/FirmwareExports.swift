@@ -19,6 +19,7 @@ private struct ByteWriter {
     self.capacity = buffer == nil ? 0 : capacity
   }
 
+  @inline(never)
   mutating func put(_ value: UInt64, _ bytes: Int) {
     for i in 0..<bytes {
       if count < capacity {

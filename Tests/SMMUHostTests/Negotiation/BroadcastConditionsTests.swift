@@ -37,9 +37,9 @@ import Testing
     let cases: [(BroadcastCondition, NegotiationReport)] = [
       (.asked, decide(asked: .linux)),
       (.hardware, decide(.rich { $0[.idr0, IDR0.btm] = 0 })),
-      (.noErratum, decide(.rich { $0.iidr = 0x4870_043b })),
-      (.noErratum, decide(.rich { $0.iidr = 0x48a1_243b })),
-      (.noErratum, decide(.rich { $0.iidr = 0x4980_043b })),
+      (.noErratum, decide(.rich { $0[.iidr] = 0x4870_043b })),
+      (.noErratum, decide(.rich { $0[.iidr] = 0x48a1_243b })),
+      (.noErratum, decide(.rich { $0[.iidr] = 0x4980_043b })),
       (.kernelLinks, decide { $0.kernelLinks = false }),
       (.linked, decide { $0.isLinked = false }),
       (.bound, decide { $0.boundForVM = false }),
@@ -97,7 +97,7 @@ import Testing
   @Test("Other implementers' products and other products of Arm have no erratum")
   func errata() {
     for iidr in [0x4870_0001, 0x4830_243b, 0, 0x4990_043b] as [UInt32] {
-      #expect(!DeviceFacts.rich { $0.iidr = iidr }.hasBroadcastErratum)
+      #expect(!DeviceFacts.rich { $0[.iidr] = iidr }.hasBroadcastErratum)
     }
   }
 }

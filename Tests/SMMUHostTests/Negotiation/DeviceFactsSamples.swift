@@ -20,10 +20,10 @@ extension DeviceFacts {
     _ change: (inout Features) -> Void
   ) -> iommufd_hw_info_arm_smmuv3 {
     var f = Features()
-    f.idr0 = 0xffff_ffff
-    f.idr1 = 0xffff_ffff
-    f.idr3 = 0xffff_ffff
-    f.idr5 = 0xffff_ffff
+    f[.idr0] = 0xffff_ffff
+    f[.idr1] = 0xffff_ffff
+    f[.idr3] = 0xffff_ffff
+    f[.idr5] = 0xffff_ffff
     f[.idr0, IDR0.ttf] = 2
     f[.idr0, IDR0.ttendian] = 2
     f[.idr0, IDR0.stallModel] = 0
@@ -36,9 +36,9 @@ extension DeviceFacts {
     f[.idr5, IDR5.oas] = 5
     change(&f)
     var information = iommufd_hw_info_arm_smmuv3()
-    information.idr = (f.idr0, f.idr1, f.idr2, f.idr3, f.idr4, f.idr5)
-    information.iidr = f.iidr
-    information.aidr = f.aidr
+    information.idr = (f[.idr0], f[.idr1], f[.idr2], f[.idr3], f[.idr4], f[.idr5])
+    information.iidr = f[.iidr]
+    information.aidr = f[.aidr]
     return information
   }
 }

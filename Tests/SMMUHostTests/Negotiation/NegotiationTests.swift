@@ -315,10 +315,10 @@ extension DeviceFacts {
   fileprivate static func random(_ random: inout Seed) -> DeviceFacts {
     let words = (0..<6).map { _ in UInt32(truncatingIfNeeded: random.next()) }
     return .rich { f in
-      f.idr0 = words[0]
-      f.idr1 = words[1]
-      f.idr3 = words[3]
-      f.idr5 = words[5]
+      f[.idr0] = words[0]
+      f[.idr1] = words[1]
+      f[.idr3] = words[3]
+      f[.idr5] = words[5]
       f[.idr0, IDR0.ttf] = 2 | words[0] & 1
       f[.idr0, IDR0.ttendian] = words[2] & 1 << 1
       f[.idr0, IDR0.stallModel] = words[4] & 1

@@ -91,7 +91,8 @@ import Testing
         #expect(isWhole)
         #expect(text.components(of: #""register": "#) == report.rows.count)
         #expect(text.components(of: #""iidr": "#) == devices.count)
-        #expect(text.contains("\"IDR0\": \(report.chosen.idr0), \"IDR1\": \(report.chosen.idr1)"))
+        let chosen = report.chosen
+        #expect(text.contains("\"IDR0\": \(chosen[.idr0]), \"IDR1\": \(chosen[.idr1])"))
       }
     }
   }

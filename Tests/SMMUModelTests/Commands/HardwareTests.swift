@@ -156,8 +156,8 @@ struct HardwareTests {
     features[.idr5, IDR5.gran16K] = 0
     guest.smmu.renegotiate(features)
     #expect(guest.smmu.features == features)
-    #expect(guest["IDR0"] == UInt64(features.idr0))
-    #expect(guest["IDR5"] == UInt64(features.idr5))
+    #expect(guest["IDR0"] == UInt64(features[.idr0]))
+    #expect(guest["IDR5"] == UInt64(features[.idr5]))
     #expect(guest["CR0"] == 0)
   }
 }

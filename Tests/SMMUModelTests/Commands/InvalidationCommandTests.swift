@@ -356,7 +356,7 @@ struct InvalidationCommandTests {
       guard isFirst, address == outside + index else { return }
       isFirst = false
       guest.command((0x12 | 1 << 32 | 1 << 48, streams.input))
-      #expect(guest.smmu.registers[.cmdqCons] == 1)
+      #expect(guest.smmu.registers[.queue(.cons, .command)] == 1)
     }
     #expect(streams.reads(1) == streams.first)
     #expect(!isFirst)

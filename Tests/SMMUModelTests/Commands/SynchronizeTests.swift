@@ -130,7 +130,7 @@ struct SynchronizeTests {
     var heard: [GuestMachine.Call] = []
     guest.machine.onCall = { call in
       heard.append(call)
-      #expect(guest.smmu.registers[.cmdqCons] == 1)
+      #expect(guest.smmu.registers[.queue(.cons, .command)] == 1)
     }
     guest.command(sync(0x0802_0040, 9))
     #expect(heard == [.signal(0x0802_0040, 9), .pulse(.sync)])
@@ -157,7 +157,7 @@ struct SynchronizeTests {
     guest.machine.onCall = { call in
       if call == .signal(0x0802_0044, 2) {
         atSecond = guest.smmu.registers[.gerror]
-        #expect(guest.smmu.registers[.cmdqCons] == 2)
+        #expect(guest.smmu.registers[.queue(.cons, .command)] == 2)
       }
     }
     guest.command(sync(0x0802_0040, 1), sync(0x0802_0044, 2))
@@ -171,7 +171,7 @@ struct SynchronizeTests {
     var waited = 0
     guest.machine.onRelax = {
       waited += 1
-      #expect(guest.smmu.registers[.cmdqCons] == 1)
+      #expect(guest.smmu.registers[.queue(.cons, .command)] == 1)
       if waited == 3 { guest.smmu.endAccess(token) }
     }
     guest.command(numbered(1), sync(Self.target, 9))
@@ -197,7 +197,7 @@ struct SynchronizeTests {
     _ = guest.translate(0x1000, 0x40)
     var atSync: UInt64?
     guest.machine.onCall = { call in
-      if call == .pulse(.sync) { atSync = guest.smmu.registers[.eventqProd] }
+      if call == .pulse(.sync) { atSync = guest.smmu.registers[.queue(.prod, .event)] }
     }
     guest.command(sync(0, 0))
     #expect(atSync == 1)

@@ -172,7 +172,7 @@ struct InterruptTests {
       switch call {
       case .pulse(.eventQueue), .signal(0x0802_0040, _):
         seen += 1
-        #expect(guest.smmu.registers[.eventqProd] == 1)
+        #expect(guest.smmu.registers[.queue(.prod, .event)] == 1)
       case .pulse(.globalError), .signal(0x0802_0044, _):
         seen += 1
         #expect(guest.smmu.registers[.gerror] == 1)

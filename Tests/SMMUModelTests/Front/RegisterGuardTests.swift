@@ -61,7 +61,7 @@ struct RegisterGuardTests {
       #expect(guest[test.name] == 0, "\(control), \(acknowledge)")
     }
     // All other enables on: accepted. CMDQ_CONS may not be consumed, so PROD follows it.
-    guest.smmu.registers[.cmdqProd] = value & 1
+    guest.smmu.registers[.queue(.prod, .command)] = value & 1
     set(guest, test, everything & ~test.bit, everything & ~test.bit)
     guest[test.name] = value
     #expect(guest.smmu.registers[Guest.row(test.name).register] == value)
@@ -69,7 +69,7 @@ struct RegisterGuardTests {
 
   @Test(
     "each half of a guarded register is refused on its own (R-016)",
-    arguments: GuardCase.all.filter { Guest.row($0.name).width == 8 })
+    arguments: GuardCase.all.filter { Guest.row($0.name).register.width == 8 })
   func halves(test: GuardCase) {
     let guest = Guest()
     let offset = UInt64(Guest.row(test.name).offset)

@@ -99,18 +99,19 @@ struct RegisterSweepTests {
   func constants() {
     let guest = Guest.started()
     var features = Features.full
-    features.iidr = 0xabc5_643b
+    features[.iidr] = 0xabc5_643b
     let other = Guest(features)
     let values: [(UInt64, UInt32)] = [
-      (0x00, features.idr0), (0x04, features.idr1), (0x0c, features.idr3), (0x14, features.idr5),
-      (0x18, 0xabc5_643b), (0x1c, features.aidr), (0xfe0, 0xbc), (0xff0, 0x0d),
+      (0x00, features[.idr0]), (0x04, features[.idr1]), (0x0c, features[.idr3]),
+      (0x14, features[.idr5]),
+      (0x18, 0xabc5_643b), (0x1c, features[.aidr]), (0xfe0, 0xbc), (0xff0, 0x0d),
     ]
     for (offset, value) in values {
       #expect(other.read32(offset) == value)
       other.write32(offset, ~value)
       #expect(other.read32(offset) == value)
     }
-    #expect(guest.read32(0) == Features.full.idr0)
+    #expect(guest.read32(0) == Features.full[.idr0])
   }
 
   // MARK: Width and alignment
@@ -177,7 +178,7 @@ struct RegisterSweepTests {
     #expect(guest["CR1"] == 0xabc)
     #expect(guest["CR2"] == 2)
     #expect(guest.read64(0x28) == 0x0000_0002_0000_0abc)
-    #expect(guest.read64(0x0) == UInt64(Features.full.idr1) << 32 | UInt64(Features.full.idr0))
+    #expect(guest.read64(0x0) == UInt64(Features.full[.idr1]) << 32 | UInt64(Features.full[.idr0]))
     // The low one first: CMDQ_PROD publishes before CONS is written, which the queue refuses.
     let running = Guest.started()
     running.place(numbered(3), slot: 0)

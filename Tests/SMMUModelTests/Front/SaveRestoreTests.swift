@@ -151,7 +151,7 @@ struct SaveRestoreTests {
     #expect(other.smmu.restoring(bytes) == nil)
     #expect(savedState(of: other.smmu) == bytes)
     for row in RegisterMap.rows {
-      #expect(other["\(row.name)"] == guest["\(row.name)"], "\(row.name)")
+      #expect(other[row.register.name] == guest[row.register.name], "\(row.register.name)")
     }
     #expect(other["CR0ACK"] == 0xd)
     #expect(other["IRQ_CTRLACK"] == 4)
@@ -215,7 +215,7 @@ struct SaveRestoreTests {
     let guest = Guest()
     // No queue is enabled, so that nothing else than the writes happens.
     for row in RegisterMap.rows where row.register != .cr0 && row.register != .irqCtrl {
-      guest["\(row.name)"] = random.next()
+      guest[row.register.name] = random.next()
     }
     guest["CR0"] = random.next() & 1
     let bytes = savedState(of: guest.smmu)
@@ -236,7 +236,7 @@ struct SaveRestoreTests {
     #expect(state.sections.allSatisfy { $0.version == 1 })
     for record in state.records {
       let row = RegisterMap.rows.first { $0.offset == record.offset }
-      #expect(row.map { UInt32($0.width) } == record.bytes)
+      #expect(row.map { UInt32($0.register.width) } == record.bytes)
     }
     #expect(state.sections[3].records.contains { $0.offset == 0xa8 && $0.value == 8 | 1 << 31 })
     #expect(state.sections[2].records.map(\.offset) == [0x90, 0x98, 0x9c])
@@ -429,7 +429,7 @@ struct SaveRestoreTests {
       for record in section.records {
         for j in whole.sections.indices where j != i {
           var state = whole
-          state.remove("\(RegisterMap.rows.first { $0.offset == record.offset }!.name)")
+          state.remove(RegisterMap.rows.first { $0.offset == record.offset }!.register.name)
           state.sections[j].records.append(record)
           let error = smmu.restoring(state.bytes)
           // Where an ID register is missing that is found first.

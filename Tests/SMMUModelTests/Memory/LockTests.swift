@@ -250,7 +250,7 @@ struct LockTests {
       ("CR2", 2), ("EVENTQ_BASE", Guest.eventQueue | 12), ("CR0", 5),
     ] {
       let row = Guest.row(name)
-      smmu.writeRegister(at: UInt64(row.offset), width: row.width, value: value)
+      smmu.writeRegister(at: UInt64(row.offset), width: row.register.width, value: value)
     }
     onThreads(4) { number in
       for i in 0..<StreamID(500) {

@@ -182,7 +182,7 @@ struct CommandQueueTests {
     let guest = Guest.started()
     guest.machine.onCall = { call in
       guard case .report(.illegalCommand) = call else { return }
-      #expect(guest.smmu.registers[.cmdqCons] == 1 << 24)
+      #expect(guest.smmu.registers[.queue(.cons, .command)] == 1 << 24)
       #expect(!guest.smmu.isActive(GlobalError.cmdq))
     }
     guest.command(Guest.illegal)
@@ -192,7 +192,7 @@ struct CommandQueueTests {
     guest.machine.onCall = { call in
       guard call == .pulse(.globalError) else { return }
       seen += 1
-      #expect(guest.smmu.registers[.cmdqCons] == 1 << 24)
+      #expect(guest.smmu.registers[.queue(.cons, .command)] == 1 << 24)
       #expect(guest.smmu.isActive(GlobalError.cmdq))
     }
     guest.command(Guest.illegal)
@@ -492,7 +492,7 @@ struct CommandQueueTests {
     let guest = Guest.started()
     var seen: [UInt64] = []
     guest.machine.onCall = { call in
-      if case .notice = call { seen.append(guest.smmu.registers[.cmdqCons]) }
+      if case .notice = call { seen.append(guest.smmu.registers[.queue(.cons, .command)]) }
     }
     guest.command(numbered(1), (0x03 | 5 << 32, 1), (0x05 | 5 << 32, 1), (0x06, 0), (0x30, 0))
     #expect(seen == [0, 1, 2, 3, 4])

@@ -100,7 +100,7 @@ struct EventQueueTests {
     let guest = Guest.started(eventBits: 0)
     guest.fault()
     var states: [UInt64] = []
-    guest.machine.onCall = { _ in states.append(guest.smmu.registers[.eventqProd]) }
+    guest.machine.onCall = { _ in states.append(guest.smmu.registers[.queue(.prod, .event)]) }
     guest.fault()
     #expect(states == [1 | 1 << 31])
   }
@@ -197,7 +197,7 @@ struct EventQueueTests {
     guest.machine.onCall = { call in
       guard case .write(let address) = call else { return }
       seen.append(address)
-      #expect(guest.smmu.registers[.eventqProd] == 0)
+      #expect(guest.smmu.registers[.queue(.prod, .event)] == 0)
     }
     guest.fault(5)
     #expect(seen == [queue])

@@ -165,9 +165,9 @@ struct CommandTableTests {
   @Test("reserved opcodes are illegal whatever the features (R-269)")
   func reserved() {
     var everything = Features()
-    everything.idr0 = .max
-    everything.idr1 = .max
-    everything.idr3 = .max
+    everything[.idr0] = .max
+    everything[.idr1] = .max
+    everything[.idr3] = .max
     let ranges: [ClosedRange<UInt64>] = [
       0x00...0x00, 0x08...0x0f, 0x14...0x17, 0x18...0x1a, 0x1b...0x1f, 0x24...0x27, 0x29...0x29,
       0x2b...0x2f, 0x31...0x3f, 0x42...0x43, 0x47...0x6f, 0x71...0x72, 0x74...0xff,

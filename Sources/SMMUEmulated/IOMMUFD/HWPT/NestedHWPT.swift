@@ -61,6 +61,7 @@ enum VirtualSTE {
     return words
   }
 
+  @export(interface)
   private static func permitted(_ index: Int) -> UInt64 {
     typealias STE = StreamTableEntry
     // Linux knows addresses of up to 52 bits.

@@ -60,6 +60,7 @@ extension GuestCommand {
     }
   }
 
+  @export(interface)
   private func fields(of opcode: Opcode, _ features: Features) -> [Field] {
     let asid = features.asid16 ? C.asid : Field("ASID", 55, 48)
     let range = features.rangeInvalidation ? rangeFields : []
