@@ -5,8 +5,8 @@ import SMMUAtomics
 /// was invalidated before it (§3.21.1, §4.7.3).
 ///
 /// Each thread counts itself in and out in a cache line of its own, in the count of the current
-/// epoch's parity. Waiting turns the epoch twice and waits for the parity left behind each time:
-/// the second turn catches a thread that read the epoch before the first one but counted after it.
+/// phase's parity. Waiting turns the phase twice and waits for the parity left behind each time:
+/// the second turn catches a thread that read the phase before the first one but counted after it.
 ///
 /// A token is the place of the count [15:0], then what the `ledger` makes of it.
 struct AccessGuard {
@@ -14,8 +14,8 @@ struct AccessGuard {
   /// Words from one slot to the next: two cache lines, as prefetchers fetch pairs.
   private static var stride: Int { 16 }
 
-  /// The epoch, and the set of slots that were ever used: waiting looks at those alone.
-  private let epoch: UnsafeMutablePointer<Atomic<UInt64>>
+  /// The phase, and the set of slots that were ever used: waiting looks at those alone.
+  private let phase: UnsafeMutablePointer<Atomic<UInt64>>
   private let used: UnsafeMutablePointer<Atomic<UInt64>>
   private let counts: UnsafeMutablePointer<Atomic<UInt64>>
   /// Rung by whoever leaves.
@@ -27,9 +27,9 @@ struct AccessGuard {
 
   init(patience: UInt32 = 1000, checks: Bool = false) {
     self.patience = patience
-    epoch = .allocate(capacity: 2)
-    used = epoch + 1
-    for i in 0..<2 { (epoch + i).initialize(to: Atomic(0)) }
+    phase = .allocate(capacity: 2)
+    used = phase + 1
+    for i in 0..<2 { (phase + i).initialize(to: Atomic(0)) }
     counts = .allocate(capacity: Self.slots * Self.stride)
     for i in 0..<Self.slots * Self.stride { (counts + i).initialize(to: Atomic(0)) }
     bell = Bell()
@@ -37,7 +37,7 @@ struct AccessGuard {
   }
 
   func deallocate() {
-    epoch.deallocate()
+    phase.deallocate()
     counts.deallocate()
     bell.deallocate()
     ledger?.deallocate()
@@ -50,7 +50,7 @@ struct AccessGuard {
   /// Counts this thread in; the token counts it out again, on any thread.
   @inline(__always)
   func begin() -> UInt64 {
-    let parity = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
+    let parity = Int(truncatingIfNeeded: phase.pointee.load(ordering: .relaxed) & 1)
     let slot = slot
     let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: slot)
     // Before the count: whoever does not see this slot waits for no access that has read anything.
@@ -111,8 +111,8 @@ struct AccessGuard {
     // Whatever was invalidated is so for an access that is not counted yet when counts are read.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     for _ in 0..<2 {
-      let old = Int(truncatingIfNeeded: epoch.pointee.load(ordering: .relaxed) & 1)
-      epoch.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+      let old = Int(truncatingIfNeeded: phase.pointee.load(ordering: .relaxed) & 1)
+      phase.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
       var left = used.pointee.load(ordering: .sequentiallyConsistent)
       while left != 0 {
         let slot = left.trailingZeroBitCount
