@@ -75,6 +75,12 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
   @inline(__always)
   func row(_ number: Int) -> Row { words + (Self.line &+ (number & (rows &- 1)) &* rowWords) }
 
+  /// The row whose number that is, times the words of a row: what is below does not count.
+  @inline(__always)
+  func row(scaled number: Int) -> Row {
+    words + (Self.line &+ number & ((rows &- 1) &* rowWords))
+  }
+
   /// Begins to read a row: the value to give to `isWhole`, nil if it is of another epoch.
   @inline(__always)
   func begin(_ row: Row) -> UInt64? { begin(row, generation) }

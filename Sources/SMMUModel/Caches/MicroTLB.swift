@@ -22,8 +22,9 @@ public struct MicroTLB {
       identity |= UInt64(access.substream) &<< 32
       mixed &+= UInt64(access.substream) &* 633
     }
-    let number = access.address &>> 12 ^ mixed
-    return (identity, table.row(Int(truncatingIfNeeded: number)))
+    // Rows have eight words.
+    let number = access.address &>> (12 - 3) ^ mixed &* 8
+    return (identity, table.row(scaled: Int(truncatingIfNeeded: number)))
   }
 
   /// The answer to an access, if it is here and allows it.
