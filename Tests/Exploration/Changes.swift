@@ -32,6 +32,17 @@ extension Change {
       }, completed: forbidOldDMA, verdict: lateDMA)
   }
 
+  /// The TLB has entries of another size only: a fill says that there are such.
+  private static var beside: Change {
+    var change = leaf("TLBI_NH_VA-beside", (0x12 | 7 << 48, 0x5001))
+    change.prepare = { world in
+      mapStage1(world)
+      world[0x5008] = World.Block.old | World.block
+      _ = world.translate(0x20_5000)
+    }
+    return change
+  }
+
   /// Bytes that reach the old page from now on are wrong.
   static func forbidOldDMA(_ world: World) { world.written = [:] }
 
@@ -43,6 +54,7 @@ extension Change {
     [
     leaf("TLBI_NH_VA", (0x12 | 7 << 48, 0x5001)),
     leaf("TLBI_NH_VA-range", (0x12 | 7 << 48 | 7 << 12, 0x4001 | 1 << 10)),
+    beside,
     leaf("TLBI_NH_VAA", (0x13, 0x5000)),
     leaf("TLBI_NH_ASID", (0x11 | 7 << 48, 0)),
     leaf("TLBI_NH_ALL", (0x10, 0)),
