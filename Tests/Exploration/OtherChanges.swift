@@ -117,7 +117,7 @@ extension Change {
       name: "none",
       prepare: { world in
         mapBoth(world)
-        world[0x5008] = World.Block.old | World.block
+        world[0x5000 + (World.rivals[1] >> 21) * 8] = World.Block.old | World.block
       }, apply: { _ in }, new: [.address(World.old(5))], situations: ["rivals"]),
     ]
   }
@@ -150,7 +150,7 @@ extension Change {
 }
 
 extension World {
-  /// Addresses that are 512 pages apart.
-  static let rivals: [UInt64] = [0x5000, 0x20_5000]
+  /// Addresses whose pages have one row of the micro TLB.
+  static let rivals: [UInt64] = [0x5000, 0x5000 + UInt64(MicroTLB.rows) << 12]
   var rivalAnswers: [Answer] { [.address(Self.old(5)), .address(Block.old + 0x5000)] }
 }

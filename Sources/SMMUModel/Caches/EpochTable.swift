@@ -14,6 +14,8 @@ import SMMUSpec
 struct EpochTable<let rows: Int, let rowWords: Int> {
   typealias Row = SequencedRow.Pointer
 
+  static var count: Int { rows }
+
   /// A line with the epoch, then the rows.
   private let words: Row
   private static var line: Int { 8 }

@@ -8,6 +8,8 @@ import SMMUSpec
 /// A row: {sequence, epoch} · page · identity · output - input · end · {size, allowed}.
 public struct MicroTLB {
   typealias Table = EpochTable<1024, 8>
+  /// Of one stream, pages so many apart share a row.
+  static var rows: Int { Table.count }
   let table = Table()
 
   /// StreamID [31:0], SubstreamID [63:32]; and the row: neighbour pages are in neighbour rows, and

@@ -21,7 +21,7 @@ struct LastTable {
 ///
 /// A row: {sequence, epoch} · {region, kind, geometry} · {VMID, first table} · {last table, bits}.
 struct WalkCache {
-  typealias Table = EpochTable<512, 4>
+  typealias Table = EpochTable<256, 4>
   let table = Table()
 
   /// Which walk: the region that the last table covers with the table's name, and where the walk
