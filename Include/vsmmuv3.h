@@ -33,7 +33,7 @@
  *     vsmmu_mmio_read, _write, _run, _reset, _save, _restore      serial
  *     vsmmu_validate, _ram_*, _stream_*, _get_counters            serial
  *     vsmmu_iort_nodes                                            serial
- *     vsmmu_translate, _access_begin, _access_end, _dma_*         any; no lock where the TLB hits
+ *     vsmmu_translate, _access_begin, _access_end, _dma_*         any; a lock for events alone
  *     vsmmu_create                                                any
  *     vsmmuv3_host.h: vsmmu_host_open any, the others             serial
  *     vsmmu_device_attach, _link_vm before vsmmu_freeze           alone

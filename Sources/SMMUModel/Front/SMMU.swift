@@ -5,8 +5,8 @@ import SMMUSpec
 /// One SMMUv3: the non-secure programming interface of IHI 0070 G.b, as state and rules.
 ///
 /// Registers, commands, reset, save, restore and memory regions are serialised by the caller.
-/// Translations and accesses run on any number of threads beside them; a translation that hits its
-/// caches takes no lock.
+/// Translations and accesses run on any number of threads beside them, without a lock but for the
+/// events that they record.
 public final class SMMU: @unchecked Sendable {
   /// What answers accesses.
   public let translator: Translator
