@@ -11,8 +11,8 @@ final class TranslationCache {
   typealias Table = SequencedTable<4>
 
   private static var vmids: Int { 256 }
-  private static var asids: Int { 256 }
-  private static var blocks: Int { 1024 }
+  private static var asids: Int { 1024 }
+  private static var blocks: Int { 512 }
   /// Stamps: everything, by VMID (stage 1, stage 2, nested), then by VMID, ASID and ASET, which
   /// never share one, then by block of addresses.
   static var everything: Int { InvalidationClock.everything }

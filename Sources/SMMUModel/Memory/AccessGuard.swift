@@ -10,7 +10,7 @@ import SMMUAtomics
 ///
 /// A token is the place of the count [15:0], then what the `ledger` makes of it.
 struct AccessGuard {
-  private static var slots: Int { 64 }
+  private static var slots: Int { 32 }
   /// Words from one slot to the next: two cache lines, as prefetchers fetch pairs.
   private static var stride: Int { 16 }
 

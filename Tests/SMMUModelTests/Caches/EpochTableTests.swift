@@ -53,7 +53,7 @@ struct EpochTableTests {
   }
 
   @Test("between the halves of a renewal nothing is kept")
-  func renewal() {
+  func closed() {
     let table = Table()
     defer { table.deallocate() }
     fill(table, 2, 1, epoch: table.now)
