@@ -21,12 +21,17 @@ private func checkedSize(
 ) throws(Refusal) -> Int {
   guard let source else { throw refusal(vsmmu_support_einval, of: name, saying: " is NULL") }
   let size = Int(source.load(as: UInt32.self))
-  guard size >= least else { throw refusal(vsmmu_support_einval, of: name, saying: ".size is too small") }
+  guard size >= least else {
+    throw refusal(vsmmu_support_einval, of: name, saying: ".size is too small")
+  }
   guard size > known else { return size }
   // Nobody's struct is that large: the field was not set.
-  guard size <= 4096 else { throw refusal(vsmmu_support_e2big, of: name, saying: ".size is implausible") }
+  guard size <= 4096 else {
+    throw refusal(vsmmu_support_e2big, of: name, saying: ".size is implausible")
+  }
   for i in known..<size where source.load(fromByteOffset: i, as: UInt8.self) != 0 {
-    throw refusal(vsmmu_support_e2big, of: name, saying: " has a field set that this library does not know")
+    throw refusal(
+      vsmmu_support_e2big, of: name, saying: " has a field set that this library does not know")
   }
   return size
 }

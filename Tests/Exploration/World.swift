@@ -49,7 +49,8 @@ final class World {
     var config = vsmmu_config()
     config.size = UInt32(MemoryLayout<vsmmu_config>.size)
     config.flags = flags
-    config.tlb_entries = 16
+    // So many that a TLBI looks for pages, not through all rows.
+    config.tlb_entries = 64
     config.configuration_entries = 4
     let text = strdup(features)
     config.features = UnsafePointer(text)
@@ -231,7 +232,8 @@ final class World {
     if code == -ENOENT { return (.absent, result) }
     guard code == 0 else { fatalError("vsmmu_translate answered \(code)") }
     return (
-      result.kind == 0 ? .address(result.address) : .abort(event: result.event), result)
+      result.kind == 0 ? .address(result.address) : .abort(event: result.event), result
+    )
   }
 
   /// Translates and keeps the answer, as whoever keeps copies is told to.

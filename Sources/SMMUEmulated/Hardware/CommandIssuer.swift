@@ -68,7 +68,9 @@ extension SMMU {
   /// A register by name, as a driver accesses it.
   subscript(_ register: Register) -> UInt64 {
     get { readRegister(at: RegisterMap.offset(of: register), width: register.width) }
-    set { writeRegister(at: RegisterMap.offset(of: register), width: register.width, value: newValue) }
+    set {
+      writeRegister(at: RegisterMap.offset(of: register), width: register.width, value: newValue)
+    }
   }
 
   var hasCommandError: Bool {

@@ -111,8 +111,8 @@ final class ConfigurationCache {
   }
 
   /// CMD_CFGI_STE, _STE_RANGE and _ALL (§4.3.1, §4.3.2): STEs with all that was fetched through
-  /// them. The cost does not grow with the range; returns how many stamps were set. Looks at no row:
-  /// what another thread is about to keep belongs to a time that ends here.
+  /// them. The cost does not grow with the range; returns how many stamps were set. Looks at no
+  /// row: what another thread is about to keep belongs to a time that ends here.
   @discardableResult
   func forget(streams first: StreamID, _ last: StreamID) -> Int {
     clock.advance()

@@ -83,7 +83,8 @@ extension SMMU {
       case .always, .tablesOrQueuesDisabled: true
       case .smmuDisabled: isOff(CR0.smmuen)
       case .queueDisabled(let queue): isOff(queue.enable)
-      case .interruptDisabled(let source): isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: source.enable)
+      case .interruptDisabled(let source):
+        isOff(.irqCtrl, acknowledge: .irqCtrlAck, field: source.enable)
       }
     guard open else { return 0 }
     guard row.access == .tablesOrQueuesDisabled else { return row.implemented }
