@@ -17,25 +17,18 @@ struct SequencedTable<let rowWords: Int> {
   /// Sets, less one.
   private let mask: UInt64
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
-  /// Which way of a set is replaced next; shared by all sets. Any number will do.
-  private let victim: UnsafeMutablePointer<Atomic<UInt32>>
 
   /// `entries` is a power of two; a set is the least that there is.
   init(entries: Int) {
     rows = max(entries, Self.ways)
     mask = UInt64(rows / Self.ways - 1)
-    victim = .allocate(capacity: 1)
-    victim.initialize(to: Atomic(0))
     // Rows of 32 and 128 bytes must not share a cache line more than needed.
     let raw = UnsafeMutableRawPointer.allocate(byteCount: rows * rowWords * 8, alignment: 64)
     words = raw.bindMemory(to: Atomic<UInt64>.self, capacity: rows * rowWords)
     for i in 0..<rows * rowWords { (words + i).initialize(to: Atomic(0)) }
   }
 
-  func deallocate() {
-    words.deallocate()
-    victim.deallocate()
-  }
+  func deallocate() { words.deallocate() }
 
   /// The rows of the set that a hash falls into.
   @inline(__always)
@@ -71,15 +64,18 @@ struct SequencedTable<let rowWords: Int> {
     return free
   }
 
-  /// Else a dead one, else the next victim.
+  /// Else a dead one, else one after the other: a set was filled half as often as its sequence
+  /// numbers say together.
   @inline(__always)
   func victim(_ first: Row, isDead: (Row) -> Bool) -> Row {
     for way in 0..<Self.ways where isDead(first + way &* rowWords) {
       return first + way &* rowWords
     }
-    let next = victim.pointee.load(ordering: .relaxed) &+ 1
-    victim.pointee.store(next, ordering: .relaxed)
-    return first + (Int(truncatingIfNeeded: next) & (Self.ways &- 1)) &* rowWords
+    var sequences: UInt64 = 0
+    for way in 0..<Self.ways {
+      sequences &+= first[way &* rowWords].load(ordering: .relaxed) &>> 32
+    }
+    return first + (Int(truncatingIfNeeded: sequences &>> 1) & (Self.ways &- 1)) &* rowWords
   }
 
   @inline(__always)
