@@ -26,14 +26,16 @@ public struct Counters {
 
   func deallocate() { misses.deallocate() }
 
+
   @inline(__always)
-  func addMiss() {
+  func add(_ counter: Counter) {
+    guard counter == .tlbMisses else {
+      values[counter.rawValue].wrappingAdd(1, ordering: .relaxed)
+      return
+    }
     let line = Int(truncatingIfNeeded: Thread.number) & (Self.lines &- 1)
     misses[line &* Self.line].wrappingAdd(1, ordering: .relaxed)
   }
-
-  @inline(__always)
-  func add(_ counter: Counter) { values[counter.rawValue].wrappingAdd(1, ordering: .relaxed) }
 
   /// For what only serial calls count, or whoever holds a certain lock.
   @inline(__always)

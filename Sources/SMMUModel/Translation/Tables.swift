@@ -14,7 +14,7 @@ extension Translator {
   func translateByTables(
     _ passage: inout Passage, policy: StreamPolicy, isPlain: Bool
   ) throws(Fault) -> Translation {
-    counters.addMiss()
+    counters.add(.tlbMisses)
     let key = passage.key
     let (found, isGlobal) = try walk(
       &passage, policy: policy, key: key, walker: walker, isPlain: isPlain)

@@ -41,7 +41,7 @@ extension Translator {
     let (era, epoch) = (start.era, start.walkEpoch)
     var answer = Translation.unknown
     if era.isEnabled && configurations.isAlive(row) {
-      counters.addMiss()
+      counters.add(.tlbMisses)
       do throws(Fault) {
         guard key.isWithin(half.table) else { throw WalkPurpose.stage1.fault(.translation) }
         var region = bus.memory.firstRegion
