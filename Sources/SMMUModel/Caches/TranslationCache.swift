@@ -44,14 +44,15 @@ final class TranslationCache {
   let clock: InvalidationClock
   /// Sizes that entries have had since the cache was last empty, as a set of log2 values: what a
   /// look-up must try. For entries of one ASID or of stage 2, and for global ones; then the sizes
-  /// of stage 1 leaves that were answered in pieces, as stage 2 has smaller ones.
+  /// of stage 1 leaves that were answered in pieces, as stage 2 has smaller ones; and those of
+  /// nested entries among the first two.
   let sizes: UnsafeMutablePointer<Atomic<UInt64>>
 
   init(entries: Int) {
     table = Table(entries: entries)
     clock = InvalidationClock(stamps: 1 + 3 * Self.vmids + 2 * Self.asids + Self.blocks)
-    sizes = .allocate(capacity: 3)
-    for i in 0..<3 { (sizes + i).initialize(to: Atomic(0)) }
+    sizes = .allocate(capacity: 4)
+    for i in 0..<4 { (sizes + i).initialize(to: Atomic(0)) }
   }
 
   deinit {
@@ -191,6 +192,7 @@ final class TranslationCache {
   ) {
     // Whoever keeps a copy of a piece must hear of its leaf, whether it is kept here or not.
     if _slowPath(translation.isPiece) { note(translation.stage1Size, in: 2) }
+    if tag.isNested { note(translation.size, in: 3) }
     note(translation.size, in: tag.isGlobal ? 1 : 0)
     let size = UInt64(truncatingIfNeeded: translation.size)
     let number = address &>> size

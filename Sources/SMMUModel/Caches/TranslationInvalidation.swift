@@ -94,7 +94,7 @@ extension TranslationCache {
       }
     }
     each(vmid, wildcard: wildcard) { vmid in
-      for isNested in [false, true] {
+      for isNested in [false, true] where !isNested || sizes[3].load(ordering: .relaxed) != 0 {
         let tag = TranslationTag(vmid: vmid, asid: asid, nonShared: false, nested: isNested)
         expire(cover, tag: tag, kind: 0)
         eachPage(cover, kind: 0) { remove($0, tag: tag, size: $1, sharedOnly: sharedOnly) }
@@ -231,13 +231,13 @@ extension TranslationCache {
     clock.close()
     table.clearAll()
     // Not those of divided leaves: copies of their pieces may be kept outside.
-    for i in 0..<2 { sizes[i].store(0, ordering: .relaxed) }
+    for i in 0..<4 where i != 2 { sizes[i].store(0, ordering: .relaxed) }
   }
 
   func reopen() { clock.reopen() }
 
   private func clearSizes() {
-    for i in 0..<3 { sizes[i].store(0, ordering: .relaxed) }
+    for i in 0..<4 { sizes[i].store(0, ordering: .relaxed) }
   }
 }
 
