@@ -112,10 +112,13 @@ extension SMMU {
 
   public func knows(_ access: Access) -> Bool { translator.knows(access) }
 
+  /// `Translator.transfer` in an access of its own.
   public func transfer(
     _ access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
-    translator.transfer(access, data: data, length: length)
+    let token = beginAccess()
+    defer { endAccess(token) }
+    return translator.transfer(access, data: data, length: length)
   }
 
   @inline(__always)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// A whole DMA of a client: translated, copied and guarded.
+/// A whole DMA of a client: translated and copied, inside an access of the caller's.
 extension Translator {
   /// Copies between `data` and the memory behind `access`, in the direction that its flags say.
   /// Each piece is a transaction of its own (§3.12): an abort ends the copy, RAZ/WI the piece
@@ -13,8 +13,6 @@ extension Translator {
   public func transfer(
     _ access: Access, data: UnsafeMutableRawPointer, length: UInt64
   ) -> Translation {
-    let token = beginAccess()
-    defer { endAccess(token) }
     var access = access
     var result = translate(access)
     var translation = result

@@ -145,7 +145,7 @@ extension Instance {
       let token = smmu.beginAccess()
       defer { smmu.endAccess(token) }
       if !smmu.knows(access) { try requireStream(access) }
-      let done = smmu.transfer(access, data: data, length: length)
+      let done = smmu.translator.transfer(access, data: data, length: length)
       try copyOut(vsmmu_result(done), to: result, named: "result", least: 24)
       return 0
     } catch {
