@@ -31,7 +31,8 @@ extension TranslationCache {
   ) -> Int {
     // Before time passes: the sizes of what is kept afterwards stay.
     if case .everything = what { clearSizes() }
-    clock.advanceAndFence()
+    // Stamps need no fence: what another thread keeps meanwhile is older than they are.
+    if what.isByAddress { clock.advanceAndFence() } else { clock.advance() }
     // Not before: a piece that another thread keeps until then would not be looked for.
     switch widened(what) {
     case .nothing:
@@ -238,6 +239,16 @@ extension TranslationCache {
 
   private func clearSizes() {
     for i in 0..<4 { sizes[i].store(0, ordering: .relaxed) }
+  }
+}
+
+extension TLBInvalidation {
+  /// Whether it is looked for in rows.
+  fileprivate var isByAddress: Bool {
+    switch self {
+    case .address, .intermediate: true
+    default: false
+    }
   }
 }
 
