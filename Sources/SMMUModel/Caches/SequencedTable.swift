@@ -64,8 +64,9 @@ struct SequencedTable<let rowWords: Int> {
     return free
   }
 
-  /// Else a dead one, else one after the other: a set was filled half as often as its sequence
-  /// numbers say together.
+  /// Else a dead one, else any: DMA goes round and round, and in such an order whatever is replaced
+  /// one after the other is never there when it is wanted again. Chance comes from how often the set
+  /// was filled, so that threads share no word for it.
   @inline(__always)
   func victim(_ first: Row, isDead: (Row) -> Bool) -> Row {
     for way in 0..<Self.ways where isDead(first + way &* rowWords) {
@@ -75,7 +76,9 @@ struct SequencedTable<let rowWords: Int> {
     for way in 0..<Self.ways {
       sequences &+= first[way &* rowWords].load(ordering: .relaxed) &>> 32
     }
-    return first + (Int(truncatingIfNeeded: sequences &>> 1) & (Self.ways &- 1)) &* rowWords
+    let mixed = sequences &* 0x9e37_79b9_7f4a_7c15
+    let chance = ((mixed ^ mixed &>> 29) &* 0xbf58_476d_1ce4_e5b9) &>> 62
+    return first + (Int(truncatingIfNeeded: chance) & (Self.ways &- 1)) &* rowWords
   }
 
   @inline(__always)
