@@ -273,8 +273,8 @@ int32_t vsmmu_ram_remove(vsmmu_t *vsmmu, uint64_t address);
  * IDR1.SIDSIZE is accepted: its DMA aborts as the architecture says. */
 int32_t vsmmu_stream_add(vsmmu_t *vsmmu, uint32_t stream);
 
-/* Forgets it and what is cached for it; returns when no access uses that. What is left of a DMA in
- * progress is aborted (event 0). Error: -ENOENT. */
+/* Forgets it and what is cached for it; returns when no access uses that. A translation in
+ * progress may be aborted, and what is left of a DMA is (event 0). Error: -ENOENT. */
 int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
 
 /* ---------------------------------------------------------------------------------------------

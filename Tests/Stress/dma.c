@@ -146,7 +146,6 @@ static void by_copy(struct dma *dma, struct slot *slot, bool write)
 		write = false;
 	look(dma->world, &sighting, slot, write);
 	access.stream = stream_of(dma, slot, &sighting);
-	sighting.copies = true;
 	error = write ? api.vsmmu_dma_write(dma->world->guest.vsmmu, &access, &word, 8, &result)
 		      : api.vsmmu_dma_read(dma->world->guest.vsmmu, &access, &word, 8, &result);
 	if (!judge_call(dma->world, &sighting, error))
@@ -168,7 +167,6 @@ static void by_copy_of_two(struct dma *dma, struct slot *slot)
 	look(dma->world, &sightings[0], slot, false);
 	look(dma->world, &sightings[1], slot + 1, false);
 	access.stream = stream_of(dma, slot, &sightings[0]);
-	sightings[0].copies = sightings[1].copies = true;
 	sightings[1].visits = sightings[0].visits;
 	sightings[1].least_visitor = sightings[0].least_visitor;
 	if (!judge_call(dma->world, &sightings[0],

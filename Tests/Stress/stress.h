@@ -170,8 +170,6 @@ struct sighting {
 	uint64_t least, most, least_enable, most_enable, least_visitor;
 	/* By the stream that comes and goes, in the place of the slot's. */
 	bool write, visits;
-	/* By vsmmu_dma_*, which a removal of the stream ends. */
-	bool copies;
 };
 void look(struct world *world, struct sighting *sighting, struct slot *slot, bool write);
 /* After the access: whether it may have been answered like this. False is a violation, told. */
