@@ -64,9 +64,9 @@ struct SequencedTable<let rowWords: Int> {
     return free
   }
 
-  /// Else a dead one, else any: DMA goes round and round, and then what is replaced in turn is never
-  /// there when it is wanted again. Chance comes from how often the set was filled, so that threads
-  /// share no word for it.
+  /// Else a dead one, else any: DMA goes round and round, and then what is replaced in turn is
+  /// never there when it is wanted again. Chance comes from how often the set was filled, so that
+  /// threads share no word for it.
   @inline(__always)
   func victim(_ first: Row, isDead: (Row) -> Bool) -> Row {
     for way in 0..<Self.ways where isDead(first + way &* rowWords) {
