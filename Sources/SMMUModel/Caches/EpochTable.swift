@@ -77,7 +77,8 @@ struct EpochTable<let rows: Int, let rowWords: Int> {
   @inline(__always)
   func row(_ number: Int) -> Row { words + (Self.line &+ (number & (rows &- 1)) &* rowWords) }
 
-  /// The row whose number that is, times the words of a row: what is below does not count.
+  /// The same for a number that was multiplied by the words of a row already; bits below do not
+  /// count.
   @inline(__always)
   func row(scaled number: Int) -> Row {
     words + (Self.line &+ number & ((rows &- 1) &* rowWords))

@@ -18,7 +18,8 @@ public struct MicroTLB {
   private func place(_ access: Access) -> (identity: UInt64, row: Table.Row) {
     let stream = UInt64(access.stream)
     var identity = stream
-    // Apart by the golden ratio: functions, whose numbers are StreamID [2:0], and devices above.
+    // Neighbour streams begin 633 rows apart, the golden section of 1024, so that functions of a
+    // device and devices of a bus seldom share rows.
     var mixed = stream &* 633
     if _slowPath(access.flags.contains(.substream)) {
       identity |= UInt64(access.substream) &<< 32

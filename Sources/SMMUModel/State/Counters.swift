@@ -26,7 +26,6 @@ public struct Counters {
 
   func deallocate() { misses.deallocate() }
 
-
   @inline(__always)
   func add(_ counter: Counter) {
     guard counter == .tlbMisses else {
@@ -37,7 +36,7 @@ public struct Counters {
     misses[line &* Self.line].wrappingAdd(1, ordering: .relaxed)
   }
 
-  /// For what only serial calls count, or whoever holds a certain lock.
+  /// For what only serial calls count.
   @inline(__always)
   func addAlone(_ counter: Counter) {
     let value = values[counter.rawValue].load(ordering: .relaxed)
