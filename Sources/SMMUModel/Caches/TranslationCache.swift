@@ -140,8 +140,8 @@ final class TranslationCache {
     let key = row[1].load(ordering: .relaxed)
     let word = row[2].load(ordering: .relaxed)
     let output = row[3].load(ordering: .relaxed)
-    // Last of all that the row is whole: a renewal empties the rows before it starts the clock anew,
-    // so a time of before is never taken for one of after.
+    // Last of all that the row is whole: a renewal empties the rows before it starts the clock
+    // anew, so a time of before is never taken for one of after.
     guard key == page, isAlive(word, owner: owner, page: page, time: SequencedRow.time(begun)),
       SequencedRow.isWhole(row, begun)
     else { return nil }

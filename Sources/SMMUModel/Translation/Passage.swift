@@ -16,10 +16,6 @@ struct Passage {
   @inline(__always)
   var key: InputAddress? { plan.key(access.address) }
 
-  /// Stream and access are to the tables what they say.
-  @inline(__always)
-  var isPlain: Bool { plan.isPlain && access.flags.isSubset(of: .common) }
-
   @inline(__always)
   var isUpper: Bool { InputAddress(access.address).isUpper }
 }

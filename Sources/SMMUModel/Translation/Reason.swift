@@ -47,7 +47,6 @@ extension Translator {
     guard policy.usesTables else { return }
     passage.plan = configuration.plan
     passage.walk.take(configuration, upper: passage.isUpper)
-    _ = try self.walk(
-      &passage, policy: policy, key: passage.key, walker: walker, isPlain: passage.isPlain)
+    _ = try self.walk(&passage, walker)
   }
 }

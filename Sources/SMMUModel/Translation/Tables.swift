@@ -6,22 +6,12 @@ import SMMUSpec
 extension Translator {
   @inline(never)
   func translateByTables(_ passage: inout Passage) throws(Fault) -> Translation {
-    try translateByTables(&passage, policy: passage.plan.policy, isPlain: passage.isPlain)
-  }
-
-  /// `policy` is the passage's, and `isPlain` too: known where they are called, or not.
-  @inline(__always)
-  func translateByTables(
-    _ passage: inout Passage, policy: StreamPolicy, isPlain: Bool
-  ) throws(Fault) -> Translation {
     counters.add(.tlbMisses)
-    let key = passage.key
-    let (found, isGlobal) = try walk(
-      &passage, policy: policy, key: key, walker: walker, isPlain: isPlain)
-    if let key {
+    let (found, isGlobal) = try walk(&passage, walker)
+    if let key = passage.key {
       keep(found, key: key, owner: passage.walk.owner, isGlobal: isGlobal, time: passage.start.time)
     }
-    return answer(passage, found: found, isPlain: isPlain)
+    return answer(passage, found)
   }
 
   /// Into the TLB. The micro TLB waits for a second access: many pages have one.
@@ -36,13 +26,10 @@ extension Translator {
   }
 
   @inline(__always)
-  func answer(
-    _ passage: borrowing Passage, found: CachedTranslation, isPlain: Bool
-  ) -> Translation {
+  func answer(_ passage: borrowing Passage, _ found: CachedTranslation) -> Translation {
     let (access, plan) = (passage.access, passage.plan)
-    let visible = isPlain ? found.permissions : plan.visible(found.permissions)
-    var answer = found.answer(access, visible)
-    if !isPlain && access.flags.contains(.attributes) {
+    var answer = found.answer(access, plan.visible(found.permissions))
+    if access.flags.contains(.attributes) {
       answer.attributes = combined(found, access: access, plan: plan)
     }
     answer.generation = passage.start.generation
@@ -62,39 +49,38 @@ extension Translator {
   /// Step 5: the stages that the policy has.
   @inline(__always)
   func walk(
-    _ passage: inout Passage, policy: StreamPolicy, key: InputAddress?, walker: TableWalker,
-    isPlain: Bool
+    _ passage: inout Passage, _ walker: TableWalker
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
+    let policy = passage.plan.policy
     guard policy.usesStage1 else {
       let ipa = IntermediateAddress(passage.access.address)
-      return (try output(ipa, passage: &passage, walker: walker, isPlain: isPlain), false)
+      return (try output(ipa, passage: &passage, walker: walker), false)
     }
-    let (found, isGlobal) = try walkStage1(
-      &passage, policy: policy, key: key, walker: walker, isPlain: isPlain)
+    let (found, isGlobal) = try walkStage1(&passage, walker)
     guard policy == .nested else { return (found, isGlobal) }
     let ipa = found.intermediate(passage.access)
-    return (
-      found.joined(try output(ipa, passage: &passage, walker: walker, isPlain: isPlain), at: ipa),
-      isGlobal
-    )
+    let below = try output(ipa, passage: &passage, walker: walker)
+    return (found.joined(below, at: ipa), isGlobal)
   }
 
   @inline(__always)
   private func walkStage1(
-    _ passage: inout Passage, policy: StreamPolicy, key: InputAddress?, walker: TableWalker,
-    isPlain: Bool
+    _ passage: inout Passage, _ walker: TableWalker
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     let half = passage.walk.stage1
-    guard let key, key.isWithin(half.table) else { throw WalkPurpose.stage1.fault(.translation) }
+    guard let key = passage.key, key.isWithin(half.table) else {
+      throw WalkPurpose.stage1.fault(.translation)
+    }
     let leaf =
-      policy == .nested
+      passage.plan.policy == .nested
       ? try walker.nestedStage1(key, &passage.walk) : try walker.stage1(key, &passage.walk)
     let found = try judge(
-      leaf, half: half, key: key, access: passage.access, plan: passage.plan, isPlain: isPlain)
+      leaf, half: half, key: key, access: passage.access, plan: passage.plan, isPlain: false)
     return (found, !leaf.descriptor.notGlobal)
   }
 
-  /// What a leaf of stage 1 comes to.
+  /// What a leaf of stage 1 comes to. `isPlain`: stream and access are known to be to the tables
+  /// what they say.
   @inline(__always)
   func judge(
     _ leaf: Leaf, half: Stage1Half, key: InputAddress, access: Access, plan: StreamPlan,
@@ -117,12 +103,12 @@ extension Translator {
   /// Stage 2 of the access's own address.
   @inline(__always)
   private func output(
-    _ ipa: IntermediateAddress, passage: inout Passage, walker: TableWalker, isPlain: Bool
+    _ ipa: IntermediateAddress, passage: inout Passage, walker: TableWalker
   ) throws(Fault) -> CachedTranslation {
     let leaf = try walker.output(ipa, &passage.walk)
     return try judge(
       leaf, stage2: passage.walk.stage2, ipa: ipa, access: passage.access, plan: passage.plan,
-      isPlain: isPlain)
+      isPlain: false)
   }
 
   /// What a leaf of stage 2 comes to.

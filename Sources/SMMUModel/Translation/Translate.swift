@@ -89,18 +89,10 @@ extension Translator {
   /// Whether the configuration of an access is cached: its stream was found before.
   public func knows(_ access: Access) -> Bool { configurations.find(access) != nil }
 
-  /// Steps 3 to 6 for a configuration that was found.
+  /// Steps 3 to 6 for a configuration that was found. `.unknown` if that or registers changed
+  /// meanwhile.
   @inline(never)
   func runKnown(_ access: Access, _ row: ConfigurationRow) -> Translation {
-    run(access, row: row) { passage throws(Fault) in try translate(&passage) }
-  }
-
-  /// `.unknown` if configuration or registers changed meanwhile.
-  @inline(__always)
-  private func run(
-    _ access: Access, row: ConfigurationRow,
-    _ steps: (inout Passage) throws(Fault) -> Translation
-  ) -> Translation {
     // An invalidation that follows is complete only when this has ended.
     let token = accesses.begin()
     let start = TranslationStart(self)
@@ -111,7 +103,7 @@ extension Translator {
     var answer = Translation.unknown
     if start.era.isEnabled && configurations.isAlive(row) {
       do throws(Fault) {
-        answer = try steps(&passage)
+        answer = try translate(&passage)
         if _slowPath(control.era != start.era) { answer = .unknown }
       } catch {
         if control.era == start.era {
@@ -220,7 +212,7 @@ extension Translator {
     guard let key = passage.key, let cached = tlb.lookUp(key.raw, passage.walk.owner),
       cached.permissions.allow(passage.access, passage.plan.effective(passage.access))
     else { return nil }
-    return answer(passage, found: cached, isPlain: false)
+    return answer(passage, cached)
   }
 
   /// A stream without tables.
