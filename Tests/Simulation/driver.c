@@ -192,7 +192,8 @@ static void become(struct cell *cell, uint64_t value, uint64_t never_cached)
 	cell->now = value;
 }
 
-/* 2 MiB instead of a table, or the table again. */
+/* 2 MiB instead of a table, or the table again. What is not mapped is cached nowhere, but the table
+ * that said so may be: its entry is read until a TLBI covers it. */
 static void toggle_block(struct vm *vm, unsigned space)
 {
 	struct cell *cell = &vm->model.slots[space][BLOCK_SLOT];
@@ -210,7 +211,7 @@ static void toggle_block(struct vm *vm, unsigned space)
 	} else if (load64(&vm->guest, entry) & 1) {
 		*table = load64(&vm->guest, entry);
 		store64(&vm->guest, entry, RAM | (PAGE1 & ~UINT64_C(2)));
-		become(cell, WRITABLE(BLOCK_PAGE), ABORTED);
+		become(cell, WRITABLE(BLOCK_PAGE), 0);
 	}
 	tell_map(vm, space, BLOCK_SLOT);
 }
