@@ -185,6 +185,13 @@ typedef struct vsmmu_ops {
 /* For debugging: a wrong vsmmu_access_end() ends nothing and is logged with the thread that began the
  * access, and so is the thread whose access a CMD_SYNC waits for. */
 #define VSMMU_CHECK_ACCESSES 32u
+/* An assigned device whose stream the kernel fails to change aborts at once, even where the stage 1
+ * that it had could stay (vsmmuv3_host.h, FAILURES). */
+#define VSMMU_FAILED_STREAMS_ABORT 128u
+/* Record C_BAD_STE (7.3.5) when a CMD_CFGI_STE shows an illegal STE of an assigned device. The
+ * architecture records it when a transaction meets the STE, but of such a stream the kernel tells
+ * nothing; without this flag it is only logged. */
+#define VSMMU_RECORD_BAD_STE 256u
 
 typedef struct vsmmu_config {
 	uint32_t size;

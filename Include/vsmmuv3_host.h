@@ -17,6 +17,13 @@
  * tried again when the guest acknowledges, and VSMMU_LOG_HOST tells why; that a kernel has no memory
  * is such a failure. On a vSMMU without config.host the calls are -EINVAL, if not said otherwise;
  * vsmmu_freeze and vsmmu_negotiation_report work there too.
+ *
+ * FAILURES: where a command asks for another stage 1, or for a bypass, and the kernel fails, DMA goes
+ * on in the stage 1 that the stream had, inside the same stage 2, until the acknowledgement: the guest
+ * has not been told that it is gone. A stream that aborted or bypassed aborts, and so does every one
+ * that is changed otherwise (CR0.SMMUEN, GBPA, reset, restore, renumbering), or with
+ * VSMMU_FAILED_STREAMS_ABORT. The log names the stream. An illegal STE (5.2) aborts too: the kernel has
+ * no event for it, so the log tells of it when CMD_CFGI_STE shows it.
  */
 #ifndef VSMMUV3_HOST_H
 #define VSMMUV3_HOST_H
@@ -199,8 +206,8 @@ typedef struct vsmmu_host_counters {
 /* What a guest makes the kernel hold: for each device a nested HWPT, and a second one while an STE
  * changes. An HWPT that the kernel would not destroy is one of `failures` and `kept`; each CMD_SYNC
  * and each attachment tries four of these again. Before they could be more than 64, beside one for
- * each device, no further one is made: a stream whose STE asks for one aborts, its command is
- * CERROR_ABT, and an attachment is -EBUSY, until the kernel lets some go. */
+ * each device, no further one is made: a stream whose STE asks for one is as after any failure, its
+ * command is CERROR_ABT, and an attachment is -EBUSY, until the kernel lets some go. */
 int32_t vsmmu_get_host_counters(vsmmu_t *vsmmu, vsmmu_host_counters *counters);
 
 /* ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ final class CallbackMachine: Machine, NestingListener {
   private let opaque: UnsafeMutableRawPointer?
   /// How often each kind of report was made: the 1st, 2nd, 4th, 8th ... are told.
   private let told: UnsafeMutablePointer<Atomic<UInt64>>
-  private static var kinds: Int { 7 }
+  private static var kinds: Int { 8 }
   private static var hostKind: Int { 4 }
 
   init(_ ops: vsmmu_ops, _ opaque: UnsafeMutableRawPointer?) {
@@ -138,12 +138,14 @@ extension Report {
     case .messageAbort: 3
     case .accessOverdue: 5
     case .accessNotOpen: 6
+    case .illegalSTE: 7
     }
   }
 
   fileprivate var blame: UInt32 {
     switch self {
-    case .illegalCommand, .commandAbort, .eventsDropped, .eventQueueAbort, .messageAbort:
+    case .illegalCommand, .commandAbort, .eventsDropped, .eventQueueAbort, .messageAbort,
+      .illegalSTE:
       VSMMU_LOG_GUEST
     case .accessOverdue, .accessNotOpen: VSMMU_LOG_CALLER
     }
@@ -161,6 +163,11 @@ extension Report {
       text.append("the command queue stopped: slot ")
       text.append(UInt64(slot))
       text.append(" could not be read")
+    case .illegalSTE(let violation, let stream):
+      text.append("the STE of stream ")
+      text.append(UInt64(stream))
+      text.append(", an assigned device's, is illegal, and its DMA aborts without an event")
+      text.append(violation)
     case .eventsDropped:
       text.append("an event was lost: the event queue is full or off")
     case .eventQueueAbort:

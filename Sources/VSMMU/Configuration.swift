@@ -25,7 +25,8 @@ extension vsmmu_config {
     get throws(Refusal) {
       let known =
         VSMMU_STRICT_PAGES | VSMMU_STRICT_COMMANDS | VSMMU_QUIRK_TLBI_EL2 | VSMMU_RESET_ABORTS
-        | VSMMU_NO_WIRED_IRQ | VSMMU_CHECK_ACCESSES
+        | VSMMU_NO_WIRED_IRQ | VSMMU_CHECK_ACCESSES | VSMMU_FAILED_STREAMS_ABORT
+        | VSMMU_RECORD_BAD_STE
       guard flags & ~known == 0 else {
         throw .invalid("config.flags has a bit set that this library does not know")
       }
@@ -45,6 +46,7 @@ extension vsmmu_config {
       options.resetAborts = flags & VSMMU_RESET_ABORTS != 0
       options.hasWiredInterrupts = flags & VSMMU_NO_WIRED_IRQ == 0
       options.checksAccesses = flags & VSMMU_CHECK_ACCESSES != 0
+      options.recordsIllegalSTEs = flags & VSMMU_RECORD_BAD_STE != 0
       if access_patience != 0 { options.accessPatience = access_patience }
       return options
     }

@@ -39,6 +39,7 @@ void firmware_section(void);
 void thread_section(void);
 void host_section(void);
 void host_failure_section(void);
+void host_change_section(void);
 void host_limit_section(void);
 void link_section(void);
 void host_thread_section(void);

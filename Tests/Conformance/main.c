@@ -31,6 +31,7 @@ int main(int argc, char **argv)
 	firmware_section();
 	host_section();
 	host_failure_section();
+	host_change_section();
 	host_limit_section();
 	link_section();
 	emulated_section();

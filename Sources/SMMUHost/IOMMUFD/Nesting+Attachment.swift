@@ -5,33 +5,56 @@ import SMMUSpec
 
 /// Attaching what a stream needs.
 extension Nesting {
-  /// Attaches a device to what the guest asks for now; nothing is done if it is already. On a
-  /// failure the device aborts, or has what it had if not even that can be done.
+  /// What becomes of a stream's DMA where the kernel fails to attach what the guest asks for.
+  enum Failing {
+    /// It aborts; if not even that can be had, it has what it had.
+    case closes
+    /// What was translated and is to be translated or bypassed goes on in the old stage 1, inside
+    /// the same stage 2, until the guest's acknowledgement tries again. What else there is closes.
+    case stays
+  }
+
+  /// Attaches a device to what the guest asks for now; nothing is done if it is already.
   @discardableResult
-  func follow(_ index: Int) -> Bool {
-    follow(index, smmu.assignment(of: devices[index].stream))
+  func follow(_ index: Int, _ failing: Failing) -> Bool {
+    follow(index, smmu.assignment(of: devices[index].stream), failing)
   }
 
   /// The same for who has looked: an STE is fetched once, as another vCPU may be changing it.
-  func follow(_ index: Int, _ wanted: AssignedStream) -> Bool {
-    devices[index].state.gives(wanted) || change(index, to: wanted)
+  func follow(_ index: Int, _ wanted: AssignedStream, _ failing: Failing) -> Bool {
+    devices[index].state.gives(wanted) || change(index, to: wanted, failing)
   }
 
   /// The same, even if it is already.
   @discardableResult
-  func change(_ index: Int, to wanted: AssignedStream) -> Bool {
+  func change(_ index: Int, to wanted: AssignedStream, _ failing: Failing) -> Bool {
     do throws(Errno) {
       try attach(index, wanted)
       return true
     } catch {
       fail(error, trying: "attach what a stream's STE asks for", stream: devices[index].stream)
     }
+    let stays =
+      failing == .stays && !closesFailedStreams && wanted != .abort
+      && devices[index].state.hwpt != nil
+    if stays { sayStays(devices[index].stream) } else { close(index) }
+    // The next look tries again.
+    devices[index].state = devices[index].state.failed(stays: stays)
+    return false
+  }
+
+  private func close(_ index: Int) {
     do throws(Errno) { try attach(index, .abort) } catch {
       fail(error, trying: "attach the abort HWPT in its place", stream: devices[index].stream)
     }
-    // The next look tries again.
-    devices[index].state = devices[index].state.failed
-    return false
+  }
+
+  private func sayStays(_ stream: StreamID) {
+    say { sentence in
+      sentence.append("stream ")
+      sentence.append(UInt64(stream))
+      sentence.append(" keeps the stage 1 that it had until the guest acknowledges GERROR.CMDQ_ERR")
+    }
   }
 
   /// On an error the device has what it had.

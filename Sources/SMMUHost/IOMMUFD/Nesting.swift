@@ -43,6 +43,8 @@ public final class Nesting {
   var pinsOnDemand = false
   /// The caller tells KVM of devices, before it hands them over.
   var isKVMTold = false
+  /// A stream that the kernel fails to change aborts, even where its old stage 1 could stay.
+  var closesFailedStreams = false
   /// IDR0.STALL_MODEL of the host is 0: a stream stalls unless its STE says not to.
   var hostStalls = false
 

@@ -15,13 +15,15 @@ enum DeviceState: Equatable {
   /// What a device has that could not be attached to what the guest asks for.
   enum Remainder: Equatable {
     case nothing, abort, bypass
-    case stage1(hwpt: UInt32)
+    /// `stays`: the guest asked for another translation, and its DMA goes on in this one until that
+    /// can be attached. Else it is to be closed, and could not be.
+    case stage1(hwpt: UInt32, stays: Bool)
   }
 
   /// The nested HWPT of its own.
   var hwpt: UInt32? {
     switch self {
-    case .stage1(let hwpt, _), .failed(.stage1(let hwpt)): hwpt
+    case .stage1(let hwpt, _), .failed(.stage1(let hwpt, _)): hwpt
     case .absent, .abort, .bypass, .failed: nil
     }
   }
@@ -40,14 +42,19 @@ enum DeviceState: Equatable {
     }
   }
 
+  /// It has a stage 1 that is to be closed, and could not be.
+  var isOpen: Bool {
+    if case .failed(has: .stage1(_, stays: false)) = self { true } else { false }
+  }
+
   /// The same, but not what the guest asks for.
-  var failed: DeviceState {
-    switch self {
-    case .absent: .failed(has: .nothing)
+  func failed(stays: Bool = false) -> DeviceState {
+    if let hwpt { return .failed(has: .stage1(hwpt: hwpt, stays: stays)) }
+    return switch self {
     case .abort: .failed(has: .abort)
     case .bypass: .failed(has: .bypass)
-    case .stage1(let hwpt, _): .failed(has: .stage1(hwpt: hwpt))
     case .failed: self
+    case .absent, .stage1: .failed(has: .nothing)
     }
   }
 }

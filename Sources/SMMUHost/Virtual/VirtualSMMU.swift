@@ -16,6 +16,8 @@ public final class VirtualSMMU {
   public private(set) var nesting: Nesting?
   /// The guest may have seen the ID registers.
   public private(set) var isFrozen = false
+  /// A stream that the kernel fails to change aborts, even where its old stage 1 could stay.
+  public var closesFailedStreams = false
   /// What the caller asked the ID registers to be.
   let asked: Features
   private let listener: any NestingListener
@@ -43,6 +45,7 @@ public final class VirtualSMMU {
   public func join(_ host: Host, domain: Domain) throws(Refusal) {
     let nesting = try Nesting.make(
       on: host, domain: domain, for: smmu, streams: streams, listener: listener)
+    nesting.closesFailedStreams = closesFailedStreams
     self.nesting = nesting
     smmu.hardware = nesting
   }

@@ -13,6 +13,26 @@ extension SMMU {
   /// What hardware has to do with a stream's transactions now. Hardware tells no one of a stream
   /// that is not to be translated, so an STE that cannot be fetched, or is ILLEGAL, aborts.
   public func assignment(of stream: StreamID) -> AssignedStream {
+    assignment(of: stream) { _ in }
+  }
+
+  /// The same, as a command shows the STE. One that is valid and ILLEGAL is reported, as nothing
+  /// else tells of it: the stream aborts in silence. C_BAD_STE is of transactions (§7.3.5), so it
+  /// is recorded here only where that is asked for.
+  public func assignmentShown(of stream: StreamID) -> AssignedStream {
+    assignment(of: stream) { violation in
+      machine.report(.illegalSTE(violation, stream))
+      guard options.recordsIllegalSTEs else { return }
+      var event = EventRecord()
+      event[EventRecord.number] = UInt64(EventKind.badSTE.rawValue)
+      event[EventRecord.streamID] = UInt64(stream)
+      record(event)
+    }
+  }
+
+  private func assignment(
+    of stream: StreamID, illegal: (Violation) -> Void
+  ) -> AssignedStream {
     guard registers.flag(.cr0ack, CR0.smmuen) else {
       return registers.flag(.gbpa, GBPA.abort) ? .abort : .bypass
     }
@@ -20,7 +40,10 @@ extension SMMU {
       let reader = ConfigurationReader(
         walker: translator.walker, features: features, state: control.state)
       let ste = try reader.fetchSTE(stream)
-      guard ste.isValid(features) else { return .abort }
+      if let violation = ste.violation(features) {
+        if ste.flag(StreamTableEntry.v) { illegal(violation) }
+        return .abort
+      }
       switch StreamPolicy(ste) {
       case .bypass: return .bypass
       case .stage1: return ste.canonicalStage1(features)

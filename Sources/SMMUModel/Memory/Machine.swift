@@ -19,6 +19,8 @@ public enum Report: Equatable, Sendable {
   case illegalCommand(Violation, opcode: UInt8, slot: UInt32)
   /// It stopped, as a command could not be read.
   case commandAbort(slot: UInt32)
+  /// An STE of a stream that hardware translates is valid, and breaks a rule.
+  case illegalSTE(Violation, StreamID)
   case eventsDropped
   case eventQueueAbort
   case messageAbort(address: UInt64)

@@ -18,6 +18,8 @@ public struct Options: Sendable {
   public var accessPatience: UInt32 = 1000
   /// Whether tokens of accesses tell who began them.
   public var checksAccesses = false
+  /// Whether C_BAD_STE is recorded when a command shows an illegal STE of an assigned device.
+  public var recordsIllegalSTEs = false
 
   public init() {}
 }

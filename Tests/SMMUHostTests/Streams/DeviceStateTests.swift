@@ -8,7 +8,8 @@ import Testing
   static let stage1 = AssignedStream.stage1(11, 22)
   static let all: [DeviceState] = [
     .absent, .abort, .bypass, .stage1(hwpt: 5, made: stage1), .failed(has: .nothing),
-    .failed(has: .abort), .failed(has: .bypass), .failed(has: .stage1(hwpt: 5)),
+    .failed(has: .abort), .failed(has: .bypass), .failed(has: .stage1(hwpt: 5, stays: false)),
+    .failed(has: .stage1(hwpt: 6, stays: true)),
   ]
 
   @Test("A state gives what was asked for and nothing else; a failed one gives nothing")
@@ -19,19 +20,24 @@ import Testing
     #expect(
       given == [
         none, [true, false, false, false], [false, true, false, false],
-        [false, false, true, false], none, none, none, none,
+        [false, false, true, false], none, none, none, none, none,
       ])
   }
 
   @Test("What a device had is what it has after a failure")
   func failures() {
-    #expect(
-      Self.all.map(\.failed) == [
-        .failed(has: .nothing), .failed(has: .abort), .failed(has: .bypass),
-        .failed(has: .stage1(hwpt: 5)), .failed(has: .nothing), .failed(has: .abort),
-        .failed(has: .bypass), .failed(has: .stage1(hwpt: 5)),
-      ])
-    #expect(Self.all.map(\.hwpt) == [nil, nil, nil, 5, nil, nil, nil, 5])
-    #expect(Self.all.map(\.isFailed) == [false, false, false, false, true, true, true, true])
+    for stays in [false, true] {
+      #expect(
+        Self.all.map { $0.failed(stays: stays) } == [
+          .failed(has: .nothing), .failed(has: .abort), .failed(has: .bypass),
+          .failed(has: .stage1(hwpt: 5, stays: stays)), .failed(has: .nothing),
+          .failed(has: .abort), .failed(has: .bypass),
+          .failed(has: .stage1(hwpt: 5, stays: stays)),
+          .failed(has: .stage1(hwpt: 6, stays: stays)),
+        ])
+    }
+    #expect(Self.all.map(\.hwpt) == [nil, nil, nil, 5, nil, nil, nil, 5, 6])
+    #expect(Self.all.map(\.isFailed) == [false, false, false, false, true, true, true, true, true])
+    #expect(Self.all.filter(\.isOpen) == [.failed(has: .stage1(hwpt: 5, stays: false))])
   }
 }

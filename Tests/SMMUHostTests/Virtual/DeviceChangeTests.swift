@@ -71,7 +71,7 @@ import Testing
     #expect(hwpt != nil)
     bench.fail(VFIO_REQUEST_ATTACH_PT.number, times: 2)
     bench.enable(false)
-    #expect(now == hwpt.map { .failed(has: .stage1(hwpt: $0)) })
+    #expect(now == hwpt.map { .failed(has: .stage1(hwpt: $0, stays: false)) })
     _ = bench.virtual.nesting?.synchronize()
     #expect(now == .bypass)
     #expect(bench.emulated.counters.objects == objects - 1)
