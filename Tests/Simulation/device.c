@@ -4,6 +4,17 @@
 
 #include <stdio.h>
 
+/* The host failed to change it: its old stage 1 stays, if that is all that it may have had. */
+static bool stays(const struct vm *vm, const struct stream *s)
+{
+	codes all = s->lag;
+
+	for (unsigned context = 0; context < CONTEXTS; context++)
+		all |= (codes)(s->codes[context].now | s->codes[context].stale |
+			       s->codes[context].covered);
+	return !vm->failed_abort && !(all & ~ANY_TRANSLATION);
+}
+
 codes effective(const struct vm *vm, unsigned stream, unsigned context)
 {
 	const struct stream *s = &vm->model.streams[stream];
@@ -14,7 +25,7 @@ codes effective(const struct vm *vm, unsigned stream, unsigned context)
 	if (!vm->model.on)
 		return lag | (vm->model.gbpa_aborts ? ABORTS : BYPASSES);
 	return lag | (codes)(cell->now | cell->stale | cell->covered) |
-	       (vm->stopped && vm->assigned[stream] ? ABORTS : 0);
+	       (vm->stopped && vm->assigned[stream] && !stays(vm, s) ? ABORTS : 0);
 }
 
 void effective_codes(struct vm *vm, codes out[STREAMS])

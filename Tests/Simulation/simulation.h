@@ -78,7 +78,7 @@ struct vm {
 	enum link link;
 	int cpu;          /* that its vCPU is on, -1 = none */
 	bool btm;
-	uint32_t reset_aborts;
+	uint32_t reset_aborts, failed_abort;
 	struct model model;
 	unsigned assigned[STREAMS]; /* device + 1 */
 	bool borrowed[STREAMS];     /* its file is ours */

@@ -63,7 +63,7 @@ static bool open_guest(struct vm *vm)
 	vsmmu_config config = { .size = sizeof(config), .host = world.hosts[vm->host] };
 
 	config.profile = chance(50) ? VSMMU_PROFILE_LINUX : VSMMU_PROFILE_FULL;
-	config.flags = (chance(20) ? VSMMU_STRICT_COMMANDS : 0) | vm->reset_aborts;
+	config.flags = (chance(20) ? VSMMU_STRICT_COMMANDS : 0) | vm->reset_aborts | vm->failed_abort;
 	config.command_budget = chance(30) ? 1 + below(100) : 0;
 	config.tlb_entries = sizes[below(5)];
 	config.configuration_entries = sizes[below(5)];
@@ -135,6 +135,7 @@ void vm_create(struct vm *vm)
 	vm->host = below(world.host_count);
 	vm->two_level = chance(30);
 	vm->reset_aborts = chance(20) ? VSMMU_RESET_ABORTS : 0;
+	vm->failed_abort = chance(20) ? VSMMU_FAILED_STREAMS_ABORT : 0;
 	if (!open_guest(vm))
 		violation("no vSMMU");
 	vm->alive = true;

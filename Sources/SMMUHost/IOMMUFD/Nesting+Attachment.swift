@@ -16,18 +16,18 @@ extension Nesting {
 
   /// Attaches a device to what the guest asks for now; nothing is done if it is already.
   @discardableResult
-  func follow(_ index: Int, _ failing: Failing) -> Bool {
-    follow(index, smmu.assignment(of: devices[index].stream), failing)
+  func follow(_ index: Int, failing: Failing) -> Bool {
+    follow(index, to: smmu.assignment(of: devices[index].stream), failing: failing)
   }
 
   /// The same for who has looked: an STE is fetched once, as another vCPU may be changing it.
-  func follow(_ index: Int, _ wanted: AssignedStream, _ failing: Failing) -> Bool {
-    devices[index].state.gives(wanted) || change(index, to: wanted, failing)
+  func follow(_ index: Int, to wanted: AssignedStream, failing: Failing) -> Bool {
+    devices[index].state.gives(wanted) || change(index, to: wanted, failing: failing)
   }
 
   /// The same, even if it is already.
   @discardableResult
-  func change(_ index: Int, to wanted: AssignedStream, _ failing: Failing) -> Bool {
+  func change(_ index: Int, to wanted: AssignedStream, failing: Failing) -> Bool {
     do throws(Errno) {
       try attach(index, wanted)
       return true

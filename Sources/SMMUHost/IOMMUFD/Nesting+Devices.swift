@@ -48,13 +48,13 @@ extension Nesting {
       devices[index].vdevice = try iommufd.allocateVDevice(
         for: devices[index].id, of: objects?.viommu ?? 0, stream: other)
     } catch {
-      change(index, to: smmu.assignment(of: stream), .closes)
+      change(index, to: smmu.assignment(of: stream), failing: .closes)
       throw Refusal(error, trying: "make a vDEVICE for the new StreamID")
     }
     var device = devices.remove(at: index)
     device.stream = other
     // Attached to the abort HWPT it has no vSID; bypass and translation give it the new one.
-    change(streams.insert(device), to: smmu.assignment(of: other), .closes)
+    change(streams.insert(device), to: smmu.assignment(of: other), failing: .closes)
   }
 
   /// Function-level reset. The kernel parks the device meanwhile and attaches what it had.
@@ -63,7 +63,7 @@ extension Nesting {
     do throws(Errno) { try iommufd.reset(devices[index].fd) } catch {
       throw Refusal(error, trying: "reset the device (VFIO_DEVICE_RESET)")
     }
-    follow(index, .closes)
+    follow(index, failing: .closes)
   }
 
   func deviceFile(_ stream: StreamID) throws(Refusal) -> Int32 {

@@ -47,7 +47,7 @@ extension Nesting: Hardware {
       // Invalidation, allocation, attachment, and the old one goes.
       calls += 4
       // What the guest asked for before belongs to the old configuration.
-      guard flush(), follow(index, wanted, .stays) else { return false }
+      guard flush(), follow(index, to: wanted, failing: .stays) else { return false }
     }
     // The same STE still means that its CDs may have changed with it (§4.3.1).
     guard before.hwpt != nil, devices[index].state == before else { return true }
@@ -61,7 +61,7 @@ extension Nesting: Hardware {
     // Where the kernel failed when registers changed, there was no command to stop at.
     for index in devices.indices where devices[index].state.isFailed {
       let failing: Failing = devices[index].state.isOpen ? .closes : .stays
-      if !follow(index, failing) { isDone = false }
+      if !follow(index, failing: failing) { isDone = false }
     }
     return flush() && isDone
   }
@@ -69,7 +69,7 @@ extension Nesting: Hardware {
   public func bypassChanged() {
     // A failure is told, and tried again with the next configuration command or CMD_SYNC.
     _ = flush()
-    for index in devices.indices { follow(index, .closes) }
+    for index in devices.indices { follow(index, failing: .closes) }
   }
 
   public func everythingChanged() {
@@ -78,7 +78,7 @@ extension Nesting: Hardware {
     eventQueueChanged()
     // What was asked before is part of what follows.
     batch.clear()
-    for index in devices.indices { follow(index, .closes) }
+    for index in devices.indices { follow(index, failing: .closes) }
     guard mayHoldTranslations else { return }
     _ = queue(.tlbiNSNHAll)
     for device in devices where device.state.hwpt != nil {
