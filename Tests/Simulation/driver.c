@@ -111,6 +111,7 @@ static void look(struct vm *vm)
 			totals.stops++;
 			tell("the queue is stopped");
 			vm->stopped = true;
+			dma_all(vm);
 			return;
 		default:
 			violation("CONS is %#llx", (unsigned long long)consumer);
