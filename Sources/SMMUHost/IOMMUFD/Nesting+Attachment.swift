@@ -5,12 +5,15 @@ import SMMUSpec
 
 /// Attaching what a stream needs.
 extension Nesting {
+  /// What the guest asks of a device's stream now. Until it has given it one, there is no DMA.
+  func wanted(_ index: Int) -> AssignedStream {
+    devices[index].stream.map { smmu.assignment(of: $0) } ?? .abort
+  }
+
   /// Attaches a device to what the guest asks for now; nothing is done if it is already. On a
   /// failure the device aborts, or has what it had if not even that can be done.
   @discardableResult
-  func follow(_ index: Int) -> Bool {
-    follow(index, smmu.assignment(of: devices[index].stream))
-  }
+  func follow(_ index: Int) -> Bool { follow(index, wanted(index)) }
 
   /// The same for who has looked: an STE is fetched once, as another vCPU may be changing it.
   func follow(_ index: Int, _ wanted: AssignedStream) -> Bool {
@@ -39,12 +42,12 @@ extension Nesting {
     guard let objects else { throw .enodev }
     retryKept()
     // A renumbering that failed may have taken it.
-    if devices[index].vdevice == 0 {
+    if devices[index].vdevice == 0, let stream = devices[index].stream {
       devices[index].vdevice = try iommufd.allocateVDevice(
-        for: devices[index].id, of: objects.viommu, stream: devices[index].stream)
+        for: devices[index].id, of: objects.viommu, stream: stream)
     }
     let (table, next) = try target(for: wanted, of: devices[index], among: objects)
-    do throws(Errno) { try iommufd.attach(devices[index].fd, to: table) } catch {
+    do throws(Errno) { try connect(devices[index], to: table) } catch {
       if let hwpt = next.hwpt { give(back: hwpt, "nested HWPT") }
       throw error
     }
@@ -72,11 +75,24 @@ extension Nesting {
     }
   }
 
-  /// No DMA of a device passes any more; throws if the kernel leaves no way to that.
+  private func connect(_ device: AssignedDevice, to table: UInt32) throws(Errno) {
+    if device.isOwners, let owner { return try owner.attach(device.id, to: table) }
+    try iommufd.attach(device.fd, to: table)
+  }
+
+  /// A device leaves the vSMMU, for where the VMM has it; throws if the kernel leaves no way to
+  /// that.
   func disconnect(_ device: AssignedDevice) throws(Errno) {
-    do throws(Errno) { try iommufd.detach(device.fd) } catch {
+    do throws(Errno) { try sendAway(device) } catch {
       // Once more: else the objects that it is attached to could not go.
-      try iommufd.detach(device.fd)
+      try sendAway(device)
     }
+  }
+
+  /// To where the owner takes it, back to the nest parent that is the owner's, or nowhere.
+  private func sendAway(_ device: AssignedDevice) throws(Errno) {
+    if device.isOwners, let owner { return try owner.detach(device.id) }
+    if let parent = domain.lentParent { return try iommufd.attach(device.fd, to: parent) }
+    try iommufd.detach(device.fd)
   }
 }
