@@ -160,6 +160,14 @@ typedef struct vsmmu_ops {
 
 	/* A sentence for people. Repetitions are thinned out: the 1st, 2nd, 4th, 8th ... are told. */
 	void (*log)(void *opaque, uint32_t blame, const char *message);
+
+	/* Assigned devices (vsmmuv3_host.h, section 4) that you have bound: attach device `devid` of
+	 * your iommufd to `hwpt`, in place of what it is attached to and without a gap; and take it
+	 * away from there, to the nest parent or nowhere. Return 0, or a negative errno: the device
+	 * then is where it was. They run with locks of the library held, also on behalf of guest
+	 * commands. Both are NULL or neither is. NULL: the library attaches, by the device's file. */
+	int32_t (*attach)(void *opaque, uint32_t devid, uint32_t hwpt);
+	int32_t (*detach)(void *opaque, uint32_t devid);
 } vsmmu_ops;
 
 /* ---------------------------------------------------------------------------------------------
@@ -185,6 +193,9 @@ typedef struct vsmmu_ops {
 /* For debugging: a wrong vsmmu_access_end() ends nothing and is logged with the thread that began the
  * access, and so is the thread whose access a CMD_SYNC waits for. */
 #define VSMMU_CHECK_ACCESSES 32u
+/* The vSMMU may stand on the same parent_hwpt as others, and so have their VMID: its guest uses no
+ * ASID that it uses at one of those. Else the TLB entries of one would answer the other's DMA. */
+#define VSMMU_SHARED_VMID 64u
 /* An assigned device whose stream the kernel fails to change aborts at once, even where the stage 1
  * that it had could stay (vsmmuv3_host.h, FAILURES). */
 #define VSMMU_FAILED_STREAMS_ABORT 128u
@@ -214,18 +225,26 @@ typedef struct vsmmu_config {
 	 * can be asked for. NULL = none. */
 	const char *features;
 
-	/* Where assigned devices come from (vsmmuv3_host.h). NULL = there are none. */
+	/* Where assigned devices come from (vsmmuv3_host.h). NULL = there are none, until
+	 * vsmmu_set_host. */
 	struct vsmmu_host *host;
 	/* With a host, else 0: the IOAS in which you map the guest's memory; 0 = the library makes
-	 * one and maps what vsmmu_ram_add is told. */
+	 * one and maps what vsmmu_ram_add is told. vSMMUs without a common IOAS map the guest's
+	 * memory once each. */
 	uint32_t ioas;
 	/* Milliseconds after which an access that the guest waits for is logged; 0 = 1000. */
 	uint32_t access_patience;
+	/* With an ioas, else 0: your nest parent over it, an HWPT of IOMMU_HWPT_ALLOC_NEST_PARENT for
+	 * the devices' physical SMMU. 0 = the library makes one with the first device. The VMID is the
+	 * parent's: a second vSMMU of one host on it is -EBUSY without VSMMU_SHARED_VMID. */
+	uint32_t parent_hwpt;
+	uint32_t reserved;
 } vsmmu_config;
 
 /* Makes a device in its reset state. `message`, if not NULL, receives the sentence that explains a
  * failure (at most `message_size` bytes with the final NUL). Errors: -EINVAL (a field of the
- * configuration), -E2BIG (an unknown tail), -ENOMEM, and with a host the kernel's. */
+ * configuration), -E2BIG (an unknown tail), -ENOMEM, with a host the kernel's and -EBUSY
+ * (parent_hwpt). */
 int32_t vsmmu_create(const vsmmu_config *config, const vsmmu_ops *ops,
 		     void *opaque, vsmmu_t **out,
 		     char *message, size_t message_size);

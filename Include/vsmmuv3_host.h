@@ -6,7 +6,7 @@
  * emulated devices of the same vSMMU go on with vsmmu_translate(). In short:
  *
  *     vsmmu_host_open()      a kernel with iommufd: this machine's, or one that you bring
- *     vsmmu_create()         with config.host
+ *     vsmmu_create()         with config.host, or later vsmmu_set_host()
  *     vsmmu_link_vm()        for broadcast TLB maintenance
  *     vsmmu_device_attach()  a device behind the vSMMU
  *     vsmmu_event_run()      when vsmmu_event_fd() is readable
@@ -15,7 +15,7 @@
  * thread, the others are serial. The third blame is the kernel's: calls return its errno, and where it
  * fails on behalf of a guest's command, the command queue stops there with CERROR_ABT, the command is
  * tried again when the guest acknowledges, and VSMMU_LOG_HOST tells why; that a kernel has no memory
- * is such a failure. On a vSMMU without config.host the calls are -EINVAL, if not said otherwise;
+ * is such a failure. On a vSMMU without a host the calls are -EINVAL, if not said otherwise;
  * vsmmu_freeze and vsmmu_negotiation_report work there too.
  *
  * FAILURES: where a command asks for another stage 1, or for a bypass, and the kernel fails, DMA goes
@@ -81,7 +81,7 @@ typedef struct vsmmu_kernel {
 /* A kernel with iommufd, shared by the vSMMUs that name it. */
 typedef struct vsmmu_host vsmmu_host_t;
 
-#define VSMMU_HOST_IOMMUFD 1u /* `iommufd` is an open /dev/iommu, which stays yours */
+#define VSMMU_HOST_IOMMUFD 1u /* `iommufd` is an open /dev/iommu of yours, to be duplicated */
 
 typedef struct vsmmu_host_config {
 	uint32_t size;
@@ -104,8 +104,16 @@ typedef struct vsmmu_host_config {
 /* `config` NULL is all defaults. Errors: -EINVAL, -E2BIG, -ENOMEM, and those of open(2). */
 int32_t vsmmu_host_open(const vsmmu_host_config *config, vsmmu_host_t **out,
 			char *message, size_t message_size);
-/* Destroy the devices that use it first, else -EBUSY. NULL is a no-op. */
+/* Destroy the vSMMUs that use it first, or have them give it back, else -EBUSY. NULL is a no-op. */
 int32_t vsmmu_host_close(vsmmu_host_t *host);
+
+/* Gives a vSMMU its host, at any time, as config.host, .ioas and .parent_hwpt do at its creation.
+ * RAM that it has is mapped then. Once its ID registers are frozen, devices must honour them.
+ * Errors: -EEXIST (it has one), -EINVAL (ioas or parent_hwpt; RAM in the window of
+ * vsmmu_msi_window), -EBUSY (parent_hwpt), and the kernel's; nothing has changed then.
+ * `host` NULL, with 0 and 0, has it give its host back, and with it the link with a VM. Errors:
+ * -EBUSY (a device is attached), -ENODEV (it has none). Serial. */
+int32_t vsmmu_set_host(vsmmu_t *vsmmu, vsmmu_host_t *host, uint32_t ioas, uint32_t parent_hwpt);
 
 /* ---------------------------------------------------------------------------------------------
  * 3. The VM
@@ -126,36 +134,87 @@ int32_t vsmmu_link_vm(vsmmu_t *vsmmu, int32_t vm_fd, uint32_t flags);
  * 4. Devices
  */
 
-#define VSMMU_DEVICE_FD 1u    /* `fd` is an open VFIO character device, which stays yours */
-#define VSMMU_DEVICE_BOUND 2u /* with _FD: it is bound to the host's iommufd as `devid` */
+#define VSMMU_DEVICE_FD 1u    /* `fd` is an open VFIO character device, to be duplicated */
+#define VSMMU_DEVICE_BOUND 2u /* it is bound to the host's iommufd as `devid` */
+/* The guest has given it no StreamID yet, as buses are not numbered; `stream` is 0. Its DMA aborts
+ * until vsmmu_device_renumber. */
+#define VSMMU_DEVICE_UNNUMBERED 4u
+/* It does nothing without ATS: refused where IDR0.ATS is 0. No call of the kernel tells it. */
+#define VSMMU_DEVICE_NEEDS_ATS 8u
 
 typedef struct vsmmu_device {
 	uint32_t size;
 	uint32_t flags;   /* VSMMU_DEVICE_* */
 	uint32_t stream;  /* the guest's StreamID */
 	int32_t fd;
-	uint32_t devid;
+	uint32_t devid;   /* filled on success */
 	uint32_t reserved;
-	const char *path; /* "/dev/vfio/devices/vfio0", without VSMMU_DEVICE_FD */
+	const char *path; /* "/dev/vfio/devices/vfio0", without VSMMU_DEVICE_FD and _BOUND */
 } vsmmu_device;
 
 /* Puts an assigned device behind the vSMMU and attaches what its stream needs now. The first one
  * decides which physical SMMU this vSMMU stands for. ID registers follow what the hosts can do until
  * the guest may have seen them (its first register access, or vsmmu_freeze); later a device that
- * cannot honour them is refused. Errors: -EINVAL (another physical SMMU; no host; the sentence
- * names both sides), -EEXIST (the StreamID), -EOPNOTSUPP (no nesting here; ID registers), and the
- * kernel's. On an error nothing has changed, but that a file of yours stays bound, as after a
- * detach, until you close it: open the device anew for another attempt. */
-int32_t vsmmu_device_attach(vsmmu_t *vsmmu, const vsmmu_device *device);
-/* Takes it away: no DMA of it passes any more. Errors: -ENOENT, and the kernel's. */
-int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint32_t stream);
-/* The guest gave the device another StreamID (a PCI bus number). Errors: -ENOENT, -EEXIST, and the
- * kernel's. */
-int32_t vsmmu_device_renumber(vsmmu_t *vsmmu, uint32_t stream, uint32_t other);
-/* Resets it (VFIO_DEVICE_RESET) and attaches it again. Error: -ENOENT, and the kernel's. */
-int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint32_t stream);
-/* The open VFIO character device, for its regions and interrupts; -ENOENT. */
-int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint32_t stream);
+ * cannot honour them is refused.
+ *
+ * A device that you have bound (VSMMU_DEVICE_BOUND) is attached by ops.attach, if there is one: then
+ * it needs no fd. Others, whose devid you do not know yet, the library attaches by their file.
+ *
+ * Errors: -EINVAL (another physical SMMU; no host; the sentence names both sides), -EEXIST (the
+ * StreamID or the devid), -EOPNOTSUPP (no nesting here; ID registers), and the kernel's. On an error
+ * nothing has changed, but that a file of yours stays bound, as after a detach, until you close it:
+ * open the device anew for another attempt. */
+int32_t vsmmu_device_attach(vsmmu_t *vsmmu, vsmmu_device *device);
+
+/* What names an attached device, as `device` of the calls below: its StreamID, or this. Others are
+ * -EINVAL, names of no device -ENOENT. */
+#define VSMMU_BY_DEVID(devid) (UINT64_C(1) << 32 | (uint32_t)(devid))
+
+/* Takes it away, to where it was attached by you: ops.detach says where, and with config.parent_hwpt
+ * a device that the library attaches goes back to that; else no DMA of it passes any more. The same
+ * happens to all devices at the vSMMU's end. Error: the kernel's. */
+int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint64_t device);
+/* The guest gave the device another StreamID (a PCI bus number), or took its StreamID away
+ * (VSMMU_UNNUMBERED). Errors: -EEXIST, -EINVAL (other), and the kernel's. */
+#define VSMMU_UNNUMBERED 0xffffffffffffffffull
+int32_t vsmmu_device_renumber(vsmmu_t *vsmmu, uint64_t device, uint64_t other);
+/* Resets it (VFIO_DEVICE_RESET) and attaches it again. Without its file, which is yours: reset it
+ * yourself, then this attaches what its stream needs. Error: the kernel's. */
+int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint64_t device);
+/* The open VFIO character device, for its regions and interrupts; -ENODEV without its file. */
+int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint64_t device);
+
+#define VSMMU_INFO_NUMBERED 1u          /* it has a StreamID */
+#define VSMMU_INFO_COHERENT 2u          /* its DMA snoops caches: always, as no other can be bound */
+#define VSMMU_INFO_MAY_STALL 4u         /* its SMMU can stall faults (STALL_MODEL is not 1) */
+#define VSMMU_INFO_PASID_EXECUTE 8u     /* PCI PASID capability: execute permission, ... */
+#define VSMMU_INFO_PASID_PRIVILEGED 16u /* ... privileged mode */
+#define VSMMU_INFO_ATS 32u              /* it, its root complex and its SMMU have ATS */
+#define VSMMU_INFO_ATS_REQUIRED 64u     /* VSMMU_DEVICE_NEEDS_ATS was said of it */
+#define VSMMU_INFO_FAILED 128u          /* `attached` is not what the guest asks for: the kernel failed */
+
+#define VSMMU_ATTACHED_NOTHING 0u
+#define VSMMU_ATTACHED_ABORT 1u
+#define VSMMU_ATTACHED_BYPASS 2u /* stage 2 alone */
+#define VSMMU_ATTACHED_STAGE1 3u
+
+typedef struct vsmmu_device_info {
+	uint32_t size;
+	uint32_t flags;      /* VSMMU_INFO_* */
+	uint32_t devid;      /* ids of the host's iommufd: the device, ... */
+	uint32_t stream;     /* with VSMMU_INFO_NUMBERED */
+	uint32_t vdevice;    /* ... 0 = it has none */
+	uint32_t viommu;
+	uint32_t parent;     /* the nest parent */
+	uint32_t attached;   /* VSMMU_ATTACHED_* */
+	uint32_t hwpt;       /* what that is; 0 = nothing */
+	uint32_t pasid_bits; /* of its PASIDs; 0 = it has none */
+	uint32_t idr[6];     /* the physical SMMU's registers as they are, not what is offered */
+	uint32_t iidr, aidr;
+} vsmmu_device_info;
+
+/* What a VMM builds a device's PCI capabilities from. */
+int32_t vsmmu_get_device_info(vsmmu_t *vsmmu, uint64_t device, vsmmu_device_info *info);
 
 /* Guest physical addresses where a Linux host maps the doorbells of assigned devices' MSIs: reserve
  * them with an identity mapping (ACPI IORT RMR), and have no RAM there. -ENODEV without a host. */

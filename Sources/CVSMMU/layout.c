@@ -19,7 +19,7 @@ AT(vsmmu_invalidation, address, 16);
 AT(vsmmu_invalidation, last, 24);
 AT(vsmmu_invalidation, generation, 32);
 
-SIZE(vsmmu_ops, 72);
+SIZE(vsmmu_ops, 88);
 AT(vsmmu_ops, size, 0);
 AT(vsmmu_ops, reserved, 4);
 AT(vsmmu_ops, mem_read, 8);
@@ -30,8 +30,10 @@ AT(vsmmu_ops, msi, 40);
 AT(vsmmu_ops, invalidate, 48);
 AT(vsmmu_ops, work, 56);
 AT(vsmmu_ops, log, 64);
+AT(vsmmu_ops, attach, 72);
+AT(vsmmu_ops, detach, 80);
 
-SIZE(vsmmu_config, 48);
+SIZE(vsmmu_config, 56);
 AT(vsmmu_config, size, 0);
 AT(vsmmu_config, profile, 4);
 AT(vsmmu_config, flags, 8);
@@ -41,6 +43,8 @@ AT(vsmmu_config, configuration_entries, 20);
 AT(vsmmu_config, features, 24);
 AT(vsmmu_config, host, 32);
 AT(vsmmu_config, ioas, 40);
+AT(vsmmu_config, parent_hwpt, 48);
+AT(vsmmu_config, reserved, 52);
 
 SIZE(vsmmu_access, 32);
 AT(vsmmu_access, size, 0);
@@ -114,6 +118,13 @@ AT(vsmmu_device, stream, 8);
 AT(vsmmu_device, fd, 12);
 AT(vsmmu_device, devid, 16);
 AT(vsmmu_device, path, 24);
+
+SIZE(vsmmu_device_info, 72);
+AT(vsmmu_device_info, devid, 8);
+AT(vsmmu_device_info, attached, 28);
+AT(vsmmu_device_info, idr, 40);
+AT(vsmmu_device_info, iidr, 64);
+AT(vsmmu_device_info, aidr, 68);
 
 SIZE(vsmmu_host_counters, 80);
 AT(vsmmu_host_counters, devices, 4);

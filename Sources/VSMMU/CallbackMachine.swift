@@ -8,7 +8,7 @@ import SMMUModel
 import SMMUSpec
 
 /// The machine of a C VMM: its `vsmmu_ops`.
-final class CallbackMachine: Machine, NestingListener {
+final class CallbackMachine: Machine, NestingListener, DeviceOwner {
   private let ops: vsmmu_ops
   private let opaque: UnsafeMutableRawPointer?
   /// How often each kind of report was made: the 1st, 2nd, 4th, 8th ... are told.
@@ -77,6 +77,26 @@ final class CallbackMachine: Machine, NestingListener {
     let times = told[Self.hostKind].wrappingAdd(1, ordering: .relaxed).newValue
     guard times <= 16 || times & (times - 1) == 0 else { return }
     sentence.withCString { line in inside.run { log(opaque, VSMMU_LOG_HOST, line) } }
+  }
+
+  // MARK: Devices that the VMM attaches
+
+  var attachesDevices: Bool { ops.attach != nil }
+
+  func attach(_ device: UInt32, to hwpt: UInt32) throws(Errno) {
+    guard let attach = ops.attach else { throw .enosys }
+    try Self.check(inside.run { attach(opaque, device, hwpt) })
+  }
+
+  func detach(_ device: UInt32) throws(Errno) {
+    guard let detach = ops.detach else { throw .enosys }
+    try Self.check(inside.run { detach(opaque, device) })
+  }
+
+  /// Anything but 0 and an errno of Linux is no answer.
+  private static func check(_ result: Int32) throws(Errno) {
+    if result == 0 { return }
+    throw result < 0 && result >= -4095 ? Errno(code: 0 &- result) : .eio
   }
 
   func report(_ what: Report) {

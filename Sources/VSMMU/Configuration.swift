@@ -25,8 +25,8 @@ extension vsmmu_config {
     get throws(Refusal) {
       let known =
         VSMMU_STRICT_PAGES | VSMMU_STRICT_COMMANDS | VSMMU_QUIRK_TLBI_EL2 | VSMMU_RESET_ABORTS
-        | VSMMU_NO_WIRED_IRQ | VSMMU_CHECK_ACCESSES | VSMMU_FAILED_STREAMS_ABORT
-        | VSMMU_RECORD_BAD_STE
+        | VSMMU_NO_WIRED_IRQ | VSMMU_CHECK_ACCESSES | VSMMU_SHARED_VMID
+        | VSMMU_FAILED_STREAMS_ABORT | VSMMU_RECORD_BAD_STE
       guard flags & ~known == 0 else {
         throw .invalid("config.flags has a bit set that this library does not know")
       }
@@ -49,6 +49,20 @@ extension vsmmu_config {
       options.recordsIllegalSTEs = flags & VSMMU_RECORD_BAD_STE != 0
       if access_patience != 0 { options.accessPatience = access_patience }
       return options
+    }
+  }
+
+  /// Where its host is, if it has one.
+  var checkedHost: HostPlace? {
+    get throws(Refusal) {
+      guard reserved == 0 else { throw .invalid("config.reserved is not 0") }
+      guard let host else {
+        guard ioas == 0, parent_hwpt == 0 else {
+          throw .invalid("config.ioas and config.parent_hwpt are of config.host, which is NULL")
+        }
+        return nil
+      }
+      return try HostPlace(host, ioas: ioas, parent: parent_hwpt)
     }
   }
 

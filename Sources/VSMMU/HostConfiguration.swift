@@ -51,6 +51,30 @@ extension Host {
   }
 }
 
+/// A host and what a VMM has there for a vSMMU.
+struct HostPlace {
+  private let host: Host
+  private let ioas: UInt32
+  private let parent: UInt32
+
+  init(_ host: OpaquePointer, ioas: UInt32, parent: UInt32) throws(Refusal) {
+    guard parent == 0 || ioas != 0 else {
+      throw .invalid("parent_hwpt is over an address space, but ioas is 0")
+    }
+    self.host = .behind(host)
+    self.ioas = ioas
+    self.parent = parent
+  }
+
+  func join(_ virtual: VirtualSMMU, sharesVMID: Bool) throws(Refusal) {
+    try virtual.join(
+      host,
+      domain: parent == 0
+        ? .own(addressSpace: ioas == 0 ? nil : ioas)
+        : .parent(hwpt: parent, addressSpace: ioas, isShared: sharesVMID))
+  }
+}
+
 extension Host.Knowledge {
   fileprivate init(_ config: vsmmu_host_config) {
     self.init()

@@ -50,6 +50,8 @@ final class Instance {
   let smmu: SMMU
   let machine: CallbackMachine
   var eventThread: EventThread?
+  /// VSMMU_SHARED_VMID.
+  let sharesVMID: Bool
   private let mutex: Mutex
   /// Guards the sentence alone: a thread inside an access may be refused while a serial call waits
   /// for that access.
@@ -61,9 +63,10 @@ final class Instance {
     _ config: vsmmu_config, ops: vsmmu_ops, opaque: UnsafeMutableRawPointer?
   ) throws(Refusal) -> Instance {
     guard ops.reserved == 0 else { throw .invalid("ops.reserved is not 0") }
-    guard config.host != nil || config.ioas == 0 else {
-      throw .invalid("config.ioas is an address space of config.host, which is NULL")
+    guard (ops.attach == nil) == (ops.detach == nil) else {
+      throw .invalid("ops.attach and ops.detach go together")
     }
+    let place = try config.checkedHost
     let features = try config.checkedFeatures
     let options = try config.checkedOptions
     guard options.hasWiredInterrupts || features.msi else {
@@ -74,29 +77,33 @@ final class Instance {
       .enomem, "no memory for config.tlb_entries and config.configuration_entries")
     let instance = try reserving(caches + Need.instance, orThrow: noMemory) {
       () throws(Refusal) in
-      try make(features, options: options, machine: CallbackMachine(ops, opaque))
+      try make(
+        features, options: options, machine: CallbackMachine(ops, opaque),
+        sharesVMID: config.flags & VSMMU_SHARED_VMID != 0)
     }
     instance.virtual.closesFailedStreams = config.flags & VSMMU_FAILED_STREAMS_ABORT != 0
-    guard let host = config.host else { return instance }
-    try instance.virtual.join(
-      .behind(host), domain: .own(addressSpace: config.ioas == 0 ? nil : config.ioas))
+    try place?.join(instance.virtual, sharesVMID: instance.sharesVMID)
     return instance
   }
 
   private static func make(
-    _ features: Features, options: Options, machine: CallbackMachine
+    _ features: Features, options: Options, machine: CallbackMachine, sharesVMID: Bool
   ) throws(Refusal) -> Instance {
     let virtual = try VirtualSMMU.make(
-      features, options: options, machine: machine, listener: machine)
+      features, options: options, machine: machine, listener: machine,
+      owner: machine.attachesDevices ? machine : nil)
     let mutexes = [Mutex(), Mutex()].compactMap { $0 }
     guard mutexes.count == 2 else {
       for mutex in mutexes { mutex.destroy() }
       throw Refusal(.enomem, "no memory for a lock")
     }
-    return Instance(virtual, machine: machine, mutexes: mutexes)
+    return Instance(virtual, machine: machine, sharesVMID: sharesVMID, mutexes: mutexes)
   }
 
-  private init(_ virtual: VirtualSMMU, machine: CallbackMachine, mutexes: [Mutex]) {
+  private init(
+    _ virtual: VirtualSMMU, machine: CallbackMachine, sharesVMID: Bool, mutexes: [Mutex]
+  ) {
+    self.sharesVMID = sharesVMID
     self.virtual = virtual
     smmu = virtual.smmu
     self.machine = machine

@@ -9,6 +9,8 @@ extension Need {
   static var instance: Int { 1 << 20 }
   /// An assigned device in the arrays that name it, which may be copied and grow.
   static var assigned: Int { 2 << 10 }
+  /// A region of RAM in the list of them, likewise.
+  static var region: Int { 256 }
   /// A StreamID in the directory, whose array doubles.
   static var stream: Int { 12 }
 }
@@ -18,7 +20,9 @@ extension Instance {
   func covering<R>(
     streams: Int = 0, _ body: () throws(Refusal) -> R
   ) throws(Refusal) -> R {
-    let bytes = Need.call + virtual.streams.assignedCount * Need.assigned + streams * Need.stream
+    let bytes =
+      Need.call + virtual.streams.assignedCount * Need.assigned + streams * Need.stream
+      + virtual.regionCount * Need.region
     return try reserving(bytes, orThrow: Refusal.noMemory, body)
   }
 }

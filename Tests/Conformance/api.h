@@ -37,12 +37,14 @@
 	X(vsmmu_iort_nodes) \
 	X(vsmmu_host_open) \
 	X(vsmmu_host_close) \
+	X(vsmmu_set_host) \
 	X(vsmmu_link_vm) \
 	X(vsmmu_device_attach) \
 	X(vsmmu_device_detach) \
 	X(vsmmu_device_renumber) \
 	X(vsmmu_device_reset) \
 	X(vsmmu_device_fd) \
+	X(vsmmu_get_device_info) \
 	X(vsmmu_freeze) \
 	X(vsmmu_negotiation_report) \
 	X(vsmmu_msi_window) \

@@ -56,7 +56,8 @@ static void serial_calls(vsmmu_t *vsmmu)
 
 static void host_calls(vsmmu_t *vsmmu)
 {
-	const vsmmu_device device = { .size = sizeof(device), .path = "/dev/null" };
+	vsmmu_device device = { .size = sizeof(device), .path = "/dev/null" };
+	vsmmu_device_info info = { .size = sizeof(info) };
 	vsmmu_host_counters counters = { .size = sizeof(counters) };
 	uint64_t first, last;
 
@@ -65,6 +66,8 @@ static void host_calls(vsmmu_t *vsmmu)
 	REFUSES(vsmmu_device_renumber(vsmmu, 1, 2));
 	REFUSES(vsmmu_device_reset(vsmmu, 1));
 	REFUSES(vsmmu_device_fd(vsmmu, 1));
+	REFUSES(vsmmu_get_device_info(vsmmu, 1, &info));
+	REFUSES(vsmmu_set_host(vsmmu, NULL, 0, 0));
 	REFUSES(vsmmu_link_vm(vsmmu, 0, 0));
 	REFUSES(vsmmu_msi_window(vsmmu, &first, &last));
 	REFUSES(vsmmu_event_fd(vsmmu));

@@ -41,6 +41,8 @@ void host_section(void);
 void host_failure_section(void);
 void host_change_section(void);
 void host_limit_section(void);
+void owned_section(void);
+void late_section(void);
 void link_section(void);
 void host_thread_section(void);
 void wait_section(void);

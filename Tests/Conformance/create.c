@@ -165,7 +165,7 @@ static void create_refuses_reserved_fields(void)
 
 static void create_refuses_configuration(void)
 {
-	refuse_config(-EINVAL, "flags", (vsmmu_config){ .flags = 64 });
+	refuse_config(-EINVAL, "flags", (vsmmu_config){ .flags = 128 });
 	refuse_config(-EINVAL, "flags", (vsmmu_config){ .flags = UINT32_C(1) << 31 });
 	refuse_config(-EINVAL, "tlb_entries", (vsmmu_config){ .tlb_entries = (1 << 24) + 1 });
 	refuse_config(-EINVAL, "configuration_entries",

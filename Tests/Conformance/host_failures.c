@@ -117,7 +117,7 @@ static void device_refusals(void)
 	device.path = "/dev/vfio/devices/vfio0";
 	device.flags = VSMMU_DEVICE_BOUND;
 	REFUSES(&hosted, -EINVAL, "VSMMU_DEVICE_FD", ATTACH());
-	device.flags = 4;
+	device.flags = 16;
 	REFUSES(&hosted, -EINVAL, "flags", ATTACH());
 	device.flags = VSMMU_DEVICE_FD;
 	device.fd = 1000000;

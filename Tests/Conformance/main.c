@@ -33,6 +33,8 @@ int main(int argc, char **argv)
 	host_failure_section();
 	host_change_section();
 	host_limit_section();
+	owned_section();
+	late_section();
 	link_section();
 	emulated_section();
 	kernel_port_section();

@@ -52,6 +52,34 @@ static int64_t host_open(void)
 	return result;
 }
 
+static void open_lent(void)
+{
+	open_host();
+	scene.fd = api.vsmmu_emulated_open(EMULATED, "/dev/iommu");
+}
+
+static int64_t host_open_lent(void)
+{
+	vsmmu_kernel kernel = { .size = sizeof(kernel) };
+	vsmmu_host_config config = {
+		.size = sizeof(config), .kernel = &kernel, .flags = VSMMU_HOST_IOMMUFD,
+		.iommufd = scene.fd,
+	};
+	vsmmu_host_t *host = NULL;
+	int32_t result;
+
+	EQUAL(api.vsmmu_emulated_kernel(EMULATED, &kernel), 0);
+	result = api.vsmmu_host_open(&config, &host, scene.message, sizeof(scene.message));
+	EQUAL(api.vsmmu_host_close(host), 0);
+	return result;
+}
+
+static void close_lent(void)
+{
+	EQUAL(api.vsmmu_emulated_close(EMULATED, scene.fd), 0);
+	close_host();
+}
+
 static void open_opened(void)
 {
 	vsmmu_kernel kernel = { .size = sizeof(kernel) };
@@ -82,6 +110,7 @@ static void close_opened(void)
 static void opening(void)
 {
 	ATTEMPT("vsmmu_host_open", open_host, host_open, close_host);
+	ATTEMPT("vsmmu_host_open, lent", open_lent, host_open_lent, close_lent);
 	ATTEMPT("vsmmu_create with a host", open_opened, create, close_opened);
 }
 
@@ -119,6 +148,44 @@ static int64_t detach(void)
 static int64_t renumber(void)
 {
 	return api.vsmmu_device_renumber(VSMMU, ASSIGNED, ASSIGNED + 4);
+}
+
+static int64_t take_number(void)
+{
+	return api.vsmmu_device_renumber(VSMMU, ASSIGNED, VSMMU_UNNUMBERED);
+}
+
+static int64_t attach_unnumbered(void)
+{
+	vsmmu_device device = {
+		.size = sizeof(device), .flags = VSMMU_DEVICE_UNNUMBERED,
+		.path = "/dev/vfio/devices/vfio1",
+	};
+
+	return api.vsmmu_device_attach(VSMMU, &device);
+}
+
+static int64_t device_info(void)
+{
+	vsmmu_device_info info = { .size = sizeof(info) };
+
+	return api.vsmmu_get_device_info(VSMMU, ASSIGNED, &info);
+}
+
+static void open_hostless(void)
+{
+	open_hosted();
+	EQUAL(api.vsmmu_set_host(VSMMU, NULL, 0, 0), 0);
+}
+
+static int64_t set_host(void)
+{
+	return api.vsmmu_set_host(VSMMU, scene.hosted.host, 0, 0);
+}
+
+static int64_t give_host_back(void)
+{
+	return api.vsmmu_set_host(VSMMU, NULL, 0, 0);
 }
 
 static int64_t reset_device(void)
@@ -159,6 +226,12 @@ static void devices(void)
 	ATTEMPT("vsmmu_device_detach", open_translated, detach, close_hosted);
 	ATTEMPT("vsmmu_device_renumber", open_translated, renumber, close_hosted,
 		.is_the_kernels = true);
+	ATTEMPT("vsmmu_device_renumber, to none", open_translated, take_number, close_hosted,
+		.is_the_kernels = true);
+	ATTEMPT("vsmmu_device_attach, unnumbered", open_translated, attach_unnumbered, close_hosted);
+	ATTEMPT("vsmmu_get_device_info", open_translated, device_info, close_hosted);
+	ATTEMPT("vsmmu_set_host", open_hostless, set_host, close_hosted);
+	ATTEMPT("vsmmu_set_host, NULL", open_hosted, give_host_back, close_hosted);
 	ATTEMPT("vsmmu_device_reset", open_translated, reset_device, close_hosted);
 	ATTEMPT("vsmmu_device_fd, absent", open_attached, absent_file, close_hosted,
 		.expected = -ENOENT);

@@ -8,12 +8,13 @@ public final class Host {
   let kernel: any Kernel
   let fd: Int32
   let knowledge: Knowledge
-  private let ownsFD: Bool
   /// vSMMUs.
   private let users = Atomic<UInt32>(0)
   private let mutex: Mutex
   /// What address spaces of vSMMUs have mapped: the next vSMMU of the VM copies it.
   private var mappings: [Mapping] = []
+  /// Nest parents of VMMs, once for each vSMMU that stands on it.
+  private var parents: [UInt32] = []
 
   /// Guest memory in an address space.
   struct Mapping {
@@ -33,41 +34,76 @@ public final class Host {
     public init() {}
   }
 
-  /// `fd` nil: /dev/iommu is opened here.
+  /// `fd`: an open /dev/iommu, to be duplicated; nil: it is opened here.
   public static func open(
     _ kernel: any Kernel, fd: Int32?, knowing knowledge: Knowledge
   ) throws(Refusal) -> Host {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
-    if let fd { return Host(kernel, fd: fd, owned: false, knowledge: knowledge, mutex: mutex) }
-    let path: StaticString = "/dev/iommu"
     do throws(Errno) {
-      let opened = try kernel.open(
-        UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self))
-      return Host(kernel, fd: opened, owned: true, knowledge: knowledge, mutex: mutex)
+      let opened = if let fd { try kernel.duplicate(fd) } else { try open(kernel) }
+      return Host(kernel, fd: opened, knowledge: knowledge, mutex: mutex)
     } catch {
       mutex.destroy()
-      throw Refusal(error, trying: "open /dev/iommu")
+      throw Refusal(
+        error, trying: fd == nil ? "open /dev/iommu" : "duplicate the iommufd's descriptor")
     }
   }
 
-  private init(
-    _ kernel: any Kernel, fd: Int32, owned ownsFD: Bool, knowledge: Knowledge, mutex: Mutex
-  ) {
+  private static func open(_ kernel: any Kernel) throws(Errno) -> Int32 {
+    let path: StaticString = "/dev/iommu"
+    return try kernel.open(UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self))
+  }
+
+  private init(_ kernel: any Kernel, fd: Int32, knowledge: Knowledge, mutex: Mutex) {
     self.kernel = kernel
     self.fd = fd
     self.knowledge = knowledge
     self.mutex = mutex
-    self.ownsFD = ownsFD
   }
 
   deinit {
-    if ownsFD { try? kernel.close(fd) }
+    try? kernel.close(fd)
     mutex.destroy()
   }
 
   func addUser() { users.wrappingAdd(1, ordering: .sequentiallyConsistent) }
   func removeUser() { users.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
   public var isUsed: Bool { users.load(ordering: .sequentiallyConsistent) != 0 }
+
+  // MARK: Nest parents of VMMs
+
+  /// A vSMMU is to stand on one, and may be not the first that does.
+  func takeParent(_ hwpt: UInt32, isShared: Bool) throws(Refusal) {
+    try mutex.locked { () throws(Refusal) in
+      guard isShared || !parents.contains(hwpt) else {
+        throw Refusal(
+          .ebusy,
+          """
+          parent_hwpt is another vSMMU's, and so is its VMID: equal ASIDs of both would share TLB \
+          entries; VSMMU_SHARED_VMID promises that there are none
+          """
+        )
+      }
+      parents.append(hwpt)
+    }
+  }
+
+  func giveBackParent(_ hwpt: UInt32) {
+    mutex.locked {
+      if let place = parents.firstIndex(of: hwpt) { parents.remove(at: place) }
+    }
+  }
+
+  /// More than one vSMMU stands on it.
+  func isShared(parent hwpt: UInt32) -> Bool {
+    mutex.locked {
+      var count = 0
+      for parent in parents where parent == hwpt { count += 1 }
+      return count > 1
+    }
+  }
+
+  // MARK: Guest memory
 
   /// Maps memory by `copy` where another address space has it, else by `map`, and keeps it in mind.
   /// One at a time: what is copied from must not go meanwhile.

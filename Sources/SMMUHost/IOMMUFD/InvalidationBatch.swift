@@ -32,7 +32,8 @@ struct InvalidationBatch {
 
   /// Without the commands that name a stream. The kernel refuses a StreamID that it does not know,
   /// and with it the whole batch, now and whenever it is tried again.
-  mutating func discardCommands(of stream: StreamID) {
+  mutating func discardCommands(of stream: StreamID?) {
+    guard let stream else { return }
     var kept = 0
     for i in 0..<count where commands[i].contextStream != stream {
       commands[kept] = commands[i]

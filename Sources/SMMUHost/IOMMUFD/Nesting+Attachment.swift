@@ -14,10 +14,15 @@ extension Nesting {
     case stays
   }
 
+  /// What the guest asks of a device's stream now. Until it has given it one, there is no DMA.
+  func wanted(_ index: Int) -> AssignedStream {
+    devices[index].stream.map { smmu.assignment(of: $0) } ?? .abort
+  }
+
   /// Attaches a device to what the guest asks for now; nothing is done if it is already.
   @discardableResult
   func follow(_ index: Int, failing: Failing) -> Bool {
-    follow(index, to: smmu.assignment(of: devices[index].stream), failing: failing)
+    follow(index, to: wanted(index), failing: failing)
   }
 
   /// The same for who has looked: an STE is fetched once, as another vCPU may be changing it.
@@ -37,7 +42,7 @@ extension Nesting {
     let stays =
       failing == .stays && !closesFailedStreams && wanted != .abort
       && devices[index].state.hwpt != nil
-    if stays { sayStays(devices[index].stream) } else { close(index) }
+    if stays { sayStays(index) } else { close(index) }
     // The next look tries again.
     devices[index].state = devices[index].state.failed(stays: stays)
     return false
@@ -49,10 +54,10 @@ extension Nesting {
     }
   }
 
-  private func sayStays(_ stream: StreamID) {
+  private func sayStays(_ index: Int) {
     say { sentence in
       sentence.append("stream ")
-      sentence.append(UInt64(stream))
+      sentence.append(UInt64(devices[index].stream ?? 0))
       sentence.append(" keeps the stage 1 that it had until the guest acknowledges GERROR.CMDQ_ERR")
     }
   }
@@ -62,12 +67,12 @@ extension Nesting {
     guard let objects else { throw .enodev }
     retryKept()
     // A renumbering that failed may have taken it.
-    if devices[index].vdevice == 0 {
+    if devices[index].vdevice == 0, let stream = devices[index].stream {
       devices[index].vdevice = try iommufd.allocateVDevice(
-        for: devices[index].id, of: objects.viommu, stream: devices[index].stream)
+        for: devices[index].id, of: objects.viommu, stream: stream)
     }
     let (table, next) = try target(for: wanted, of: devices[index], among: objects)
-    do throws(Errno) { try iommufd.attach(devices[index].fd, to: table) } catch {
+    do throws(Errno) { try connect(devices[index], to: table) } catch {
       if let hwpt = next.hwpt { give(back: hwpt, "nested HWPT") }
       throw error
     }
@@ -95,11 +100,24 @@ extension Nesting {
     }
   }
 
-  /// No DMA of a device passes any more; throws if the kernel leaves no way to that.
+  private func connect(_ device: AssignedDevice, to table: UInt32) throws(Errno) {
+    if device.isOwners, let owner { return try owner.attach(device.id, to: table) }
+    try iommufd.attach(device.fd, to: table)
+  }
+
+  /// A device leaves the vSMMU, for where the VMM has it; throws if the kernel leaves no way to
+  /// that.
   func disconnect(_ device: AssignedDevice) throws(Errno) {
-    do throws(Errno) { try iommufd.detach(device.fd) } catch {
+    do throws(Errno) { try sendAway(device) } catch {
       // Once more: else the objects that it is attached to could not go.
-      try iommufd.detach(device.fd)
+      try sendAway(device)
     }
+  }
+
+  /// To where the owner takes it, back to the nest parent that is the owner's, or nowhere.
+  private func sendAway(_ device: AssignedDevice) throws(Errno) {
+    if device.isOwners, let owner { return try owner.detach(device.id) }
+    if let parent = domain.lentParent { return try iommufd.attach(device.fd, to: parent) }
+    try iommufd.detach(device.fd)
   }
 }

@@ -9,22 +9,24 @@ extension Nesting {
   func commit(_ device: AssignedDevice) throws(Refusal) {
     let isFirst = devices.isEmpty
     let index = streams.insert(device)
-    do throws(Errno) { try attach(index, smmu.assignment(of: device.stream)) } catch {
+    do throws(Errno) { try attach(index, wanted(index)) } catch {
       devices.remove(at: index)
+      // One with a StreamID has met this with its vDEVICE.
+      if error == .einval && device.stream == nil { throw Self.otherSMMU }
       throw Refusal(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
     }
     if isFirst { eventQueueChanged() }
   }
 
   /// Takes a device away. With the last one, what they shared goes too.
-  func detachDevice(_ stream: StreamID) throws(Refusal) {
-    let index = try streams.require(stream)
+  func detachDevice(_ name: DeviceName) throws(Refusal) {
+    let index = try streams.require(name)
     do throws(Errno) { try disconnect(devices[index]) } catch {
       throw Refusal(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
     }
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
-    batch.discardCommands(of: stream)
+    batch.discardCommands(of: devices[index].stream)
     release(devices.remove(at: index))
   }
 
@@ -33,40 +35,83 @@ extension Nesting {
     if pinsOnDemand && objects == nil && devices.isEmpty && kept.isEmpty { link?.unpin() }
   }
 
-  /// The guest has given the device another StreamID, which no other device has. The kernel learns
-  /// a vSID when a vDEVICE is made and when a device is attached, so it leaves the guest's stream
-  /// for the time between.
-  func renumberDevice(_ stream: StreamID, to other: StreamID) throws(Refusal) {
-    let index = try streams.require(stream)
+  /// The guest has given the device another StreamID, which no other device has, or taken away
+  /// what it had (nil). The kernel learns a vSID when a vDEVICE is made and when a device is
+  /// attached, so it leaves the guest's stream for the time between.
+  func renumberDevice(_ index: Int, to other: StreamID?) throws(Refusal) {
     do throws(Errno) {
-      try attach(index, .abort)
-      takeAllEvents()
-      // To attach it again makes the SMMU forget its contexts.
-      batch.discardCommands(of: stream)
-      try iommufd.destroy(devices[index].vdevice)
-      devices[index].vdevice = 0
-      devices[index].vdevice = try iommufd.allocateVDevice(
-        for: devices[index].id, of: objects?.viommu ?? 0, stream: other)
+      try leaveStream(index)
+      if let other {
+        devices[index].vdevice = try iommufd.allocateVDevice(
+          for: devices[index].id, of: objects?.viommu ?? 0, stream: other)
+      }
     } catch {
-      change(index, to: smmu.assignment(of: stream), failing: .closes)
-      throw Refusal(error, trying: "make a vDEVICE for the new StreamID")
+      change(index, to: wanted(index), failing: .closes)
+      throw Refusal(
+        error,
+        trying: other == nil
+          ? "take the vDEVICE of the StreamID away" : "make a vDEVICE for the new StreamID")
     }
     var device = devices.remove(at: index)
     device.stream = other
+    let place = streams.insert(device)
     // Attached to the abort HWPT it has no vSID; bypass and translation give it the new one.
-    change(streams.insert(device), to: smmu.assignment(of: other), failing: .closes)
+    if other != nil { change(place, to: wanted(place), failing: .closes) }
   }
 
-  /// Function-level reset. The kernel parks the device meanwhile and attaches what it had.
-  func resetDevice(_ stream: StreamID) throws(Refusal) {
-    let index = try streams.require(stream)
+  /// No DMA, and no vDEVICE.
+  private func leaveStream(_ index: Int) throws(Errno) {
+    try attach(index, .abort)
+    takeAllEvents()
+    // To attach it again makes the SMMU forget its contexts.
+    batch.discardCommands(of: devices[index].stream)
+    guard devices[index].vdevice != 0 else { return }
+    try iommufd.destroy(devices[index].vdevice)
+    devices[index].vdevice = 0
+  }
+
+  /// Function-level reset. The kernel parks the device meanwhile and attaches what it had. Without
+  /// its file that is the owner's to do; it is attached anew then.
+  func resetDevice(_ name: DeviceName) throws(Refusal) {
+    let index = try streams.require(name)
+    guard devices[index].fd >= 0 else { return try attachAgain(index) }
     do throws(Errno) { try iommufd.reset(devices[index].fd) } catch {
       throw Refusal(error, trying: "reset the device (VFIO_DEVICE_RESET)")
     }
     follow(index, failing: .closes)
   }
 
-  func deviceFile(_ stream: StreamID) throws(Refusal) -> Int32 {
-    devices[try streams.require(stream)].fd
+  private func attachAgain(_ index: Int) throws(Refusal) {
+    do throws(Errno) { try attach(index, wanted(index)) } catch {
+      // The next look tries again.
+      devices[index].state = devices[index].state.failed()
+      throw Refusal(error, trying: "attach the device again (ops.attach)")
+    }
+  }
+
+  func deviceFile(_ name: DeviceName) throws(Refusal) -> Int32 {
+    let fd = devices[try streams.require(name)].fd
+    guard fd >= 0 else {
+      throw Refusal(.enodev, "the device was given without its file (VSMMU_DEVICE_FD)")
+    }
+    return fd
+  }
+
+  func information(of name: DeviceName) throws(Refusal) -> DeviceInformation {
+    let device = devices[try streams.require(name)]
+    return DeviceInformation(
+      stream: device.stream, id: device.id, vdevice: device.vdevice, viommu: objects?.viommu ?? 0,
+      parent: objects?.parent ?? 0, attachment: attachment(device.state),
+      isFailed: device.state.isFailed, facts: device.facts)
+  }
+
+  private func attachment(_ state: DeviceState) -> DeviceInformation.Attachment {
+    guard let objects else { return .nothing }
+    return switch state {
+    case .absent, .failed(.nothing): .nothing
+    case .abort, .failed(.abort): .abort(hwpt: objects.abort)
+    case .bypass, .failed(.bypass): .bypass(hwpt: objects.bypass)
+    case .stage1(let hwpt, _), .failed(.stage1(let hwpt, _)): .stage1(hwpt: hwpt)
+    }
   }
 }

@@ -32,7 +32,7 @@ extension Nesting: Hardware {
   public func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult {
     var result = HardwareResult(isDone: true, systemCalls: 0)
     var index = streams.place(of: first)
-    while index < devices.count, devices[index].stream <= last {
+    while index < devices.count, devices[index].place <= UInt64(last) {
       if !reconfigure(index, &result.systemCalls) { result.isDone = false }
       result.streams += 1
       index += 1
@@ -42,7 +42,7 @@ extension Nesting: Hardware {
 
   private func reconfigure(_ index: Int, _ calls: inout Int) -> Bool {
     let before = devices[index].state
-    let wanted = smmu.assignmentShown(of: devices[index].stream)
+    let wanted = devices[index].stream.map { smmu.assignmentShown(of: $0) } ?? .abort
     if !before.gives(wanted) {
       // Invalidation, allocation, attachment, and the old one goes.
       calls += 4
@@ -50,8 +50,9 @@ extension Nesting: Hardware {
       guard flush(), follow(index, to: wanted, failing: .stays) else { return false }
     }
     // The same STE still means that its CDs may have changed with it (§4.3.1).
-    guard before.hwpt != nil, devices[index].state == before else { return true }
-    return queue(.cfgiCDAll(devices[index].stream))
+    guard before.hwpt != nil, devices[index].state == before, let stream = devices[index].stream
+    else { return true }
+    return queue(.cfgiCDAll(stream))
   }
 
   public func synchronize() -> Bool {
@@ -82,7 +83,7 @@ extension Nesting: Hardware {
     guard mayHoldTranslations else { return }
     _ = queue(.tlbiNSNHAll)
     for device in devices where device.state.hwpt != nil {
-      _ = queue(.cfgiCDAll(device.stream))
+      if let stream = device.stream { _ = queue(.cfgiCDAll(stream)) }
     }
     _ = flush()
   }

@@ -37,8 +37,11 @@ extension Nesting {
     evidence.kernelLinks = link.canPin
     evidence.vmid = link.vmid
     evidence.pinsOnDemand = pinsOnDemand
+    // A nest parent of the VMM's was made for the VM only if the VMM has told KVM by itself.
     evidence.boundForVM =
-      isKVMTold || (candidate?.isLinked ?? true) && !devices.contains { !$0.isLinked }
+      isKVMTold
+      || domain.lentParent == nil && (candidate?.isLinked ?? true)
+        && !devices.contains { !$0.isLinked }
     return evidence
   }
 }

@@ -5,6 +5,19 @@ import SMMUBase
 /// Guest memory in the address space that devices see through stage 2. With one of the caller's
 /// there is nothing to do: what is in it is the caller's to say.
 extension Nesting {
+  /// A host that assigns devices keeps a window for their MSIs, which RAM often meets by mistake.
+  func requireOutsideWindow(_ address: UInt64, length: UInt64) throws(Refusal) {
+    let window = messageWindow
+    guard address <= window.last, address &+ (length &- 1) >= window.first else { return }
+    var sentence = Sentence("RAM at ")
+    sentence.append(hex: address)
+    sentence.append(" covers the host's window for MSIs from ")
+    sentence.append(hex: window.first)
+    sentence.append(" to ")
+    sentence.append(hex: window.last)
+    throw Refusal(.einval, sentence)
+  }
+
   func map(
     _ address: UInt64, length: UInt64, host memory: UnsafeMutableRawPointer
   ) throws(Refusal) {
@@ -20,7 +33,7 @@ extension Nesting {
         try iommufd.map(in: addressSpace, at: address, length: length, host: memory)
       }
     } catch {
-      throw refusal(error, address: address, length: length)
+      throw Self.unmappable(error)
     }
   }
 
@@ -33,7 +46,7 @@ extension Nesting {
       try iommufd.map(
         in: addressSpace, at: address, length: length, file: file, offset: offset)
     } catch {
-      throw refusal(error, address: address, length: length)
+      throw Self.unmappable(error)
     }
   }
 
@@ -48,19 +61,8 @@ extension Nesting {
     }
   }
 
-  /// A host that assigns devices keeps a window for their MSIs, which RAM often meets by mistake.
-  private func refusal(_ errno: Errno, address: UInt64, length: UInt64) -> Refusal {
-    let window = messageWindow
-    guard errno == .einval, address <= window.last, address &+ length > window.first else {
-      return Refusal(errno, trying: "map guest memory into the address space")
-    }
-    var sentence = Sentence("RAM at ")
-    sentence.append(hex: address)
-    sentence.append(" covers the host's window for MSIs from ")
-    sentence.append(hex: window.first)
-    sentence.append(" to ")
-    sentence.append(hex: window.last)
-    return Refusal(errno, sentence)
+  private static func unmappable(_ errno: Errno) -> Refusal {
+    Refusal(errno, trying: "map guest memory into the address space")
   }
 
   /// Bits of the guest physical addresses that stage 2 takes; 0 while there is none.

@@ -10,8 +10,9 @@ public enum DeviceSource {
   case path(UnsafePointer<CChar>)
   /// An open VFIO character device of the caller's.
   case file(Int32)
-  /// The same, bound to this iommufd as that id.
-  case bound(Int32, id: UInt32)
+  /// A device that is bound to this iommufd as that id, with its file or without; the caller
+  /// attaches it, if there is a `DeviceOwner`.
+  case bound(Int32?, id: UInt32)
 }
 
 /// The first half of a device's coming, which leaves it absent. Then the ID registers are decided,
@@ -19,7 +20,7 @@ public enum DeviceSource {
 extension Nesting {
   /// Opens a device and learns what its host tells of it, which is more with a stage 2 that it is
   /// behind: what all devices share is made with the first one. On an error nothing has changed.
-  func prepare(_ stream: StreamID, _ source: DeviceSource) throws(Refusal) -> AssignedDevice {
+  func prepare(_ stream: StreamID?, _ source: DeviceSource) throws(Refusal) -> AssignedDevice {
     retryKept()
     do throws(Errno) { try requireRoomToKeep() } catch {
       throw Refusal(error, "the host kernel keeps objects that it would not destroy")
@@ -27,7 +28,7 @@ extension Nesting {
     var device = try bind(stream, source)
     do throws(Refusal) {
       if objects == nil { try meetHost(through: device) }
-      device.vdevice = try makeVDevice(device)
+      if let stream { device.vdevice = try makeVDevice(device, stream) }
       return device
     } catch {
       release(device)
@@ -37,13 +38,20 @@ extension Nesting {
 
   /// The file is ours: opened here, or a duplicate, so that the caller may close its own at any
   /// time.
-  private func bind(_ stream: StreamID, _ source: DeviceSource) throws(Refusal) -> AssignedDevice {
+  private func bind(
+    _ stream: StreamID?, _ source: DeviceSource
+  ) throws(Refusal) -> AssignedDevice {
     let fd = try file(of: source)
     do throws(Refusal) {
       var isLinked = false
+      var isBound = false
       let id: UInt32
       if case .bound(_, let known) = source {
+        guard streams.index(ofID: known) == nil else {
+          throw Refusal(.eexist, "a device has this devid already")
+        }
         id = known
+        isBound = true
       } else {
         try link?.add(fd)
         id = try bind(fd)
@@ -52,7 +60,8 @@ extension Nesting {
       // Before any STE may name the VMID.
       try link?.pin()
       return AssignedDevice(
-        stream: stream, fd: fd, id: id, isLinked: isLinked, facts: try facts(of: id))
+        stream: stream, fd: fd, id: id, isOwners: isBound && owner != nil, isLinked: isLinked,
+        facts: try facts(of: id))
     } catch {
       abandon(fd)
       throw error
@@ -65,7 +74,8 @@ extension Nesting {
       do throws(Errno) { return try iommufd.kernel.open(path) } catch {
         throw Refusal(error, trying: "open the VFIO character device")
       }
-    case .file(let open), .bound(let open, _):
+    case .bound(nil, _): return -1
+    case .file(let open), .bound(let open?, _):
       do throws(Errno) { return try iommufd.kernel.duplicate(open) } catch {
         throw Refusal(error, trying: "duplicate the VFIO character device's descriptor")
       }
@@ -99,17 +109,20 @@ extension Nesting {
     hostStalls = device.facts.value(.idr0, IDR0.stallModel) == 0
   }
 
-  private func makeVDevice(_ device: AssignedDevice) throws(Refusal) -> UInt32 {
+  private func makeVDevice(
+    _ device: AssignedDevice, _ stream: StreamID
+  ) throws(Refusal) -> UInt32 {
     do throws(Errno) {
       return try iommufd.allocateVDevice(
-        for: device.id, of: objects?.viommu ?? 0, stream: device.stream)
+        for: device.id, of: objects?.viommu ?? 0, stream: stream)
     } catch {
-      if error == .einval {
-        throw Refusal(
-          error, "the device is behind another physical SMMU than this vSMMU's first device")
-      }
+      if error == .einval { throw Self.otherSMMU }
       throw Refusal(error, trying: "make a vDEVICE for the StreamID")
     }
+  }
+
+  static var otherSMMU: Refusal {
+    Refusal(.einval, "the device is behind another physical SMMU than this vSMMU's first device")
   }
 
   /// Gives back what a device has that is disconnected, or was never attached; with the last one,
@@ -121,8 +134,10 @@ extension Nesting {
   }
 
   private func abandon(_ fd: Int32) {
-    link?.remove(fd)
-    try? iommufd.kernel.close(fd)
+    if fd >= 0 {
+      link?.remove(fd)
+      try? iommufd.kernel.close(fd)
+    }
     guard devices.isEmpty else { return }
     destroyObjects()
     unpinIfUnused()

@@ -23,12 +23,14 @@ public final class Nesting {
   /// The model: it holds this object, and outlives it.
   unowned(unsafe) let smmu: SMMU
   unowned(unsafe) let listener: any NestingListener
+  /// Attaches the devices that it has bound, if it wants to.
+  let owner: (any DeviceOwner)?
   let streams: StreamDirectory
   let domain: Domain
   let addressSpace: UInt32
   var objects: Objects?
   var batch = InvalidationBatch()
-  var events = VEventQueue()
+  var events: VEventQueue
   public internal(set) var counters = NestingCounters()
   /// A stream was translated by hardware once: its TLB may hold something of this guest.
   var mayHoldTranslations = false
@@ -50,12 +52,15 @@ public final class Nesting {
 
   static func make(
     on host: Host, domain: Domain, for smmu: SMMU, streams: StreamDirectory,
-    listener: any NestingListener
+    listener: any NestingListener, owner: (any DeviceOwner)?, eventFile: Int32
   ) throws(Refusal) -> Nesting {
     if let refusal = domain.refusal { throw Refusal(.eopnotsupp, refusal) }
     let iommufd = IOMMUFD(kernel: host.kernel, fd: host.fd)
     let space: UInt32
-    if case .own(let lent?) = domain {
+    if case .parent(let hwpt, _, let isShared) = domain {
+      try host.takeParent(hwpt, isShared: isShared)
+    }
+    if let lent = domain.lentAddressSpace {
       space = lent
     } else {
       do throws(Errno) { space = try iommufd.allocateAddressSpace() } catch {
@@ -64,12 +69,13 @@ public final class Nesting {
     }
     return Nesting(
       host, iommufd: iommufd, domain: domain, addressSpace: space, smmu: smmu, streams: streams,
-      listener: listener)
+      listener: listener, owner: owner, eventFile: eventFile)
   }
 
   private init(
     _ host: Host, iommufd: IOMMUFD, domain: Domain, addressSpace: UInt32, smmu: SMMU,
-    streams: StreamDirectory, listener: any NestingListener
+    streams: StreamDirectory, listener: any NestingListener, owner: (any DeviceOwner)?,
+    eventFile: Int32
   ) {
     self.host = host
     self.iommufd = iommufd
@@ -78,6 +84,8 @@ public final class Nesting {
     self.smmu = smmu
     self.streams = streams
     self.listener = listener
+    self.owner = owner
+    events = VEventQueue(epoll: eventFile)
     host.addUser()
     // What a guest does may add to them, and allocates nothing.
     kept.reserveCapacity(Self.roomForKept)
@@ -97,17 +105,20 @@ public final class Nesting {
   /// It was made here.
   var ownsAddressSpace: Bool { domain == .own(addressSpace: nil) }
 
-  /// Takes all devices away and gives all back to the kernel. Nothing may be called after it.
+  /// Takes all devices away and gives all back to the kernel. Nothing may be called after it, but
+  /// that the file of events stays.
   func close() {
     for device in devices {
       do throws(Errno) { try disconnect(device) } catch {
         fail(error, trying: "detach a device that goes away", stream: device.stream)
+        // Blocked is better than behind an SMMU that is gone.
+        if device.fd >= 0 { try? iommufd.detach(device.fd) }
       }
       release(device)
     }
     devices = []
     destroyObjects()
-    events.close(iommufd)
+    events.disable(iommufd)
     retryKept(.max)
     // A stage 2 that stayed may still name the VMID.
     link?.close(unpins: kept.isEmpty)
@@ -115,8 +126,12 @@ public final class Nesting {
     if ownsAddressSpace {
       host.removeMappings(of: addressSpace) { give(back: addressSpace, "address space") }
     }
+    if let parent = domain.lentParent { host.giveBackParent(parent) }
     host.removeUser()
   }
+
+  /// Other vSMMUs stand on the same nest parent, and have its VMID.
+  var sharesVMID: Bool { domain.lentParent.map { host.isShared(parent: $0) } ?? false }
 
   /// Where a Linux host maps the doorbells of these devices' MSIs.
   public var messageWindow: (first: UInt64, last: UInt64) {
@@ -129,9 +144,15 @@ public final class Nesting {
     var step: StaticString = "allocate a nest parent (stage 2) for the vSMMU"
     var made: [UInt32] = []
     do throws(Errno) {
-      let parent = try iommufd.allocateNestParent(device, addressSpace)
-      made.append(parent)
-      step = "allocate a vIOMMU; it needs nesting, and CANWBS in the IORT or an SMMU with S2FWB"
+      let parent: UInt32
+      if let lent = domain.lentParent {
+        parent = lent
+        step = "allocate a vIOMMU on parent_hwpt; is that a nest parent of the device's SMMU?"
+      } else {
+        parent = try iommufd.allocateNestParent(device, addressSpace)
+        made.append(parent)
+        step = "allocate a vIOMMU; it needs nesting, and CANWBS in the IORT or an SMMU with S2FWB"
+      }
       let viommu = try iommufd.allocateVIOMMU(device, parent: parent)
       made.append(viommu)
       step = "allocate the HWPT for streams that abort"
@@ -155,7 +176,7 @@ public final class Nesting {
     give(back: objects.bypass, "bypass HWPT")
     give(back: objects.abort, "abort HWPT")
     give(back: objects.viommu, "vIOMMU")
-    give(back: objects.parent, "nest parent")
+    if domain.lentParent == nil { give(back: objects.parent, "nest parent") }
     self.objects = nil
     mayHoldTranslations = false
   }

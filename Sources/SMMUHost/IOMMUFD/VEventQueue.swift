@@ -25,7 +25,11 @@ struct VEventQueue {
   /// What a read returns.
   private let buffer: UnsafeMutableRawPointer
 
-  init() { buffer = .allocate(byteCount: Self.bufferBytes, alignment: 8) }
+  /// `epoll`: the file of an earlier queue; -1 = none yet.
+  init(epoll: Int32) {
+    self.epoll = epoll
+    buffer = .allocate(byteCount: Self.bufferBytes, alignment: 8)
+  }
   func deallocate() { buffer.deallocate() }
 
   mutating func open() throws(Errno) -> Int32 {
@@ -39,12 +43,6 @@ struct VEventQueue {
     }
     epoll = opened
     return epoll
-  }
-
-  mutating func close(_ iommufd: IOMMUFD) {
-    disable(iommufd)
-    if epoll >= 0 { _ = vsmmu_system_close(epoll) }
-    epoll = -1
   }
 
   /// Makes the queue what the guest's is.

@@ -10,6 +10,8 @@ public struct DeviceFacts {
   public var capabilities: UInt64
   /// out_max_pasid_log2.
   public var maxPASIDBits: Int
+  /// The VMM says that the device does nothing without ATS.
+  public var needsATS = false
 
   public init(
     _ information: iommufd_hw_info_arm_smmuv3, capabilities: UInt64 = 0, maxPASIDBits: Int = 0

@@ -42,6 +42,8 @@ public struct NegotiationReport {
   public internal(set) var refusal: NegotiationRefusal?
   /// The guest may have seen the registers. For the report's reader; the caller sets it.
   public var isFrozen = false
+  /// Other vSMMUs have the same VMID. Likewise.
+  public var sharesVMID = false
 
   public subscript(_ register: IdentificationRegister, _ field: Field) -> NegotiationRow? {
     for row in rows where row.register == register && row.field == field { return row }

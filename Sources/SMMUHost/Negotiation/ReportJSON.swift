@@ -6,7 +6,7 @@ import SMMUSpec
 extension NegotiationReport {
   /// Writes the report for programs:
   ///
-  ///     {"refused": null | "...", "frozen": bool, "stage2_bits": n | null,
+  ///     {"refused": null | "...", "frozen": bool, "shared_vmid": bool, "stage2_bits": n | null,
   ///      "devices": [{"iidr": n, "max_pasid_bits": n, "ats": bool}, ...],
   ///      "registers": {"IDR0": n, ...},
   ///      "fields": [{"register": "IDR0", "field": "S2P", "asked": n, "host": n | null,
@@ -25,6 +25,7 @@ extension NegotiationReport {
       json.null("refused")
     }
     json.boolean("frozen", isFrozen)
+    json.boolean("shared_vmid", sharesVMID)
     if stage2Bits > 0 {
       json.number("stage2_bits", UInt64(stage2Bits.magnitude))
     } else {

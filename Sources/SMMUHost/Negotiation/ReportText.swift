@@ -37,6 +37,9 @@ extension NegotiationReport {
       text.append(UInt64(stage2Bits.magnitude))
       text.append(" bits\n")
     }
+    if sharesVMID {
+      text.append("VMID: shared with another vSMMU, so no ASID may be one of both guests' SMMUs\n")
+    }
     text.append("\nfield")
     text.append(Sentence("asked"), endingAt: Column.asked)
     text.append(Sentence("host"), endingAt: Column.host)

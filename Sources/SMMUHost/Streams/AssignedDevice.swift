@@ -4,15 +4,29 @@ import SMMUSpec
 
 /// A device of the host's that the guest has behind this vSMMU, or is to have.
 struct AssignedDevice {
-  var stream: StreamID
-  /// The open VFIO character device; ours.
+  /// nil: the guest has given it none yet.
+  var stream: StreamID?
+  /// The open VFIO character device; ours. -1: the VMM has it, and attaches the device.
   let fd: Int32
   /// Its id in the iommufd.
   let id: UInt32
+  /// The VMM attaches it (`DeviceOwner`).
+  let isOwners: Bool
   /// What names it to the kernel by its StreamID; 0 = none.
   var vdevice: UInt32 = 0
   /// It was bound for the VM that the vSMMU is linked with.
   let isLinked: Bool
-  let facts: DeviceFacts
+  var facts: DeviceFacts
   var state = DeviceState.absent
+
+  /// Where it is among devices: by StreamID, those that have none behind them.
+  var place: UInt64 { Self.place(of: stream) }
+  static func place(of stream: StreamID?) -> UInt64 { stream.map { UInt64($0) } ?? .max }
+}
+
+/// How a caller names an assigned device.
+public enum DeviceName: Equatable, Sendable {
+  case stream(StreamID)
+  /// Its id in the iommufd.
+  case id(UInt32)
 }

@@ -12,7 +12,7 @@ public final class StreamDirectory {
   private let mutex: Mutex
   /// Ascending.
   private var emulated: [StreamID] = []
-  /// By StreamID, ascending.
+  /// By StreamID, ascending; then those that have none.
   var assigned: [AssignedDevice] = []
 
   init(_ mutex: Mutex) { self.mutex = mutex }
@@ -20,7 +20,7 @@ public final class StreamDirectory {
 
   /// Where the streams from this one on begin in an ascending list.
   @inline(__always)
-  private func place(of stream: StreamID, count: Int, _ at: (Int) -> StreamID) -> Int {
+  private func place<Key: Comparable>(of stream: Key, count: Int, _ at: (Int) -> Key) -> Int {
     var low = 0
     var high = count
     while low < high {
@@ -77,9 +77,9 @@ extension StreamDirectory {
 extension StreamDirectory {
   public var assignedCount: Int { assigned.count }
 
-  /// Where the assigned devices from this StreamID on begin.
-  func place(of stream: StreamID) -> Int {
-    place(of: stream, count: assigned.count) { assigned[$0].stream }
+  /// Where the assigned devices from this StreamID on begin; nil: those that have none.
+  func place(of stream: StreamID?) -> Int {
+    place(of: AssignedDevice.place(of: stream), count: assigned.count) { assigned[$0].place }
   }
 
   func index(of stream: StreamID) -> Int? {
@@ -87,14 +87,24 @@ extension StreamDirectory {
     return place < assigned.count && assigned[place].stream == stream ? place : nil
   }
 
-  func require(_ stream: StreamID) throws(Refusal) -> Int {
-    guard let index = index(of: stream) else {
-      throw Refusal(.enoent, "no assigned device has this StreamID")
+  func index(ofID id: UInt32) -> Int? { assigned.firstIndex { $0.id == id } }
+
+  func require(_ device: DeviceName) throws(Refusal) -> Int {
+    switch device {
+    case .stream(let stream):
+      guard let index = index(of: stream) else {
+        throw Refusal(.enoent, "no assigned device has this StreamID")
+      }
+      return index
+    case .id(let id):
+      guard let index = index(ofID: id) else {
+        throw Refusal(.enoent, "no assigned device has this devid")
+      }
+      return index
     }
-    return index
   }
 
-  /// Its place; no device has its StreamID.
+  /// Its place; no other device has its StreamID.
   func insert(_ device: AssignedDevice) -> Int {
     let place = place(of: device.stream)
     assigned.insert(device, at: place)

@@ -6,53 +6,75 @@ import SMMUSpec
 /// Assigned devices.
 extension VirtualSMMU {
   /// Puts a device behind the vSMMU in three steps: what only the kernel can tell is learnt, the ID
-  /// registers are decided, and the device is attached. On an error nothing has changed.
-  public func attach(_ stream: StreamID, _ source: DeviceSource) throws(Refusal) {
-    guard !streams.isEmulated(stream) else {
+  /// registers are decided, and the device is attached. On an error nothing has changed. Returns
+  /// the device's id in the iommufd.
+  ///
+  /// `stream` nil: the guest has given it none yet.
+  @discardableResult
+  public func attach(
+    _ source: DeviceSource, as stream: StreamID?, needsATS: Bool = false
+  ) throws(Refusal) -> UInt32 {
+    if let stream, streams.isEmulated(stream) {
       throw Refusal(.eexist, "device.stream was given to vsmmu_stream_add")
     }
     let nesting = try requireNesting()
-    guard streams.index(of: stream) == nil else {
-      throw Refusal(.eexist, "a device has this StreamID already")
+    try requireFree(stream)
+    if case .bound(nil, _) = source, nesting.owner == nil {
+      throw Refusal(
+        .einval, "device.flags has VSMMU_DEVICE_BOUND without VSMMU_DEVICE_FD or ops.attach")
     }
-    let device = try nesting.prepare(stream, source)
+    var device = try nesting.prepare(stream, source)
+    device.facts.needsATS = needsATS
     do throws(Refusal) {
       let report = try situation(with: device).admit(device.facts, at: streams.place(of: stream))
+      if needsATS && (report?.chosen ?? smmu.features)[.idr0, IDR0.ats] == 0 {
+        throw Refusal(
+          .eopnotsupp, "device.flags has VSMMU_DEVICE_NEEDS_ATS, but IDR0.ATS is 0 here")
+      }
       try nesting.commit(device)
       if let report { adopt(report) }
+      return device.id
     } catch {
       nesting.release(device)
       throw error
     }
   }
 
-  public func detach(_ stream: StreamID) throws(Refusal) {
-    try requireNesting().detachDevice(stream)
+  private func requireFree(_ stream: StreamID?) throws(Refusal) {
+    if let stream, streams.index(of: stream) != nil {
+      throw Refusal(.eexist, "a device has this StreamID already")
+    }
+  }
+
+  public func detach(_ device: DeviceName) throws(Refusal) {
+    try requireNesting().detachDevice(device)
     guard !isFrozen, let situation = try? situation() else { return }
     adopt(situation.decide())
   }
 
-  /// The guest has given the device another StreamID.
-  public func renumber(_ stream: StreamID, to other: StreamID) throws(Refusal) {
-    guard !streams.isEmulated(other) else {
+  /// The guest has given the device another StreamID, or none any more (nil).
+  public func renumber(_ device: DeviceName, to other: StreamID?) throws(Refusal) {
+    if let other, streams.isEmulated(other) {
       throw Refusal(.eexist, "the other StreamID was given to vsmmu_stream_add")
     }
     let nesting = try requireNesting()
-    _ = try streams.require(stream)
-    if stream == other { return }
-    guard streams.index(of: other) == nil else {
-      throw Refusal(.eexist, "a device has this StreamID already")
-    }
-    try nesting.renumberDevice(stream, to: other)
+    let index = try streams.require(device)
+    if streams.assigned[index].stream == other { return }
+    try requireFree(other)
+    try nesting.renumberDevice(index, to: other)
   }
 
-  public func resetDevice(_ stream: StreamID) throws(Refusal) {
-    try requireNesting().resetDevice(stream)
+  public func resetDevice(_ device: DeviceName) throws(Refusal) {
+    try requireNesting().resetDevice(device)
   }
 
   /// The open VFIO character device.
-  public func deviceFile(_ stream: StreamID) throws(Refusal) -> Int32 {
-    try requireNesting().deviceFile(stream)
+  public func deviceFile(_ device: DeviceName) throws(Refusal) -> Int32 {
+    try requireNesting().deviceFile(device)
+  }
+
+  public func information(of device: DeviceName) throws(Refusal) -> DeviceInformation {
+    try requireNesting().information(of: device)
   }
 
   /// Links the vSMMU with a VM (`Nesting.linkVM`).

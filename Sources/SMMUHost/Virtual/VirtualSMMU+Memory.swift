@@ -15,6 +15,8 @@ extension VirtualSMMU {
     }
   }
 
+  public var regionCount: Int { memory.count }
+
   /// Makes memory known to the model and, where there is a host, to stage 2: both or none.
   public func addMemory(
     _ address: UInt64, length: UInt64, host: UnsafeMutableRawPointer, of part: FilePart? = nil
@@ -25,11 +27,12 @@ extension VirtualSMMU {
       throw error.refusal
     }
     do throws(Refusal) {
-      if let part {
-        try nesting?.map(address, length: length, file: part.file, offset: part.offset)
-      } else {
-        try nesting?.map(address, length: length, host: host)
+      let region = try GuestRegion.make(address, length: length, host: host, of: part)
+      do throws(Refusal) { try nesting?.map(region) } catch {
+        region.close()
+        throw error
       }
+      memory.append(region)
     } catch {
       try? smmu.removeMemory(address)
       throw error
@@ -38,13 +41,26 @@ extension VirtualSMMU {
 
   /// Returns when no access uses it any more.
   public func removeMemory(_ address: UInt64) throws(Refusal) {
-    if let nesting, let length = smmu.memoryLength(at: address) {
-      try nesting.unmap(address, length: length)
+    guard let place = memory.firstIndex(where: { $0.address == address }) else {
+      throw MemoryError.absent.refusal
     }
+    try nesting?.unmap(address, length: memory[place].length)
     do throws(MemoryError) {
       try smmu.removeMemory(address)
     } catch {
       throw error.refusal
+    }
+    memory.remove(at: place).close()
+  }
+}
+
+extension Nesting {
+  func map(_ region: GuestRegion) throws(Refusal) {
+    try requireOutsideWindow(region.address, length: region.length)
+    if let part = region.part {
+      try map(region.address, length: region.length, file: part.file, offset: part.offset)
+    } else {
+      try map(region.address, length: region.length, host: region.host)
     }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import CKernel
 import SMMUAtomics
 import SMMUBase
 import SMMUModel
@@ -21,44 +22,80 @@ public final class VirtualSMMU {
   /// What the caller asked the ID registers to be.
   let asked: Features
   private let listener: any NestingListener
+  private let owner: (any DeviceOwner)?
+  /// The guest's RAM, in the order in which it came.
+  var memory: [GuestRegion] = []
+  /// By which others learn of events; -1 until somebody asks. It outlives hosts.
+  private var eventFile: Int32 = -1
   /// What they became, if there was something to negotiate with.
   private var report: NegotiationReport?
 
   public static func make(
-    _ features: Features, options: Options, machine: any Machine, listener: any NestingListener
+    _ features: Features, options: Options, machine: any Machine, listener: any NestingListener,
+    owner: (any DeviceOwner)? = nil
   ) throws(Refusal) -> VirtualSMMU {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
     let smmu = SMMU(features, options: options, machine: machine)
-    return VirtualSMMU(smmu, streams: StreamDirectory(mutex), listener: listener)
+    return VirtualSMMU(smmu, streams: StreamDirectory(mutex), listener: listener, owner: owner)
   }
 
-  private init(_ smmu: SMMU, streams: StreamDirectory, listener: any NestingListener) {
+  private init(
+    _ smmu: SMMU, streams: StreamDirectory, listener: any NestingListener,
+    owner: (any DeviceOwner)?
+  ) {
     self.smmu = smmu
     self.streams = streams
     self.listener = listener
+    self.owner = owner
     asked = smmu.features
   }
 
-  deinit { leave() }
+  deinit {
+    leave()
+    for region in memory { region.close() }
+    if eventFile >= 0 { _ = vsmmu_system_close(eventFile) }
+  }
 
-  /// Takes a host, for devices of its that are to be assigned.
+  /// Takes a host, for devices of its that are to be assigned, with all RAM that there is, or
+  /// none of it and no host.
   public func join(_ host: Host, domain: Domain) throws(Refusal) {
+    guard nesting == nil else { throw Refusal(.eexist, "the vSMMU has a host already") }
     let nesting = try Nesting.make(
-      on: host, domain: domain, for: smmu, streams: streams, listener: listener)
+      on: host, domain: domain, for: smmu, streams: streams, listener: listener, owner: owner,
+      eventFile: eventFile)
+    do throws(Refusal) { for region in memory { try nesting.map(region) } } catch {
+      nesting.close()
+      throw error
+    }
     nesting.closesFailedStreams = closesFailedStreams
     self.nesting = nesting
     smmu.hardware = nesting
   }
 
-  /// Gives all back to the host, at the end, while nothing else runs.
+  /// Gives the host back, once no device of its is left.
+  public func part() throws(Refusal) {
+    _ = try requireNesting(or: .enodev)
+    guard streams.assignedCount == 0 else {
+      throw Refusal(.ebusy, "the vSMMU has assigned devices, which are to be detached first")
+    }
+    leave()
+    guard !isFrozen, let situation = try? situation() else { return }
+    adopt(situation.decide())
+  }
+
+  /// Gives all back to the host, whatever there is.
   public func leave() {
     smmu.hardware = nil
-    nesting?.close()
-    nesting = nil
+    guard let nesting else { return }
+    nesting.close()
+    eventFile = nesting.events.epoll
+    self.nesting = nil
   }
 
   public func requireNesting(or errno: Errno = .einval) throws(Refusal) -> Nesting {
-    guard let nesting else { throw Refusal(errno, "the vSMMU was created without config.host") }
+    guard let nesting else {
+      throw Refusal(errno, "the vSMMU has no host (config.host, vsmmu_set_host)")
+    }
     return nesting
   }
 
@@ -69,6 +106,7 @@ public final class VirtualSMMU {
   public var currentReport: NegotiationReport {
     var current = report ?? Situation(asked: asked).decide()
     current.isFrozen = isFrozen
+    current.sharesVMID = nesting?.sharesVMID ?? false
     return current
   }
 

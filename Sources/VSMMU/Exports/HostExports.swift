@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sections 2 to 6 of vsmmuv3_host.h: the host and the devices that are assigned from it.
+// Sections 2, 3, 5 and 6 of vsmmuv3_host.h: the host, and what is decided with it.
 import CSupport
 import CVSMMU
 import SMMUBase
@@ -37,62 +37,22 @@ public func vsmmu_host_close(_ host: OpaquePointer?) -> Int32 {
   return 0
 }
 
-@implementation @_cdecl("vsmmu_device_attach")
-public func vsmmu_device_attach(
-  _ vsmmu: OpaquePointer?, _ device: UnsafePointer<vsmmu_device>?
+@implementation @_cdecl("vsmmu_set_host")
+public func vsmmu_set_host(
+  _ vsmmu: OpaquePointer?, _ host: OpaquePointer?, _ ioas: UInt32, _ parent_hwpt: UInt32
 ) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
-    var copy = vsmmu_device()
-    try copyIn(device, named: "device", least: 12, into: &copy)
-    guard copy.flags & ~(VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND) == 0 else {
-      throw .invalid("device.flags has a bit set that this library does not know")
+    try instance.covering { () throws(Refusal) in
+      if let host {
+        let place = try HostPlace(host, ioas: ioas, parent: parent_hwpt)
+        return try place.join(instance.virtual, sharesVMID: instance.sharesVMID)
+      }
+      guard ioas == 0, parent_hwpt == 0 else {
+        throw .invalid("ioas and parent_hwpt are of a host, but host is NULL")
+      }
+      try instance.virtual.part()
     }
-    guard copy.reserved == 0 else { throw .invalid("device.reserved is not 0") }
-    guard copy.flags & VSMMU_DEVICE_FD == 0 || copy.fd >= 0 else {
-      throw .invalid("device.flags has VSMMU_DEVICE_FD, but device.fd is negative")
-    }
-    let source: DeviceSource
-    switch copy.flags {
-    case 0:
-      guard let path = copy.path else { throw .invalid("device.path is NULL") }
-      source = .path(path)
-    case VSMMU_DEVICE_FD: source = .file(copy.fd)
-    case VSMMU_DEVICE_FD | VSMMU_DEVICE_BOUND: source = .bound(copy.fd, id: copy.devid)
-    default: throw .invalid("device.flags has VSMMU_DEVICE_BOUND without VSMMU_DEVICE_FD")
-    }
-    try instance.covering { () throws(Refusal) in try instance.virtual.attach(copy.stream, source) }
   }
-}
-
-@implementation @_cdecl("vsmmu_device_detach")
-public func vsmmu_device_detach(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (instance) throws(Refusal) -> Void in
-    try instance.covering { () throws(Refusal) in try instance.virtual.detach(stream) }
-  }
-}
-
-@implementation @_cdecl("vsmmu_device_renumber")
-public func vsmmu_device_renumber(
-  _ vsmmu: OpaquePointer?, _ stream: UInt32, _ other: UInt32
-) -> Int32 {
-  serially(vsmmu) { (instance) throws(Refusal) -> Void in
-    try instance.covering { () throws(Refusal) in try instance.virtual.renumber(stream, to: other) }
-  }
-}
-
-@implementation @_cdecl("vsmmu_device_reset")
-public func vsmmu_device_reset(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  serially(vsmmu) { (instance) throws(Refusal) -> Void in
-    try instance.covering { () throws(Refusal) in try instance.virtual.resetDevice(stream) }
-  }
-}
-
-@implementation @_cdecl("vsmmu_device_fd")
-public func vsmmu_device_fd(_ vsmmu: OpaquePointer?, _ stream: UInt32) -> Int32 {
-  Int32(
-    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
-      try instance.covering { () throws(Refusal) in Int64(try instance.virtual.deviceFile(stream)) }
-    })
 }
 
 @implementation @_cdecl("vsmmu_freeze")

@@ -10,8 +10,9 @@ import Testing
 @Suite struct StreamDirectoryTests {
   let streams = StreamDirectory(Mutex()!)
 
-  func device(_ stream: StreamID) -> AssignedDevice {
-    AssignedDevice(stream: stream, fd: 3, id: stream, isLinked: false, facts: .rich)
+  func device(_ stream: StreamID?, id: UInt32? = nil) -> AssignedDevice {
+    AssignedDevice(
+      stream: stream, fd: 3, id: id ?? stream ?? 0, isOwners: false, isLinked: false, facts: .rich)
   }
 
   func refusal(_ body: () throws(Refusal) -> Void) -> Errno? {
@@ -51,6 +52,17 @@ import Testing
     #expect(streams.index(of: 3) == 1 && streams.index(of: 4) == nil)
     #expect(try streams.require(9) == 3)
     #expect(refusal { () throws(Refusal) in _ = try streams.require(4) } == .enoent)
+  }
+
+  @Test("Those that have no StreamID are behind all others, and known by their ids")
+  func unnumbered() throws {
+    #expect([nil, 5, nil, .max].map { streams.insert(device($0, id: 70)) } == [0, 0, 1, 1])
+    #expect(streams.assigned.map(\.stream) == [5, .max, nil, nil])
+    #expect(streams.place(of: nil) == 2 && streams.place(of: .max) == 1)
+    _ = streams.insert(device(nil, id: 71))
+    #expect(try streams.require(.id(71)) == 2)
+    #expect(refusal { () throws(Refusal) in _ = try streams.require(.id(5)) } == .enoent)
+    #expect(refusal { () throws(Refusal) in _ = try streams.require(.stream(71)) } == .enoent)
   }
 
   @Test("A StreamID is of one device, and assigned ones are none to translate")

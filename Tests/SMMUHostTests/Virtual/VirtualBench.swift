@@ -53,7 +53,7 @@ final class VirtualBench {
     // withUnsafeBufferPointer passes no typed errors on.
     var refusal: Refusal?
     path.withUnsafeBufferPointer { path in
-      do throws(Refusal) { try virtual.attach(stream, .path(path.baseAddress!)) } catch {
+      do throws(Refusal) { try virtual.attach(.path(path.baseAddress!), as: stream) } catch {
         refusal = error
       }
     }
@@ -120,10 +120,15 @@ final class VirtualBench {
 
   struct Snapshot: Equatable {
     let features: Features
-    let streams: [StreamID]
+    let streams: [StreamID?]
     let devices: Int
     let objects: Int
     let files: Int
     let pins: Int
   }
+}
+
+/// A StreamID, in expectations.
+extension DeviceName: ExpressibleByIntegerLiteral {
+  public init(integerLiteral stream: UInt32) { self = .stream(stream) }
 }

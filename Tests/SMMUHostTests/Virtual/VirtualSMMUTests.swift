@@ -126,9 +126,9 @@ import Testing
       .full, options: Options(), machine: machine, listener: bench.listener)
     let path: StaticString = "/dev/vfio/devices/vfio0"
     let start = UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self)
-    let refusal = bench.refusal { () throws(Refusal) in try virtual.attach(8, .path(start)) }
+    let refusal = bench.refusal { () throws(Refusal) in try virtual.attach(.path(start), as: 8) }
     #expect(refusal?.errno == .einval)
-    #expect(refusal?.sentence.text == "the vSMMU was created without config.host")
+    #expect(refusal?.sentence.text == "the vSMMU has no host (config.host, vsmmu_set_host)")
     #expect(bench.refusal { () throws(Refusal) in try virtual.detach(8) }?.errno == .einval)
     #expect(virtual.currentReport.chosen == .full)
   }
@@ -176,16 +176,39 @@ import Testing
 @Suite struct DomainTests {
   @Test("What cannot be had yet is refused in words, and leaves nothing")
   func refused() {
-    for domain in [Domain.parent(hwpt: 5), .anchored] {
-      do throws(Refusal) {
-        _ = try VirtualBench(domain: domain)
-        Issue.record("there is a \(domain)")
-      } catch {
-        #expect(error.errno == .eopnotsupp)
-        #expect(error.sentence.text == domain.refusal.map { "\($0)" })
-      }
+    do throws(Refusal) {
+      _ = try VirtualBench(domain: .anchored)
+      Issue.record("there is one")
+    } catch {
+      #expect(error.errno == .eopnotsupp)
+      #expect(error.sentence.text == Domain.anchored.refusal.map { "\($0)" })
     }
     #expect(Domain.own(addressSpace: nil).refusal == nil)
+  }
+
+  @Test("A nest parent is one vSMMU's, but for those that have no ASID in common; none is made")
+  func parents() throws {
+    func domain(_ hwpt: UInt32, isShared: Bool = false) -> Domain {
+      .parent(hwpt: hwpt, addressSpace: 1, isShared: isShared)
+    }
+    let bench = try VirtualBench(domain: domain(7))
+    let nesting = try #require(bench.virtual.nesting)
+    #expect(nesting.addressSpace == 1 && !nesting.ownsAddressSpace && !nesting.sharesVMID)
+    #expect(bench.emulated.counters.objects == 0)
+    let second = try VirtualSMMU.make(
+      .linux, options: Options(), machine: bench.machine, listener: bench.listener)
+    let refusal = bench.refusal { () throws(Refusal) in
+      try second.join(bench.host, domain: domain(7))
+    }
+    #expect(refusal?.errno == .ebusy && second.nesting == nil)
+    try second.join(bench.host, domain: domain(8))
+    second.leave()
+    try second.join(bench.host, domain: domain(7, isShared: true))
+    #expect(nesting.sharesVMID && second.currentReport.sharesVMID)
+    bench.virtual.leave()
+    #expect(!second.currentReport.sharesVMID)
+    second.leave()
+    try second.join(bench.host, domain: domain(7))
   }
 
   @Test("The VMM's address space is neither filled nor destroyed here")
