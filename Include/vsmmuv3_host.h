@@ -135,7 +135,8 @@ typedef struct vsmmu_device {
 /* Puts an assigned device behind the vSMMU and attaches what its stream needs now. The first one
  * decides which physical SMMU this vSMMU stands for. ID registers follow what the hosts can do until
  * the guest may have seen them (its first register access, or vsmmu_freeze); later a device that
- * cannot honour them is refused. Errors: -EINVAL (another physical SMMU; no host; the sentence
+ * cannot honour them is refused, with a sentence that ends in the settings that would have avoided it.
+ * For devices that come so late there is VSMMU_PROFILE_ASSIGN. Errors: -EINVAL (another physical SMMU; no host; the sentence
  * names both sides), -EEXIST (the StreamID), -EOPNOTSUPP (no nesting here; ID registers), and the
  * kernel's. On an error nothing has changed, but that a file of yours stays bound, as after a
  * detach, until you close it: open the device anew for another attempt. */

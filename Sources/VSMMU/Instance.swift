@@ -64,7 +64,7 @@ final class Instance {
     guard config.host != nil || config.ioas == 0 else {
       throw .invalid("config.ioas is an address space of config.host, which is NULL")
     }
-    let features = try config.checkedFeatures
+    let (features, automatic) = try config.checkedFeatures
     let options = try config.checkedOptions
     guard options.hasWiredInterrupts || features.msi else {
       throw .invalid("config.flags has VSMMU_NO_WIRED_IRQ, but IDR0.MSI is 0: no interrupt is left")
@@ -74,7 +74,8 @@ final class Instance {
       .enomem, "no memory for config.tlb_entries and config.configuration_entries")
     let instance = try reserving(caches + Need.instance, orThrow: noMemory) {
       () throws(Refusal) in
-      try make(features, options: options, machine: CallbackMachine(ops, opaque))
+      try make(
+        features, automatic: automatic, options: options, machine: CallbackMachine(ops, opaque))
     }
     guard let host = config.host else { return instance }
     try instance.virtual.join(
@@ -83,10 +84,10 @@ final class Instance {
   }
 
   private static func make(
-    _ features: Features, options: Options, machine: CallbackMachine
+    _ features: Features, automatic: AutomaticFields, options: Options, machine: CallbackMachine
   ) throws(Refusal) -> Instance {
     let virtual = try VirtualSMMU.make(
-      features, options: options, machine: machine, listener: machine)
+      features, automatic: automatic, options: options, machine: machine, listener: machine)
     let mutexes = [Mutex(), Mutex()].compactMap { $0 }
     guard mutexes.count == 2 else {
       for mutex in mutexes { mutex.destroy() }

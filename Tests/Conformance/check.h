@@ -40,6 +40,7 @@ void thread_section(void);
 void host_section(void);
 void host_failure_section(void);
 void host_limit_section(void);
+void negotiation_section(void);
 void link_section(void);
 void host_thread_section(void);
 void wait_section(void);

@@ -67,7 +67,7 @@ static void create_profiles(void)
 	EQUAL(register_of(NULL, VSMMU_PROFILE_LINUX, IDR0) & 3, 2);
 	EQUAL(register_of(NULL, VSMMU_PROFILE_LINUX, IDR0) >> 13 & 1, 1);
 	EQUAL(register_of(NULL, VSMMU_PROFILE_FULL, IDR0) & 3, 3);
-	refuse_config(-EINVAL, "profile", (vsmmu_config){ .profile = 2 });
+	refuse_config(-EINVAL, "profile", (vsmmu_config){ .profile = 3 });
 	refuse_config(-EINVAL, "profile", (vsmmu_config){ .profile = UINT32_MAX });
 }
 

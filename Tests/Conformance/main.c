@@ -32,6 +32,7 @@ int main(int argc, char **argv)
 	host_section();
 	host_failure_section();
 	host_limit_section();
+	negotiation_section();
 	link_section();
 	emulated_section();
 	kernel_port_section();

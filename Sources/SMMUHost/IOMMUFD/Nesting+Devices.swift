@@ -10,7 +10,7 @@ extension Nesting {
     let isFirst = devices.isEmpty
     let index = streams.insert(device)
     do throws(Errno) { try attach(index, smmu.assignment(of: device.stream)) } catch {
-      devices.remove(at: index)
+      _ = streams.remove(at: index)
       throw Refusal(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
     }
     if isFirst { eventQueueChanged() }
@@ -25,7 +25,7 @@ extension Nesting {
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
     batch.discardCommands(of: stream)
-    release(devices.remove(at: index))
+    release(streams.remove(at: index))
   }
 
   /// Once no stage 2 is left that may name the VMID.
@@ -51,7 +51,7 @@ extension Nesting {
       change(index, to: smmu.assignment(of: stream))
       throw Refusal(error, trying: "make a vDEVICE for the new StreamID")
     }
-    var device = devices.remove(at: index)
+    var device = streams.remove(at: index)
     device.stream = other
     // Attached to the abort HWPT it has no vSID; bypass and translation give it the new one.
     change(streams.insert(device), to: smmu.assignment(of: other))

@@ -103,7 +103,7 @@ public final class Nesting {
       }
       release(device)
     }
-    devices = []
+    while !devices.isEmpty { _ = streams.remove(at: devices.count - 1) }
     destroyObjects()
     events.close(iommufd)
     retryKept(.max)

@@ -18,23 +18,31 @@ public final class VirtualSMMU {
   public private(set) var isFrozen = false
   /// What the caller asked the ID registers to be.
   let asked: Features
+  /// Of these, what the hosts are to decide.
+  let automatic: AutomaticFields
   private let listener: any NestingListener
   /// What they became, if there was something to negotiate with.
   private var report: NegotiationReport?
 
   public static func make(
-    _ features: Features, options: Options, machine: any Machine, listener: any NestingListener
+    _ features: Features, automatic: AutomaticFields = [], options: Options,
+    machine: any Machine, listener: any NestingListener
   ) throws(Refusal) -> VirtualSMMU {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
     let smmu = SMMU(features, options: options, machine: machine)
-    return VirtualSMMU(smmu, streams: StreamDirectory(mutex), listener: listener)
+    return VirtualSMMU(
+      smmu, automatic: automatic, streams: StreamDirectory(mutex), listener: listener)
   }
 
-  private init(_ smmu: SMMU, streams: StreamDirectory, listener: any NestingListener) {
+  private init(
+    _ smmu: SMMU, automatic: AutomaticFields, streams: StreamDirectory,
+    listener: any NestingListener
+  ) {
     self.smmu = smmu
     self.streams = streams
     self.listener = listener
     asked = smmu.features
+    self.automatic = automatic
   }
 
   deinit { leave() }
@@ -64,7 +72,7 @@ public final class VirtualSMMU {
 
   /// What the ID registers are, and why.
   public var currentReport: NegotiationReport {
-    var current = report ?? Situation(asked: asked).decide()
+    var current = report ?? Situation(asked: asked, automatic: automatic).decide()
     current.isFrozen = isFrozen
     return current
   }
@@ -77,7 +85,7 @@ public final class VirtualSMMU {
 
   /// `candidate`: a device that is prepared.
   func situation(with candidate: AssignedDevice? = nil) throws(Refusal) -> Situation {
-    var situation = Situation(asked: asked)
+    var situation = Situation(asked: asked, automatic: automatic)
     if isFrozen { situation.frozen = smmu.features }
     situation.devices = streams.assigned.map { $0.facts }
     if let nesting {

@@ -20,12 +20,10 @@ extension SMMU {
       let reader = ConfigurationReader(
         walker: translator.walker, features: features, state: control.state)
       let ste = try reader.fetchSTE(stream)
-      guard ste.isValid(features) else { return .abort }
-      switch StreamPolicy(ste) {
+      switch StreamPolicy.assigned(ste, features) {
       case .bypass: return .bypass
       case .stage1: return ste.canonicalStage1(features)
-      // Stage 2 is the host's.
-      case .abort, .stage2, .nested: return .abort
+      default: return .abort
       }
     } catch {
       return .abort
