@@ -176,6 +176,12 @@ typedef struct vsmmu_ops {
 
 #define VSMMU_PROFILE_FULL 0u  /* all that is implemented: both stages, nested, MSI, substreams */
 #define VSMMU_PROFILE_LINUX 1u /* what a Linux guest needs: stage 1, MSI, 2-level tables */
+/* What a Linux guest needs, of no more than every host has on which devices can be assigned: for
+ * devices that come after the guest has looked. SMMUv3.0: pages of 4 KiB, addresses of 44 bits, ASIDs
+ * of 8, no SubstreamIDs, no range invalidation, no ATS. Who knows his hosts asks for more: with all of
+ * Arm's MMU-600 on, "ASID16=1, GRAN64K=1, SSIDSIZE=16, CD2L=1" can be had, and from the MMU-700 on
+ * "RIL=1, BBML=2, HAD=1" too, where the kernel shows them (vsmmu_negotiation_report). */
+#define VSMMU_PROFILE_ASSIGN 2u
 
 /* Page 1 offsets of Page 0 registers, and the reverse, read as zero and ignore writes instead of
  * being aliases (a constrained unpredictable choice, IHI 0070 G.b 6.2). Finds wrong drivers. */
@@ -222,7 +228,10 @@ typedef struct vsmmu_config {
 	 * "IIDR"); value is decimal or 0x..., in the field's own encoding. What the library does not
 	 * implement is refused, and so is a set that those clauses call illegal. StreamIDs have 16 bits
 	 * in every profile, as some drivers allocate a table for all that SIDSIZE promises; up to 32
-	 * can be asked for. NULL = none. */
+	 * can be asked for. SSIDSIZE, OAS, ATS and RIL may be "auto" ("OAS=auto"): all that the hosts
+	 * of the assigned devices and the library can do, decided anew with each device until the guest
+	 * may have seen the registers (vsmmu_freeze); OAS 4 (44 bits) and else 0 while there is no such
+	 * device. NULL = none. */
 	const char *features;
 
 	/* Where assigned devices come from (vsmmuv3_host.h). NULL = there are none, until
@@ -314,11 +323,20 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
 #define VSMMU_ACCESS_ATOMIC 16u      /* reads and writes; counts as a write */
 #define VSMMU_ACCESS_SPECULATIVE 32u /* a probe: never recorded, an abort where it fails (below) */
 #define VSMMU_ACCESS_ATTRIBUTES 64u  /* `attributes` is valid, and wanted in the result */
+#define VSMMU_ACCESS_INSPECT 128u    /* vsmmu_translate only: look, and leave no trace (below) */
 
 /* 3.14 speaks of two things that are speculative. vsmmu_translate makes its Translation Requests: a
  * probe for a write (VSMMU_ACCESS_WRITE) is granted where a write would be, as without hardware
  * updates (HTTU) no page is writable and clean. vsmmu_dma_* makes its transactions: of these only
  * reads may be speculative, and vsmmu_dma_write refuses the flag (-EINVAL) instead of aborting. */
+
+/* VSMMU_ACCESS_INSPECT answers as an access would be that finds nothing in a cache: registers, STE, CD
+ * and tables are read where they are, by mem_read too where they are no RAM. There is no event, no
+ * counter, nothing is kept, and nothing that was kept is looked at; the generation is 0. It goes with
+ * every other flag: with _SPECULATIVE it tells what a probe would be told. It is for assigned devices
+ * too (vsmmuv3_host.h), for MSI routes, dirty logs and debuggers: there it obeys what the host's SMMU
+ * was told of the stream. What aborts without an event there aborts with event 0 here, and the address
+ * is a guest physical one, which the host's stage 2 has yet to translate. It is as slow as a miss. */
 
 /* Memory attributes: bits 7:0 a MAIR_ELx byte (DDI 0487 D24.2.109), bits 9:8 shareability (0 none,
  * 2 outer, 3 inner). */
@@ -359,7 +377,7 @@ typedef struct vsmmu_result {
  * would be granted, after the STE's PRIVCFG and INSTCFG (5.2); an atomic, which reads data (13.1.1),
  * must be asked for by itself where INSTCFG makes fetches of reads. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
  * CMD_SYNC that covers its invalidation is not consumed before _end. Errors: -EINVAL, -E2BIG,
- * -ENOENT (the stream was not added). */
+ * -ENOENT (the stream was not added, or is of an assigned device: that needs VSMMU_ACCESS_INSPECT). */
 int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access, vsmmu_result *result);
 
 /* Opens an access of this thread and returns the token that closes it, on any thread. Keep it short:

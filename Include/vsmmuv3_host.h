@@ -155,7 +155,8 @@ typedef struct vsmmu_device {
 /* Puts an assigned device behind the vSMMU and attaches what its stream needs now. The first one
  * decides which physical SMMU this vSMMU stands for. ID registers follow what the hosts can do until
  * the guest may have seen them (its first register access, or vsmmu_freeze); later a device that
- * cannot honour them is refused.
+ * cannot honour them is refused, with a sentence that ends in the settings that would have avoided
+ * it. For devices that come so late there is VSMMU_PROFILE_ASSIGN.
  *
  * A device that you have bound (VSMMU_DEVICE_BOUND) is attached by ops.attach, if there is one: then
  * it needs no fd. Others, whose devid you do not know yet, the library attaches by their file.

@@ -8,16 +8,17 @@ import VSMMUShared
 
 /// What a caller's `vsmmu_config` asks for, checked.
 extension vsmmu_config {
-  var checkedFeatures: Features {
+  var checkedFeatures: (Features, AutomaticFields) {
     get throws(Refusal) {
       var checked: Features
       switch profile {
       case VSMMU_PROFILE_FULL: checked = .full
       case VSMMU_PROFILE_LINUX: checked = .linux
+      case VSMMU_PROFILE_ASSIGN: checked = .assign
       default: throw .invalid("config.profile is no VSMMU_PROFILE_*")
       }
-      try checked.apply(features)
-      return checked
+      let automatic = try checked.apply(features)
+      return (checked, automatic)
     }
   }
 

@@ -67,7 +67,7 @@ final class Instance {
       throw .invalid("ops.attach and ops.detach go together")
     }
     let place = try config.checkedHost
-    let features = try config.checkedFeatures
+    let (features, automatic) = try config.checkedFeatures
     let options = try config.checkedOptions
     guard options.hasWiredInterrupts || features.msi else {
       throw .invalid("config.flags has VSMMU_NO_WIRED_IRQ, but IDR0.MSI is 0: no interrupt is left")
@@ -78,7 +78,7 @@ final class Instance {
     let instance = try reserving(caches + Need.instance, orThrow: noMemory) {
       () throws(Refusal) in
       try make(
-        features, options: options, machine: CallbackMachine(ops, opaque),
+        features, automatic: automatic, options: options, machine: CallbackMachine(ops, opaque),
         sharesVMID: config.flags & VSMMU_SHARED_VMID != 0)
     }
     instance.virtual.closesFailedStreams = config.flags & VSMMU_FAILED_STREAMS_ABORT != 0
@@ -87,10 +87,11 @@ final class Instance {
   }
 
   private static func make(
-    _ features: Features, options: Options, machine: CallbackMachine, sharesVMID: Bool
+    _ features: Features, automatic: AutomaticFields, options: Options, machine: CallbackMachine,
+    sharesVMID: Bool
   ) throws(Refusal) -> Instance {
     let virtual = try VirtualSMMU.make(
-      features, options: options, machine: machine, listener: machine,
+      features, automatic: automatic, options: options, machine: machine, listener: machine,
       owner: machine.attachesDevices ? machine : nil)
     let mutexes = [Mutex(), Mutex()].compactMap { $0 }
     guard mutexes.count == 2 else {

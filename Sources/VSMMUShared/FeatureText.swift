@@ -5,12 +5,15 @@ import SMMUModel
 import SMMUSpec
 
 extension Features {
-  /// Applies "NAME=value" pairs to a profile, and judges the result.
-  public mutating func apply(_ text: UnsafePointer<CChar>?) throws(Refusal) {
+  /// Applies "NAME=value" pairs to a profile, and judges the result. Returns the fields whose value
+  /// is "auto", which are as they are before a host decides them.
+  public mutating func apply(_ text: UnsafePointer<CChar>?) throws(Refusal) -> AutomaticFields {
+    var automatic: AutomaticFields = []
     if let text {
       var rest = text
-      while let pair = FeaturePair(&rest) { try apply(pair) }
+      while let pair = FeaturePair(&rest) { try apply(pair, &automatic) }
     }
+    self = settingAutomatic(automatic, toMost: false)
     if let (register, field) = unimplemented {
       var sentence = Sentence("this library does not implement ")
       sentence.append(place: register, field)
@@ -23,14 +26,19 @@ extension Features {
       sentence.append(broken, of: self)
       throw Refusal(vsmmu_support_einval, sentence)
     }
+    return automatic
   }
 
-  private mutating func apply(_ pair: FeaturePair) throws(Refusal) {
+  private mutating func apply(
+    _ pair: FeaturePair, _ automatic: inout AutomaticFields
+  ) throws(Refusal) {
+    if pair.isAutomatic { return automatic.formUnion(try pair.automaticField) }
     guard let value = pair.value else {
       throw pair.refusal("features: a pair is NAME=number, not ")
     }
     for register in IdentificationRegister.allCases {
       if pair.isNamed(register.name) {
+        for field in register.fields { automatic.subtract(AutomaticFields(register, field)) }
         let defined = register.fields.reduce(0) { $0 | $1.mask }
         guard UInt64(value) & ~defined == 0 else {
           throw pair.refusal("features: a reserved bit is set in ")
@@ -42,6 +50,7 @@ extension Features {
         guard UInt64(value) <= UInt64.ones(field.width) else {
           throw pair.refusal("features: the value is wider than the field in ")
         }
+        automatic.subtract(AutomaticFields(register, field))
         self[register, field] = value
         return
       }
@@ -76,11 +85,31 @@ private struct FeaturePair {
     character == 0x20 || character == 0x2c || character == 0x09 || character == 0x0a
   }
 
-  func isNamed(_ name: StaticString) -> Bool {
-    guard name.utf8CodeUnitCount == nameLength else { return false }
-    return name.withUTF8Buffer { buffer in
-      for i in 0..<nameLength where UInt8(bitPattern: start[i]) != buffer[i] { return false }
+  func isNamed(_ name: StaticString) -> Bool { isSame(name, from: 0, to: nameLength) }
+
+  /// The value is "auto".
+  var isAutomatic: Bool { isSame("auto", from: min(nameLength + 1, length), to: length) }
+
+  private func isSame(_ text: StaticString, from first: Int, to end: Int) -> Bool {
+    guard text.utf8CodeUnitCount == end - first else { return false }
+    return text.withUTF8Buffer { buffer in
+      for i in 0..<(end - first) where UInt8(bitPattern: start[first + i]) != buffer[i] {
+        return false
+      }
       return true
+    }
+  }
+
+  /// The field that is named, if it can be automatic.
+  var automaticField: AutomaticFields {
+    get throws(Refusal) {
+      for register in IdentificationRegister.allCases {
+        for field in register.fields where isNamed(field.name) {
+          let automatic = AutomaticFields(register, field)
+          if !automatic.isEmpty { return automatic }
+        }
+      }
+      throw refusal("features: auto is a value of SSIDSIZE, OAS, ATS and RIL alone, not in ")
     }
   }
 

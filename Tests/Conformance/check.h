@@ -43,6 +43,7 @@ void host_change_section(void);
 void host_limit_section(void);
 void owned_section(void);
 void late_section(void);
+void negotiation_section(void);
 void link_section(void);
 void host_thread_section(void);
 void wait_section(void);

@@ -67,7 +67,7 @@ static void create_profiles(void)
 	EQUAL(register_of(NULL, VSMMU_PROFILE_LINUX, IDR0) & 3, 2);
 	EQUAL(register_of(NULL, VSMMU_PROFILE_LINUX, IDR0) >> 13 & 1, 1);
 	EQUAL(register_of(NULL, VSMMU_PROFILE_FULL, IDR0) & 3, 3);
-	refuse_config(-EINVAL, "profile", (vsmmu_config){ .profile = 2 });
+	refuse_config(-EINVAL, "profile", (vsmmu_config){ .profile = 3 });
 	refuse_config(-EINVAL, "profile", (vsmmu_config){ .profile = UINT32_MAX });
 }
 
@@ -165,7 +165,7 @@ static void create_refuses_reserved_fields(void)
 
 static void create_refuses_configuration(void)
 {
-	refuse_config(-EINVAL, "flags", (vsmmu_config){ .flags = 128 });
+	refuse_config(-EINVAL, "flags", (vsmmu_config){ .flags = 1024 });
 	refuse_config(-EINVAL, "flags", (vsmmu_config){ .flags = UINT32_C(1) << 31 });
 	refuse_config(-EINVAL, "tlb_entries", (vsmmu_config){ .tlb_entries = (1 << 24) + 1 });
 	refuse_config(-EINVAL, "configuration_entries",

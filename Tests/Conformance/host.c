@@ -462,12 +462,85 @@ static void host_has_several_vsmmus(void)
 	hosted_close(&hosted);
 }
 
+/* A look at an assigned stream: what the host's SMMU was told, on the way to a guest physical
+ * address. The device itself is the judge. */
+static void host_is_inspected(void)
+{
+	static struct hosted hosted;
+	const uint64_t abort[8] = { 1 };
+	struct guest *guest = &hosted.guest;
+	const uint32_t look = VSMMU_ACCESS_INSPECT, write = look | VSMMU_ACCESS_WRITE;
+	vsmmu_access access = { .size = sizeof(access), .stream = ASSIGNED, .address = IOVA };
+	vsmmu_result result = { .size = sizeof(result) };
+	vsmmu_counters counters = { .size = sizeof(counters) };
+	uint64_t value, calls, event[4];
+
+	if (!hosted_open(&hosted, NULL))
+		return;
+	access.flags = look;
+	REFUSED(guest, -ENOENT, "was not added", api.vsmmu_translate(guest->vsmmu, &access, &result));
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	access.flags = 0;
+	REFUSED(guest, -ENOENT, "VSMMU_ACCESS_INSPECT",
+		api.vsmmu_translate(guest->vsmmu, &access, &result));
+	REFUSED(guest, -ENOENT, "VSMMU_ACCESS_INSPECT",
+		api.vsmmu_dma_read(guest->vsmmu, &access, &value, sizeof(value), &result));
+	EQUAL(translate(guest, ASSIGNED, DATA, look).address, DATA);
+	guest_start(guest);
+	/* No STE: no event of hardware, and none here. */
+	EQUAL(translate(guest, ASSIGNED, DATA, look).kind, VSMMU_RESULT_ABORT);
+	EQUAL(translate(guest, ASSIGNED, DATA, look).event, 0);
+	EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_ABORT);
+	set_bypass(guest, ASSIGNED);
+	EQUAL(translate(guest, ASSIGNED, DATA + 5, look).address, DATA + 5);
+	set_ste(guest, ASSIGNED, abort);
+	EQUAL(translate(guest, ASSIGNED, DATA, look).kind, VSMMU_RESULT_ABORT);
+	/* Stage 2 is the host's: what asks for one of its own aborts. */
+	set_stage2(guest, ASSIGNED, 3);
+	EQUAL(translate(guest, ASSIGNED, DATA, look).kind, VSMMU_RESULT_ABORT);
+	EQUAL(translate(guest, ASSIGNED, DATA, look).event, 0);
+	map(guest, STAGE1, IOVA, DATA, PAGE1);
+	map(guest, STAGE1, IOVA + 0x1000, DATA, PAGE1_READ_ONLY);
+	set_stage1(guest, ASSIGNED, 5);
+	calls = emulated_counters(&hosted).calls;
+	result = translate(guest, ASSIGNED, IOVA + 0x123, write);
+	EQUAL(result.kind, VSMMU_RESULT_OK);
+	EQUAL(result.address, DATA + 0x123);
+	EQUAL(result.length, 0x1000 - 0x123);
+	EQUAL(result.page_bits, 12);
+	EQUAL(result.permissions, 7);
+	EQUAL(result.generation, 0);
+	EQUAL(translate(guest, ASSIGNED, IOVA + 0x1000, look).kind, VSMMU_RESULT_OK);
+	EQUAL(translate(guest, ASSIGNED, IOVA + 0x1000, write).event, F_PERMISSION);
+	EQUAL(translate(guest, ASSIGNED, IOVA + 0x2000, look).event, F_TRANSLATION);
+	EQUAL(emulated_counters(&hosted).calls, calls);
+	EQUAL(api.vsmmu_get_counters(guest->vsmmu, &counters), 0);
+	EQUAL(counters.tlb_misses, 0);
+	EQUAL(counters.configuration_misses, 0);
+	EQUAL(take_event(guest, event), 0);
+	/* The device was told the same. */
+	EQUAL(device_write(&hosted, 0, IOVA + 0x1000, 1), VSMMU_RESULT_ABORT);
+	EQUAL(api.vsmmu_event_run(guest->vsmmu), 1);
+	EQUAL(take_event(guest, event), 1);
+	EQUAL(event[0] & 0xff, F_PERMISSION);
+	/* Under its new number, and not under the old one. */
+	EQUAL(api.vsmmu_device_renumber(guest->vsmmu, ASSIGNED, ASSIGNED + 4), 0);
+	access.flags = look;
+	EQUAL(api.vsmmu_translate(guest->vsmmu, &access, &result), -ENOENT);
+	access.stream = ASSIGNED + 4;
+	EQUAL(api.vsmmu_translate(guest->vsmmu, &access, &result), 0);
+	EQUAL(api.vsmmu_device_detach(guest->vsmmu, ASSIGNED + 4), 0);
+	EQUAL(api.vsmmu_translate(guest->vsmmu, &access, &result), -ENOENT);
+	hosted_close(&hosted);
+}
+
 void host_section(void)
 {
 	RUN(host_maps_files);
 	RUN(host_has_several_vsmmus);
 	RUN(host_refuses_no_file);
 	RUN(host_translates);
+	RUN(host_is_inspected);
 	RUN(host_follows_the_configuration);
 	RUN(host_has_both_kinds);
 	RUN(host_forgets_for_el2);

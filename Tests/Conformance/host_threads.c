@@ -118,6 +118,33 @@ static void *emulated_device(void *opaque)
 	return NULL;
 }
 
+/* Looks at an assigned stream that stays, which leads to no page that is gone, and at one that comes
+ * and goes. */
+static void *inspector(void *opaque)
+{
+	struct worker *worker = opaque;
+	vsmmu_t *vsmmu = worker->guest->vsmmu;
+	vsmmu_access access = {
+		.size = sizeof(access), .flags = VSMMU_ACCESS_INSPECT, .address = IOVA,
+	};
+	vsmmu_result result = { .size = sizeof(result) };
+
+	while (goes_on(worker)) {
+		const uint64_t token = api.vsmmu_access_begin(vsmmu);
+		int32_t error;
+
+		access.stream = ASSIGNED;
+		worker->wrong += api.vsmmu_translate(vsmmu, &access, &result) != 0 ||
+				 result.kind != VSMMU_RESULT_OK ||
+				 load64(worker->guest, result.address) == POISON;
+		api.vsmmu_access_end(vsmmu, token);
+		access.stream = ASSIGNED + worker->device;
+		error = api.vsmmu_translate(vsmmu, &access, &result);
+		worker->wrong += error != -ENOENT && (error != 0 || result.kind != VSMMU_RESULT_OK);
+	}
+	return NULL;
+}
+
 /* Each of its accesses faults, and becomes an event. */
 static void *faulting_device(void *opaque)
 {
@@ -240,7 +267,7 @@ static void *failing_host(void *opaque)
 static void threads_on_a_host(void)
 {
 	static struct hosted hosted;
-	static struct worker workers[4];
+	static struct worker workers[5];
 	struct guest *guest = &hosted.guest;
 	uint64_t event[4];
 
@@ -254,14 +281,15 @@ static void threads_on_a_host(void)
 	start(&workers[1], &hosted, guest, 0, emulated_device);
 	start(&workers[2], &hosted, guest, 1, faulting_device);
 	start(&workers[3], &hosted, guest, 2, plugged_device);
-	for (int round = 1; round < ROUNDS || !are_busy(workers, 4); round++) {
+	start(&workers[4], &hosted, guest, 2, inspector);
+	for (int round = 1; round < ROUNDS || !are_busy(workers, 5); round++) {
 		move_page(guest, round);
 		forget_page(guest, round);
 		store64(guest, place(round + 1), POISON);
 		if (take_event(guest, event))
 			EQUAL(event[0] & 0xff, F_TRANSLATION);
 	}
-	finish(workers, 4);
+	finish(workers, 5);
 	EQUAL(api.vsmmu_event_thread(guest->vsmmu, 0), 0);
 	CHECK(host_counters(&hosted).events > 0);
 	hosted_close(&hosted);

@@ -35,6 +35,7 @@ int main(int argc, char **argv)
 	host_limit_section();
 	owned_section();
 	late_section();
+	negotiation_section();
 	link_section();
 	emulated_section();
 	kernel_port_section();

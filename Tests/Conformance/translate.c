@@ -2,6 +2,9 @@
 /* Section 6 of the header: translations. Tables are built by hand, as a guest builds them. */
 #include "guest.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 static void translate_refusals(void)
 {
 	static struct guest guest;
@@ -20,7 +23,7 @@ static void translate_refusals(void)
 	access.access.size = UINT32_MAX;
 	REFUSED(&guest, -E2BIG, "access", ATTEMPT());
 	access.access.size = sizeof(access.access);
-	access.access.flags = 128;
+	access.access.flags = 256;
 	REFUSED(&guest, -EINVAL, "flags", ATTEMPT());
 	access.access.flags = UINT32_C(1) << 31;
 	REFUSED(&guest, -EINVAL, "flags", ATTEMPT());
@@ -418,6 +421,153 @@ static void access_tokens(void)
 	guest_close(&guest);
 }
 
+/* All that a look could leave behind, but for what it leaves out: it changes nothing. */
+static void check_untouched(struct guest *guest, const struct before *before, unsigned dirty)
+{
+	struct before after = note(guest);
+
+	CHECK(memcmp(before, &after, sizeof(after)) == 0);
+	EQUAL(guest->dirty_count, dirty);
+}
+
+/* VSMMU_ACCESS_INSPECT answers as an access would and leaves no trace. */
+static void inspect_leaves_no_trace(void)
+{
+	static struct guest guest;
+	static const uint32_t kinds[] = {
+		0, VSMMU_ACCESS_WRITE, VSMMU_ACCESS_INSTRUCTION, VSMMU_ACCESS_PRIVILEGED,
+		VSMMU_ACCESS_ATOMIC, VSMMU_ACCESS_WRITE | VSMMU_ACCESS_PRIVILEGED,
+		VSMMU_ACCESS_SPECULATIVE, VSMMU_ACCESS_SPECULATIVE | VSMMU_ACCESS_WRITE,
+		VSMMU_ACCESS_ATTRIBUTES, VSMMU_ACCESS_SUBSTREAM,
+	};
+	static const uint64_t places[] = { 0x1010, 0x2020, 0x3fff, 0x4040, UINT64_C(1) << 50 };
+	uint64_t event[4];
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	map(&guest, STAGE1, 0x1000, DATA, PAGE1);
+	map(&guest, STAGE1, 0x2000, DATA + 0x1000, PAGE1_READ_ONLY);
+	map(&guest, STAGE1, 0x3000, DATA, PAGE1 & ~UINT64_C(0x400));
+	set_stage1(&guest, 1, 5);
+	map(&guest, STAGE2, 0x1000, DATA, PAGE2);
+	set_stage2(&guest, 2, 3);
+	set_bypass(&guest, 3);
+	/* Stream 4 has no STE; 5 is nested, and its tables are where its IPAs say. */
+	for (uint64_t page = CONTEXT; page < STAGE2; page += 4096)
+		map(&guest, STAGE2, page, page, PAGE2);
+	map(&guest, STAGE2, DATA, DATA + 0x3000, PAGE2);
+	set_nested(&guest, 5, 5, 3);
+	for (uint32_t stream = 1; stream <= 5; stream++)
+		for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+			for (size_t kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
+				struct before before = note(&guest);
+				const unsigned dirty = guest.dirty_count;
+				vsmmu_result look, real;
+
+				look = translate(&guest, stream, places[i],
+						 kinds[kind] | VSMMU_ACCESS_INSPECT);
+				check_untouched(&guest, &before, dirty);
+				EQUAL(look.generation, 0);
+				real = translate(&guest, stream, places[i], kinds[kind]);
+				real.generation = 0;
+				if (!CHECK(memcmp(&look, &real, sizeof(real)) == 0))
+					printf("  stream %u, %#" PRIx64 ", flags %#x\n", stream,
+					       places[i], kinds[kind]);
+				while (take_event(&guest, event) != 0)
+					;
+			}
+	guest_close(&guest);
+}
+
+/* It looks at memory and not at what is cached, and fills no cache. */
+static void inspect_goes_past_the_caches(void)
+{
+	static struct guest guest;
+	vsmmu_counters before = { .size = sizeof(before) }, after = before;
+	const uint32_t look = VSMMU_ACCESS_INSPECT;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	map(&guest, STAGE1, 0x1000, DATA, PAGE1);
+	set_stage1(&guest, 1, 5);
+	/* Nothing is kept: the first access misses as if there had been no look. */
+	EQUAL(translate(&guest, 1, 0x1000, look).address, DATA);
+	EQUAL(translate(&guest, 1, 0x1000, look).address, DATA);
+	EQUAL(api.vsmmu_get_counters(guest.vsmmu, &before), 0);
+	EQUAL(before.configuration_misses, 0);
+	EQUAL(before.tlb_misses, 0);
+	EQUAL(translate(&guest, 1, 0x1000, 0).address, DATA);
+	EQUAL(api.vsmmu_get_counters(guest.vsmmu, &after), 0);
+	EQUAL(after.configuration_misses, 1);
+	EQUAL(after.tlb_misses, 1);
+	/* A change of which the SMMU was not told. */
+	map(&guest, STAGE1, 0x1000, DATA + 0x1000, PAGE1);
+	EQUAL(translate(&guest, 1, 0x1000, look).address, DATA + 0x1000);
+	EQUAL(translate(&guest, 1, 0x1000, 0).address, DATA);
+	store64(&guest, STREAM_TABLE + 64, 1);
+	EQUAL(translate(&guest, 1, 0x1000, look).kind, VSMMU_RESULT_ABORT);
+	EQUAL(translate(&guest, 1, 0x1000, 0).address, DATA);
+	/* While the SMMU is off, and where GBPA aborts. */
+	write_register(&guest, CR0, 0xc);
+	EQUAL(translate(&guest, 1, 0x1000, look).address, 0x1000);
+	write_register(&guest, GBPA, 0x80101000);
+	EQUAL(translate(&guest, 1, 0x1000, look).kind, VSMMU_RESULT_ABORT);
+	guest_close(&guest);
+}
+
+/* Tables that are no RAM are read by mem_read; what aborts there is an answer and no counter. */
+static void inspect_reads_by_callback(void)
+{
+	static struct guest guest;
+	vsmmu_counters before = { .size = sizeof(before) }, after = before;
+	unsigned reads;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	guest_start(&guest);
+	set_stage1(&guest, 1, 5);
+	/* CD.TTB0. */
+	store64(&guest, CONTEXT + 64 + 8, DEVICE);
+	reads = guest.reads;
+	EQUAL(translate(&guest, 1, 0x1000, VSMMU_ACCESS_INSPECT).event, F_TRANSLATION);
+	CHECK(guest.reads > reads);
+	store64(&guest, CONTEXT + 64 + 8, DEVICE + DEVICE_SIZE);
+	EQUAL(api.vsmmu_get_counters(guest.vsmmu, &before), 0);
+	EQUAL(translate(&guest, 1, 0x1000, VSMMU_ACCESS_INSPECT).event, F_WALK_EABT);
+	EQUAL(api.vsmmu_get_counters(guest.vsmmu, &after), 0);
+	EQUAL(after.external_aborts, before.external_aborts);
+	EQUAL(translate(&guest, 1, 0x1000, 0).event, F_WALK_EABT);
+	EQUAL(api.vsmmu_get_counters(guest.vsmmu, &after), 0);
+	EQUAL(after.external_aborts, before.external_aborts + 1);
+	guest_close(&guest);
+}
+
+static void inspect_refusals(void)
+{
+	static struct guest guest;
+	vsmmu_access access = {
+		.size = sizeof(access), .flags = VSMMU_ACCESS_INSPECT, .stream = 99, .address = DATA,
+	};
+	vsmmu_result result = { .size = sizeof(result) };
+	uint64_t data = 7;
+
+	if (!guest_open(&guest, NULL))
+		return;
+	REFUSED(&guest, -ENOENT, "was not added",
+		api.vsmmu_translate(guest.vsmmu, &access, &result));
+	access.stream = 0;
+	REFUSED(&guest, -EINVAL, "another kind of access",
+		api.vsmmu_dma_read(guest.vsmmu, &access, &data, sizeof(data), &result));
+	REFUSED(&guest, -EINVAL, "another kind of access",
+		api.vsmmu_dma_write(guest.vsmmu, &access, &data, sizeof(data), &result));
+	EQUAL(load64(&guest, DATA), 0);
+	access.reserved = 1;
+	REFUSED(&guest, -EINVAL, "reserved", api.vsmmu_translate(guest.vsmmu, &access, &result));
+	guest_close(&guest);
+}
+
 void translate_section(void)
 {
 	RUN(translate_refusals);
@@ -434,4 +584,8 @@ void translate_section(void)
 	RUN(translate_nested);
 	RUN(translate_after_invalidation);
 	RUN(access_tokens);
+	RUN(inspect_leaves_no_trace);
+	RUN(inspect_goes_past_the_caches);
+	RUN(inspect_reads_by_callback);
+	RUN(inspect_refusals);
 }

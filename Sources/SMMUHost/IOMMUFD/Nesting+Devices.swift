@@ -10,7 +10,7 @@ extension Nesting {
     let isFirst = devices.isEmpty
     let index = streams.insert(device)
     do throws(Errno) { try attach(index, wanted(index)) } catch {
-      devices.remove(at: index)
+      _ = streams.remove(at: index)
       // One with a StreamID has met this with its vDEVICE.
       if error == .einval && device.stream == nil { throw Self.otherSMMU }
       throw Refusal(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
@@ -27,7 +27,7 @@ extension Nesting {
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
     batch.discardCommands(of: devices[index].stream)
-    release(devices.remove(at: index))
+    release(streams.remove(at: index))
   }
 
   /// Once no stage 2 is left that may name the VMID.
@@ -52,7 +52,7 @@ extension Nesting {
         trying: other == nil
           ? "take the vDEVICE of the StreamID away" : "make a vDEVICE for the new StreamID")
     }
-    var device = devices.remove(at: index)
+    var device = streams.remove(at: index)
     device.stream = other
     let place = streams.insert(device)
     // Attached to the abort HWPT it has no vSID; bypass and translation give it the new one.

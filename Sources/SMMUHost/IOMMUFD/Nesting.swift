@@ -116,7 +116,7 @@ public final class Nesting {
       }
       release(device)
     }
-    devices = []
+    while !devices.isEmpty { _ = streams.remove(at: devices.count - 1) }
     destroyObjects()
     events.disable(iommufd)
     retryKept(.max)

@@ -105,7 +105,8 @@ enum FieldRule {
 
 /// Why a field has its value.
 public enum NegotiationReason: UInt8, CaseIterable, Sendable {
-  case noHost, notAsked, honoured, hostLimits, assumed, own, noBound, hostStage2, noAttributes
+  case noHost, undecided, automatic, notAsked, honoured, hostLimits, assumed, own, noBound,
+    hostStage2, noAttributes
   case terminateOnly, abortOnly, hostEndianness, stage2Size, inStage2, stage2Unknown
   case implied, notImplied, revision, deviceATS, noDeviceATS
   case broadcastOffered, broadcastWithheld, masked, follows
@@ -113,6 +114,8 @@ public enum NegotiationReason: UInt8, CaseIterable, Sendable {
   public var sentence: StaticString {
     switch self {
     case .noHost: "as asked: no assigned device limits it"
+    case .undecided: "an assigned device's host will decide"
+    case .automatic: "all that the library can do: no host limits it"
     case .notAsked: "not asked for"
     case .honoured: "as asked: the host can do it"
     case .hostLimits: "the host has no more"

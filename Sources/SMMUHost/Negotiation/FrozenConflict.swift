@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import SMMUBase
+import SMMUModel
 import SMMUSpec
 
 /// A field of frozen ID registers that a device cannot honour.
@@ -9,8 +10,11 @@ public struct FrozenConflict {
   /// Of the device's negotiation alone, where there is one.
   public let refusal: NegotiationRefusal?
   public let missing: BroadcastCondition?
+  /// What the guest should have seen to be able to have this device.
+  public let remedy: FrozenRemedy
 
-  /// "the guest has seen IDR5.GRAN16K = 1, and the SMMU of this device has 0"
+  /// "the guest has seen IDR5.GRAN16K = 1, and the SMMU of this device has 0: the host has no more;
+  /// features "GRAN16K=0" or VSMMU_PROFILE_ASSIGN would have avoided it"
   public var sentence: Sentence {
     var sentence = Sentence("the guest has seen ")
     sentence.append(place: row.register, row.field)
@@ -29,7 +33,41 @@ public struct FrozenConflict {
     } else {
       sentence.append(refusal?.sentence ?? row.reason.sentence)
     }
+    remedy.append(to: &sentence)
     return sentence
+  }
+}
+
+/// The settings with which the guest would have seen what a device honours.
+public struct FrozenRemedy {
+  /// More fields than this are not listed: a sentence has room for few.
+  private static var mostFields: Int { 4 }
+  /// Fields and the values with which they would not conflict; empty if there are too many or none
+  /// would do.
+  let fields: [NegotiationRow]
+  /// With the profile for devices that come late there would be no conflict.
+  let isProfile: Bool
+
+  fileprivate init(_ report: NegotiationReport, isProfile: Bool) {
+    let rows = report.rows.filter { $0.conflicts(report.refusal) }
+    let isOfHost = report.refusal != nil || rows.contains { $0.isBroadcast }
+    fields = isOfHost || rows.count > Self.mostFields ? [] : rows
+    self.isProfile = isProfile
+  }
+
+  @inline(never)
+  fileprivate func append(to sentence: inout Sentence) {
+    guard isProfile || !fields.isEmpty else { return }
+    sentence.append("; ")
+    for (index, row) in fields.enumerated() {
+      sentence.append(index == 0 ? "features \"" : ",")
+      sentence.append(row.field.name)
+      sentence.append("=")
+      sentence.append(UInt64(row.chosen))
+    }
+    if !fields.isEmpty { sentence.append(isProfile ? "\" or " : "\"") }
+    if isProfile { sentence.append("VSMMU_PROFILE_ASSIGN") }
+    sentence.append(" would have avoided it")
   }
 }
 
@@ -43,10 +81,11 @@ extension Negotiation {
     let report = decide(
       asked: frozen, devices: [device], stage2Bits: stage2Bits, broadcast: evidence)
     guard let row = report.firstConflict else { return nil }
-    let isBTM = row.register == .idr0 && row.field == IDR0.btm
+    let least = decide(asked: .assign, devices: [device], stage2Bits: stage2Bits)
     return FrozenConflict(
       row: row, refusal: report.refusal,
-      missing: isBTM ? report.broadcast.firstMissing : nil)
+      missing: row.isBroadcast ? report.broadcast.firstMissing : nil,
+      remedy: FrozenRemedy(report, isProfile: least.firstConflict == nil && !row.isBroadcast))
   }
 }
 
@@ -64,6 +103,8 @@ extension NegotiationReport {
 }
 
 extension NegotiationRow {
+  fileprivate var isBroadcast: Bool { register == .idr0 && field == IDR0.btm }
+
   fileprivate func conflicts(_ refusal: NegotiationRefusal?) -> Bool {
     guard register != .idr0 || field != IDR0.ats else { return false }
     // Model 1 is chosen always: that the host cannot do it shows in the refusal alone.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import SMMUBase
+import SMMUModel
 import SMMUSpec
 
 /// Decides the ID registers of a vSMMU from what is asked for and what the hosts of its devices can
@@ -11,10 +12,12 @@ import SMMUSpec
 public enum Negotiation {
   /// `devices`: the assigned ones; with none, all is as asked. `stage2Bits`: bits of
   /// the addresses that the host's stage 2 takes (`addressBits(last:)`), 0 if it is not known.
+  /// For an automatic field all is asked that the library implements, once there is a host.
   public static func decide(
-    asked: Features, devices: [DeviceFacts], stage2Bits: Int = 0,
+    asked: Features, automatic: AutomaticFields = [], devices: [DeviceFacts], stage2Bits: Int = 0,
     broadcast evidence: BroadcastEvidence = BroadcastEvidence()
   ) -> NegotiationReport {
+    let asked = asked.settingAutomatic(automatic, toMost: !devices.isEmpty)
     var report = NegotiationReport(
       asked: asked, chosen: asked, devices: devices, stage2Bits: stage2Bits,
       broadcast: BroadcastVerdict(
@@ -27,8 +30,10 @@ public enum Negotiation {
           devices.isEmpty || !rule.isRead ? nil : view.value(rule, register: register, field: field)
         var row = NegotiationRow(
           register: register, field: field, asked: asked[register, field], host: host,
-          chosen: asked[register, field], reason: .noHost)
+          isAutomatic: automatic.contains(register, field), chosen: asked[register, field],
+          reason: .noHost)
         if !devices.isEmpty { view.choose(rule, for: &row, in: &report) }
+        row.explainAutomatic()
         report.chosen[register, field] = row.chosen
         report.rows.append(row)
       }
@@ -137,6 +142,16 @@ struct CommonAbilities {
 }
 
 extension NegotiationRow {
+  /// Nobody asked for the value that an automatic field has.
+  fileprivate mutating func explainAutomatic() {
+    guard isAutomatic else { return }
+    switch reason {
+    case .noHost: reason = .undecided
+    case .notAsked, .honoured, .inStage2, .stage2Unknown: reason = .automatic
+    default: break
+    }
+  }
+
   mutating func choose(_ value: UInt32, _ reason: NegotiationReason) {
     chosen = value
     self.reason = reason

@@ -9,6 +9,8 @@ public struct NegotiationRow {
   public let asked: UInt32
   /// nil = not read of the host: the kernel's contract does not tell it.
   public let host: UInt32?
+  /// "auto" is what was asked; `asked` is what that means now.
+  public let isAutomatic: Bool
   public internal(set) var chosen: UInt32
   public internal(set) var reason: NegotiationReason
 }

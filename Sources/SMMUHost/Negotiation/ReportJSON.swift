@@ -9,7 +9,7 @@ extension NegotiationReport {
   ///     {"refused": null | "...", "frozen": bool, "shared_vmid": bool, "stage2_bits": n | null,
   ///      "devices": [{"iidr": n, "max_pasid_bits": n, "ats": bool}, ...],
   ///      "registers": {"IDR0": n, ...},
-  ///      "fields": [{"register": "IDR0", "field": "S2P", "asked": n, "host": n | null,
+  ///      "fields": [{"register": "IDR0", "field": "S2P", "asked": n | "auto", "host": n | null,
   ///                  "chosen": n, "reason": "..."}, ...],
   ///      "btm": {"offered": bool, "missing": null | "name",
   ///              "conditions": [{"name": "...", "holds": bool, "text": "..."}, ...]}}
@@ -71,7 +71,11 @@ extension NegotiationReport {
       json.begin(0x7b)
       json.string("register", Sentence(row.register.name))
       json.string("field", Sentence(row.field.name))
-      json.number("asked", UInt64(row.asked))
+      if row.isAutomatic {
+        json.string("asked", Sentence("auto"))
+      } else {
+        json.number("asked", UInt64(row.asked))
+      }
       if let host = row.host {
         json.number("host", UInt64(host))
       } else {

@@ -81,7 +81,7 @@ extension NegotiationRow {
     var place = Sentence()
     place.append(place: register, field)
     text.append(place)
-    text.append(Self.number(asked), endingAt: Column.asked)
+    text.append(isAutomatic ? Sentence("auto") : Self.number(asked), endingAt: Column.asked)
     text.append(host.map(Self.number) ?? Sentence("not read"), endingAt: Column.host)
     text.append(Self.number(chosen), endingAt: Column.chosen)
     text.append("  ")

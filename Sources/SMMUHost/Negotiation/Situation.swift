@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 import SMMUBase
+import SMMUModel
 import SMMUSpec
 
 /// All that the ID registers of a vSMMU hang on. What is decided of it is a function of it alone.
 public struct Situation {
   /// What the VMM asks the registers to be.
   public var asked: Features
+  /// Of these, what the hosts are to decide.
+  public var automatic: AutomaticFields
   /// Of the assigned devices.
   public var devices: [DeviceFacts] = []
   /// Bits of the addresses that the host's stage 2 takes; 0 = not known.
@@ -14,7 +17,10 @@ public struct Situation {
   /// What the guest may have seen; nil = nothing yet.
   public var frozen: Features?
 
-  public init(asked: Features) { self.asked = asked }
+  public init(asked: Features, automatic: AutomaticFields = []) {
+    self.asked = asked
+    self.automatic = automatic
+  }
 }
 
 extension Situation {
@@ -24,7 +30,8 @@ extension Situation {
     var asked = asked
     if broadcast.isLinked && !devices.isEmpty { asked[.idr0, IDR0.btm] = 1 }
     return Negotiation.decide(
-      asked: asked, devices: devices, stage2Bits: stage2Bits, broadcast: broadcast)
+      asked: asked, automatic: automatic, devices: devices, stage2Bits: stage2Bits,
+      broadcast: broadcast)
   }
 
   /// What the registers become with one more device, nil if they stay as the guest has seen them;

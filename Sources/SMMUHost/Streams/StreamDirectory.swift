@@ -5,15 +5,25 @@ import SMMUSpec
 
 /// The devices of a vSMMU by StreamID, which is of one device alone. An emulated device is its
 /// StreamID and no more: translations ask for it, on any thread, where no cache knows a stream. An
-/// assigned device is what its host knows of it, and is looked at in serial calls alone.
+/// assigned device is what its host knows of it, and is looked at in serial calls alone; that there is
+/// one is known to all threads.
+///
+/// A thread that asks what a stream is holds nothing of the device afterwards. What it then looks at
+/// is the guest's registers, STE and tables, inside an access that it began before it asked: those
+/// stay until the access ends, whether or not the device goes meanwhile. So its answer is one of
+/// before the device went.
 public final class StreamDirectory {
   public static var mostEmulated: Int { 65536 }
-  /// Guards `emulated`. Serial calls alone change it.
+  /// Guards `emulated` and `assignedStreams`. Serial calls alone change it.
   private let mutex: Mutex
   /// Ascending.
   private var emulated: [StreamID] = []
-  /// By StreamID, ascending; then those that have none.
+  /// By StreamID, ascending; then those that have none. Devices come and go by `insert` and `remove`.
   var assigned: [AssignedDevice] = []
+  /// Their StreamIDs. Guarded by the mutex, and changed by serial calls.
+  private var assignedStreams: [StreamID] = []
+
+  public enum Kind { case emulated, assigned }
 
   init(_ mutex: Mutex) { self.mutex = mutex }
   deinit { mutex.destroy() }
@@ -35,6 +45,16 @@ public final class StreamDirectory {
 
 extension StreamDirectory {
   public var emulatedCount: Int { mutex.locked { emulated.count } }
+
+  /// nil: neither.
+  public func kind(of stream: StreamID) -> Kind? {
+    mutex.locked {
+      if emulatedIndex(of: stream).isThere { return .emulated }
+      let streams = assignedStreams
+      let place = place(of: stream, count: streams.count) { streams[$0] }
+      return place < streams.count && streams[place] == stream ? .assigned : nil
+    }
+  }
 
   public func isEmulated(_ stream: StreamID) -> Bool {
     mutex.locked { emulatedIndex(of: stream).isThere }
@@ -108,6 +128,14 @@ extension StreamDirectory {
   func insert(_ device: AssignedDevice) -> Int {
     let place = place(of: device.stream)
     assigned.insert(device, at: place)
+    if let stream = device.stream { mutex.locked { assignedStreams.insert(stream, at: place) } }
     return place
+  }
+
+  func remove(at place: Int) -> AssignedDevice {
+    let device = assigned.remove(at: place)
+    // Those that have none are behind the others.
+    if device.stream != nil { mutex.locked { _ = assignedStreams.remove(at: place) } }
+    return device
   }
 }

@@ -21,6 +21,8 @@ public final class VirtualSMMU {
   public var closesFailedStreams = false
   /// What the caller asked the ID registers to be.
   let asked: Features
+  /// Of these, what the hosts are to decide.
+  let automatic: AutomaticFields
   private let listener: any NestingListener
   private let owner: (any DeviceOwner)?
   /// The guest's RAM, in the order in which it came.
@@ -31,23 +33,26 @@ public final class VirtualSMMU {
   private var report: NegotiationReport?
 
   public static func make(
-    _ features: Features, options: Options, machine: any Machine, listener: any NestingListener,
-    owner: (any DeviceOwner)? = nil
+    _ features: Features, automatic: AutomaticFields = [], options: Options,
+    machine: any Machine, listener: any NestingListener, owner: (any DeviceOwner)? = nil
   ) throws(Refusal) -> VirtualSMMU {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
     let smmu = SMMU(features, options: options, machine: machine)
-    return VirtualSMMU(smmu, streams: StreamDirectory(mutex), listener: listener, owner: owner)
+    return VirtualSMMU(
+      smmu, automatic: automatic, streams: StreamDirectory(mutex), listener: listener,
+      owner: owner)
   }
 
   private init(
-    _ smmu: SMMU, streams: StreamDirectory, listener: any NestingListener,
-    owner: (any DeviceOwner)?
+    _ smmu: SMMU, automatic: AutomaticFields, streams: StreamDirectory,
+    listener: any NestingListener, owner: (any DeviceOwner)?
   ) {
     self.smmu = smmu
     self.streams = streams
     self.listener = listener
     self.owner = owner
     asked = smmu.features
+    self.automatic = automatic
   }
 
   deinit {
@@ -104,7 +109,7 @@ public final class VirtualSMMU {
 
   /// What the ID registers are, and why.
   public var currentReport: NegotiationReport {
-    var current = report ?? Situation(asked: asked).decide()
+    var current = report ?? Situation(asked: asked, automatic: automatic).decide()
     current.isFrozen = isFrozen
     current.sharesVMID = nesting?.sharesVMID ?? false
     return current
@@ -118,7 +123,7 @@ public final class VirtualSMMU {
 
   /// `candidate`: a device that is prepared.
   func situation(with candidate: AssignedDevice? = nil) throws(Refusal) -> Situation {
-    var situation = Situation(asked: asked)
+    var situation = Situation(asked: asked, automatic: automatic)
     if isFrozen { situation.frozen = smmu.features }
     situation.devices = streams.assigned.map { $0.facts }
     if let nesting {

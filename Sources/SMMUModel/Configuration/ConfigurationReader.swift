@@ -15,7 +15,15 @@ struct ConfigurationReader {
   func fetch(
     _ access: Access, configuration: inout StreamConfiguration, walk: inout Walk
   ) throws(Fault) {
-    let ste = try fetchSTE(access.stream)
+    try decide(
+      try fetchSTE(access.stream), access, configuration: &configuration, walk: &walk)
+  }
+
+  /// The same of an STE that was fetched.
+  func decide(
+    _ ste: StreamTableEntry, _ access: Access, configuration: inout StreamConfiguration,
+    walk: inout Walk
+  ) throws(Fault) {
     if let violation = ste.violation(features) { throw illegal(.badSTE, violation) }
     let substream = access.flags.contains(.substream) ? access.substream : nil
     let (policy, context) = try StreamPolicy.decide(ste, substream: substream, features: features)

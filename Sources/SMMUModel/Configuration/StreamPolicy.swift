@@ -31,6 +31,14 @@ enum StreamPolicy: UInt8, Sendable {
     }
   }
 
+  /// What a stream becomes that hardware translates. Stage 2 is the host's, so an STE with one of its
+  /// own aborts, and so does one that is ILLEGAL: of neither hardware tells anyone.
+  static func assigned(_ ste: StreamTableEntry, _ features: Features) -> StreamPolicy {
+    guard ste.isValid(features) else { return .abort }
+    let policy = StreamPolicy(ste)
+    return policy.usesStage2 ? .abort : policy
+  }
+
   /// For a valid STE and the SubstreamID of a transaction, nil if it has none.
   static func decide(
     _ ste: StreamTableEntry, substream: SubstreamID?, features: Features

@@ -44,11 +44,10 @@ extension SMMU {
         if ste.flag(StreamTableEntry.v) { illegal(violation) }
         return .abort
       }
-      switch StreamPolicy(ste) {
+      switch StreamPolicy.assigned(ste, features) {
       case .bypass: return .bypass
       case .stage1: return ste.canonicalStage1(features)
-      // Stage 2 is the host's.
-      case .abort, .stage2, .nested: return .abort
+      default: return .abort
       }
     } catch {
       return .abort

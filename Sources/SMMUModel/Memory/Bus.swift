@@ -22,15 +22,27 @@ func loadWord(_ pointer: UnsafeMutableRawPointer) -> UInt64 {
 final class Bus {
   let memory: GuestMemory
   let machine: any Machine
-  let counters: Counters
+  /// nil: what aborts is counted nowhere.
+  let counters: Counters?
+  /// Whose memory this is; nil = its own.
+  private let lender: Bus?
 
   init(_ machine: any Machine, _ counters: Counters) {
     memory = GuestMemory()
     self.machine = machine
     self.counters = counters
+    lender = nil
   }
 
-  deinit { memory.deallocate() }
+  /// The same memory for who only looks.
+  init(uncounted other: Bus) {
+    memory = other.memory
+    machine = other.machine
+    counters = nil
+    lender = other
+  }
+
+  deinit { if lender == nil { memory.deallocate() } }
 
   /// One aligned little-endian 64-bit load (§3.21.3).
   @inline(__always)
@@ -88,7 +100,7 @@ final class Bus {
       machine.write(address.raw, from: bytes.baseAddress!, count: count * 8)
     }
     guard done else {
-      counters.add(.externalAborts)
+      counters?.add(.externalAborts)
       throw BusAbort()
     }
   }
@@ -107,7 +119,7 @@ final class Bus {
       return true
     }
     if machine.signal(address.raw, data) { return true }
-    counters.add(.externalAborts)
+    counters?.add(.externalAborts)
     machine.report(.messageAbort(address: address.raw))
     return false
   }
@@ -119,7 +131,7 @@ final class Bus {
     let done = withUnsafeMutableBytes(of: &word) { bytes in
       machine.read(address.raw, into: bytes.baseAddress!, count: count)
     }
-    if !done { counters.add(.externalAborts) }
+    if !done { counters?.add(.externalAborts) }
     return done
   }
 }

@@ -18,7 +18,10 @@ public struct AccessFlags: OptionSet, Sendable {
   /// Attributes come with the access and are wanted of the result.
   public static var attributes: AccessFlags { AccessFlags(rawValue: 64) }
 
-  public static var all: AccessFlags { AccessFlags(rawValue: 127) }
+  /// No access but a look at what one would come to: nothing is recorded, counted or kept.
+  public static var inspect: AccessFlags { AccessFlags(rawValue: 128) }
+
+  public static var all: AccessFlags { AccessFlags(rawValue: 255) }
   /// Those that the micro TLB knows.
   public static var common: AccessFlags { AccessFlags(rawValue: 127 & ~(16 | 64)) }
 }

@@ -53,6 +53,22 @@ extension Features {
     return f
   }
 
+  /// What a Linux guest uses, of the least that a host has on which a device can be assigned to it:
+  /// SMMUv3.0 with pages of 4 KiB and addresses of 44 bits, no SubstreamIDs, no commands for ranges.
+  @inline(never)
+  public static var assign: Features {
+    var f = linux
+    f[.idr0, IDR0.asid16] = 0
+    f[.idr0, IDR0.cd2l] = 0
+    f[.idr1, IDR1.ssidsize] = 0
+    f[.idr3] = 0
+    f[.idr5] = 0
+    f[.idr5, IDR5.oas] = 4
+    f[.idr5, IDR5.gran4K] = 1
+    f[.aidr, AIDR.minor] = 0
+    return f
+  }
+
   /// The first field whose value the model does not implement.
   public var unimplemented: (register: IdentificationRegister, field: Field)? {
     for register in IdentificationRegister.allCases {
@@ -70,7 +86,7 @@ extension Features {
 
   /// The largest value of a field that is implemented; zero is what most features are.
   @inline(never)
-  private static func most(_ register: IdentificationRegister, _ field: Field) -> UInt32 {
+  static func most(_ register: IdentificationRegister, _ field: Field) -> UInt32 {
     switch register {
     case .iidr: .max
     case .idr0 where field == IDR0.ttendian: 3

@@ -6,8 +6,21 @@ extension Translator {
   func conclude(
     _ fault: Fault, of access: Access, plan: StreamPlan, era: ControlEra
   ) -> Translation {
+    let (result, isRecorded) = outcome(fault, of: access, plan: plan, era: era)
+    if isRecorded, let event = fault.event {
+      events?.post(record(event, fault: fault, access: access, plan: plan), in: era.queue)
+    }
+    return result
+  }
+
+  /// What the client sees, and whether the fault is to be recorded.
+  func outcome(
+    _ fault: Fault, of access: Access, plan: StreamPlan, era: ControlEra
+  ) -> (Translation, isRecorded: Bool) {
     var result = Translation(.abort, event: fault.event)
-    guard let event = fault.event, !access.flags.contains(.speculative) else { return result }
+    guard let event = fault.event, !access.flags.contains(.speculative) else {
+      return (result, false)
+    }
     var isRecorded = true
     switch event {
     case .badStreamID:
@@ -20,10 +33,7 @@ extension Translator {
     // The other events have no switch (§7.2).
     default: break
     }
-    if isRecorded {
-      events?.post(record(event, fault: fault, access: access, plan: plan), in: era.queue)
-    }
-    return result
+    return (result, isRecorded)
   }
 
   private func record(

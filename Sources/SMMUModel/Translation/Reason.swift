@@ -17,8 +17,12 @@ extension Translator {
     let token = accesses.begin()
     defer { accesses.end(token) }
     let observer = Observer()
+    let walker = TableWalker(
+      inspector.bus, cache: inspector.cache, cachesTables: false, observer: observer)
+    var plan = StreamPlan.unknown
     do throws(Fault) {
-      try repeatSteps(access, observer)
+      _ = try repeatSteps(
+        access, start: TranslationStart(self), walker: walker, isAssigned: false, plan: &plan)
       return nil
     } catch {
       return Reason(
@@ -26,27 +30,57 @@ extension Translator {
     }
   }
 
-  private func repeatSteps(_ access: Access, _ observer: Observer) throws(Fault) {
-    let state = control.state
-    guard state.isEnabled else {
-      if state.gbpa[GBPA.abort.low] || !features.isPhysical(access.address) { throw .silent }
-      return
+  /// What an access would come to that finds nothing in a cache. Nothing is recorded, counted or
+  /// kept; what is found may be old at once, and is not to be kept either. `isAssigned`: hardware
+  /// translates the stream, and tells no one of an access that has no configuration.
+  public func inspect(_ access: Access, isAssigned: Bool) -> Translation {
+    let token = accesses.begin()
+    defer { accesses.end(token) }
+    var access = access
+    access.flags.remove(.inspect)
+    // Once more where registers changed meanwhile, as in `translateFully`.
+    while true {
+      let start = TranslationStart(self)
+      var plan = StreamPlan.unknown
+      var answer: Translation
+      do throws(Fault) {
+        answer = try repeatSteps(
+          access, start: start, walker: inspector, isAssigned: isAssigned, plan: &plan)
+      } catch {
+        answer = outcome(error, of: access, plan: plan, era: start.era).0
+      }
+      answer.generation = 0
+      if control.era == start.era { return answer }
     }
-    let walker = TableWalker(bus, cache: self.walker.cache, cachesTables: false, observer: observer)
-    var configuration = StreamConfiguration.unknown
-    let start = TranslationStart(self)
+  }
+
+  /// Inside an access. `plan` is as much as is known of the stream, also where it faults.
+  private func repeatSteps(
+    _ access: Access, start: TranslationStart, walker: TableWalker, isAssigned: Bool,
+    plan: inout StreamPlan
+  ) throws(Fault) -> Translation {
+    let state = control.state(start.era)
+    guard state.isEnabled else {
+      return try bypassGlobally(access, gbpa: state.gbpa, start: start)
+    }
+    let reader = ConfigurationReader(walker: walker, features: features, state: state)
     var passage = Passage(
       access: access, start: start, plan: .unknown, walk: Walk(walker, epoch: start.walkEpoch))
-    try ConfigurationReader(walker: walker, features: features, state: state)
-      .fetch(access, configuration: &configuration, walk: &passage.walk)
-    let policy = configuration.plan.policy
-    if policy == .abort { throw .silent }
-    if !policy.usesStage1 && !features.isPhysical(access.address) {
-      throw Fault(event: .addressSize)
+    let ste: StreamTableEntry
+    do throws(Fault) { ste = try reader.fetchSTE(access.stream) } catch {
+      throw isAssigned ? .silent : error
     }
-    guard policy.usesTables else { return }
+    if isAssigned && StreamPolicy.assigned(ste, features) == .abort { throw .silent }
+    var configuration = StreamConfiguration.unknown
+    defer { plan = configuration.plan }
+    try reader.decide(ste, access, configuration: &configuration, walk: &passage.walk)
     passage.plan = configuration.plan
     passage.walk.take(configuration, upper: passage.isUpper)
-    _ = try self.walk(&passage, walker)
+    let policy = passage.plan.policy
+    guard policy.usesTables else { return try pass(passage) }
+    if policy == .stage2 && !features.isPhysical(access.address) {
+      throw Fault(event: .addressSize)
+    }
+    return answer(passage, try self.walk(&passage, walker).0)
   }
 }

@@ -171,7 +171,7 @@ extension Translator {
   }
 
   /// Step 1 (§3.11, §6.3.9.6): no fault here makes an event.
-  private func bypassGlobally(
+  func bypassGlobally(
     _ access: Access, gbpa: UInt64, start: TranslationStart
   ) throws(Fault) -> Translation {
     guard !gbpa[GBPA.abort.low], features.isPhysical(access.address) else { throw .silent }
@@ -217,7 +217,7 @@ extension Translator {
 
   /// A stream without tables.
   @inline(never)
-  private func pass(_ passage: borrowing Passage) throws(Fault) -> Translation {
+  func pass(_ passage: borrowing Passage) throws(Fault) -> Translation {
     let access = passage.access
     guard passage.plan.policy == .bypass else { throw .silent }
     // §3.4: without stage 1 the address must fit, whatever the CD of other substreams says.

@@ -22,6 +22,8 @@ public final class Translator {
   let configurations: ConfigurationCache
   let tlb: TranslationCache
   let walker: TableWalker
+  /// Looks, and leaves nothing behind.
+  let inspector: TableWalker
   public let micro: MicroTLB
   let accesses: AccessGuard
   /// The SMMU, which outlives this.
@@ -38,7 +40,9 @@ public final class Translator {
     control.publish(registers, changesQueue: false)
     configurations = ConfigurationCache(entries: options.configurationEntries)
     tlb = TranslationCache(entries: options.tlbEntries)
-    walker = TableWalker(bus, cache: WalkCache(), cachesTables: options.cachesTables)
+    let cache = WalkCache()
+    walker = TableWalker(bus, cache: cache, cachesTables: options.cachesTables)
+    inspector = TableWalker(Bus(uncounted: bus), cache: cache, cachesTables: false)
     micro = MicroTLB()
     accesses = AccessGuard(patience: options.accessPatience, checks: options.checksAccesses)
   }

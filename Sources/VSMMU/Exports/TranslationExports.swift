@@ -16,14 +16,26 @@ extension Instance {
   fileprivate func translate(missed access: Access) throws(Refusal) -> Translation {
     let token = smmu.beginAccess()
     defer { smmu.endAccess(token) }
-    try requireStream(access)
-    return smmu.translateFully(access)
+    guard access.flags.contains(.inspect) else {
+      try requireStream(access)
+      return smmu.translateFully(access)
+    }
+    guard let kind = virtual.streams.kind(of: access.stream) else { throw unknownStream }
+    return smmu.translator.inspect(access, isAssigned: kind == .assigned)
   }
 
   private func requireStream(_ access: Access) throws(Refusal) {
-    guard virtual.streams.isEmulated(access.stream) else {
-      throw refusal(vsmmu_support_enoent, of: "access.stream", saying: " was not added")
+    switch virtual.streams.kind(of: access.stream) {
+    case .emulated: return
+    case .assigned:
+      throw Refusal(
+        .enoent, "access.stream is of an assigned device: VSMMU_ACCESS_INSPECT looks at its tables")
+    case nil: throw unknownStream
     }
+  }
+
+  private var unknownStream: Refusal {
+    refusal(vsmmu_support_enoent, of: "access.stream", saying: " was not added")
   }
 
   @inline(never)
@@ -133,7 +145,8 @@ extension Instance {
       try requireRoom(result)
       guard let data else { throw .invalid("data is NULL") }
       if isWrite { access.flags.insert(.write) }
-      guard isWrite == access.flags.contains(.write), !access.flags.contains(.atomic),
+      guard isWrite == access.flags.contains(.write),
+        access.flags.isDisjoint(with: [.atomic, .inspect]),
         !(isWrite && access.flags.contains(.speculative))
       else {
         throw .invalid("access.flags ask for another kind of access than this call makes")

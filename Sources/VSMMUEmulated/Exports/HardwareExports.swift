@@ -52,7 +52,7 @@ extension Access {
     }
     self.init(copy)
     if isWrite { flags.insert(.write) }
-    guard isWrite == flags.contains(.write), !flags.contains(.atomic),
+    guard isWrite == flags.contains(.write), flags.isDisjoint(with: [.atomic, .inspect]),
       !(isWrite && flags.contains(.speculative))
     else {
       throw .invalid("access.flags ask for another kind of access than this call makes")

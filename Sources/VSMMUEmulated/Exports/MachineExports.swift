@@ -94,7 +94,11 @@ extension EmulatedConfiguration {
       smmu.flags = PhysicalConfiguration.Flags(rawValue: copy.flags)
       smmu.extraIDR0 = copy.extra_idr0
       smmu.extraIDR3 = copy.extra_idr3
-      if copy.features != nil { try smmu.features.apply(copy.features) }
+      if copy.features != nil {
+        guard try smmu.features.apply(copy.features).isEmpty else {
+          throw .invalid("features: auto is for a guest's SMMU, which a host's decides")
+        }
+      }
       smmus.append(smmu)
     }
     return smmus

@@ -25,7 +25,8 @@ import Testing
     #expect(
       sentence(.linux, .rich { $0[.idr5, IDR5.gran16K] = 0 })
         == "the guest has seen IDR5.GRAN16K = 1, and the SMMU of this device has 0: "
-        + "the host has no more")
+        + "the host has no more; features \"GRAN16K=0\" or VSMMU_PROFILE_ASSIGN would have avoided it"
+    )
     #expect(
       sentence(.linux, .rich { $0[.idr1, IDR1.ssidsize] = 4 })?.contains("SSIDSIZE = 16") == true)
     #expect(
@@ -50,7 +51,7 @@ import Testing
     #expect(
       sentence(.full, .rich { $0[.idr0, IDR0.ttendian] = 0 })
         == "the guest has seen IDR0.S2P = 1, and with this device it would be 0: "
-        + "stage 2 is the host's")
+        + "stage 2 is the host's; VSMMU_PROFILE_ASSIGN would have avoided it")
   }
 
   @Test("A device without ATS disturbs no guest that has seen ATS")
@@ -80,5 +81,47 @@ import Testing
     small[.idr5, IDR5.gran64K] = 0
     small[.idr0, IDR0.cd2l] = 0
     #expect(sentence(small, .rich) == nil)
+  }
+
+  /// What a sentence says to ask for: "NAME=value,NAME=value".
+  func remedy(_ sentence: String) -> String? {
+    let parts = sentence.split(separator: "\"")
+    return parts.count < 2 ? nil : String(parts[1])
+  }
+
+  @Test("What would have avoided a refusal is named, and does avoid it")
+  func avoided() throws {
+    let small = DeviceFacts.rich {
+      $0[.idr1, IDR1.ssidsize] = 4
+      $0[.idr0, IDR0.asid16] = 0
+      $0[.idr5, IDR5.gran64K] = 0
+    }
+    let text = try #require(sentence(.linux, small))
+    #expect(remedy(text) == "ASID16=0,SSIDSIZE=4,GRAN64K=0")
+    #expect(text.hasSuffix("\" or VSMMU_PROFILE_ASSIGN would have avoided it"))
+    var asked = Features.linux
+    asked[.idr0, IDR0.asid16] = 0
+    asked[.idr1, IDR1.ssidsize] = 4
+    asked[.idr5, IDR5.gran64K] = 0
+    #expect(sentence(asked, small) == nil)
+    #expect(sentence(.assign, small) == nil)
+  }
+
+  @Test("Where no setting helps none is named")
+  func unavoidable() throws {
+    let stalling = try #require(sentence(.linux, .rich { $0[.idr0, IDR0.stallModel] = 2 }))
+    #expect(!stalling.contains("avoided"))
+    // Too little for the profile too; a number would have done.
+    let narrow = try #require(sentence(.linux, .rich, bits: 40))
+    #expect(remedy(narrow) == "OAS=2")
+    #expect(!narrow.contains("VSMMU_PROFILE_ASSIGN"))
+    #expect(try #require(sentence(.linux, .rich, bits: 30)).contains("avoided") == false)
+  }
+
+  @Test("Many fields are not listed: the profile is named alone")
+  func many() throws {
+    let text = try #require(sentence(.full, .rich))
+    #expect(remedy(text) == nil)
+    #expect(text.hasSuffix("; VSMMU_PROFILE_ASSIGN would have avoided it"))
   }
 }

@@ -86,7 +86,8 @@ import Testing
     #expect(
       error?.sentence.text
         == "the guest has seen IDR5.GRAN16K = 1, and the SMMU of this device has 0: "
-        + "the host has no more")
+        + "the host has no more; features \"GRAN16K=0\" or VSMMU_PROFILE_ASSIGN would have avoided it"
+    )
   }
 
   @Test("Frozen registers count, not what was asked")
@@ -130,5 +131,93 @@ import Testing
     let second = try one.admit(.rich, at: 1)
     #expect(first?.chosen == second?.chosen)
     #expect(one.devices.count == 1)
+  }
+
+  // MARK: Automatic fields
+
+  func automatic(
+    _ devices: [DeviceFacts], bits: Int = 48, frozen: Features? = nil
+  ) -> Situation {
+    var situation = Situation(asked: .full, automatic: [.oas, .ssidsize, .ats, .ril])
+    situation.devices = devices
+    situation.stage2Bits = bits
+    situation.frozen = frozen
+    return situation
+  }
+
+  func values(_ report: NegotiationReport) -> [UInt32] {
+    [
+      report.chosen[.idr5, IDR5.oas], report.chosen[.idr1, IDR1.ssidsize],
+      report.chosen[.idr3, IDR3.ril], report.chosen[.idr0, IDR0.ats],
+    ]
+  }
+
+  @Test("Automatic fields are 44 bits and else nothing before a host")
+  func undecided() {
+    let report = automatic([]).decide()
+    #expect(values(report) == [4, 0, 0, 0])
+    #expect(report[.idr5, IDR5.oas]?.reason == .undecided)
+    #expect(report[.idr5, IDR5.oas]?.isAutomatic == true)
+    #expect(report[.idr5, IDR5.gran4K]?.isAutomatic == false)
+    #expect(report.chosen.illegality == nil)
+  }
+
+  @Test("Automatic fields are the least of the hosts and the library")
+  func decided() {
+    let small = DeviceFacts.rich {
+      $0[.idr1, IDR1.ssidsize] = 3
+      $0[.idr3, IDR3.ril] = 0
+    }
+    #expect(values(automatic([.rich]).decide()).prefix(3) == [5, 20, 1])
+    #expect(values(automatic([.rich, small]).decide()).prefix(3) == [5, 3, 0])
+    #expect(values(automatic([.rich], bits: 44).decide())[0] == 4)
+    #expect(values(automatic([.rich], bits: 39).decide())[0] == 1)
+    // More than the library implements.
+    let report = automatic([.rich], bits: 56).decide()
+    #expect(values(report)[0] == 5)
+    #expect(report[.idr5, IDR5.oas]?.reason == .automatic)
+    let limited = automatic([small]).decide()[.idr1, IDR1.ssidsize]
+    #expect(limited?.reason == .hostLimits)
+    #expect(limited?.isAutomatic == true)
+  }
+
+  @Test("A device that comes first decides them, and frozen ones are as any")
+  func automaticUntilFrozen() throws {
+    let first = try automatic([]).admit(.rich, at: 0)
+    #expect(first.map(values)?.prefix(3) == [5, 20, 1])
+    // Seen without a device, and honoured by every host.
+    let seen = automatic([]).decide().chosen
+    let least = DeviceFacts.rich {
+      $0[.idr1, IDR1.ssidsize] = 0
+      $0[.idr3, IDR3.ril] = 0
+    }
+    let error = refusal { () throws(Refusal) in
+      try automatic([], frozen: seen).admit(least, at: 0)
+    }
+    // Of the full profile stage 2 and what belongs to it is left to refuse.
+    #expect(error?.sentence.text.contains("SSIDSIZE") == false)
+    #expect(error?.sentence.text.contains("RIL") == false)
+    var late = Situation(asked: .assign, automatic: [.oas, .ssidsize, .ats, .ril])
+    late.frozen = late.decide().chosen
+    late.stage2Bits = 44
+    #expect(try late.admit(least, at: 0) == nil)
+  }
+
+  @Test("The profile for late devices asks for nothing that a host may lack")
+  func assign() throws {
+    let least = DeviceFacts.rich {
+      for field in [IDR0.asid16, IDR0.cd2l] { $0[.idr0, field] = 0 }
+      $0[.idr0, IDR0.termModel] = 1
+      $0[.idr1, IDR1.ssidsize] = 0
+      $0[.idr3] = 0
+      for field in [IDR5.gran16K, IDR5.gran64K, IDR5.vax, IDR5.ds] { $0[.idr5, field] = 0 }
+    }
+    #expect(Features.assign.illegality == nil)
+    #expect(Features.assign.unimplemented == nil)
+    for host in [least, .rich] {
+      var late = situation(.assign, frozen: .assign)
+      late.stage2Bits = 44
+      #expect(try late.admit(host, at: 0) == nil)
+    }
   }
 }
