@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 	host_failure_section();
 	host_limit_section();
 	link_section();
+	ats_section();
 	emulated_section();
 	kernel_port_section();
 	thread_section();

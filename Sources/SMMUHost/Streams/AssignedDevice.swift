@@ -15,4 +15,7 @@ struct AssignedDevice {
   let isLinked: Bool
   let facts: DeviceFacts
   var state = DeviceState.absent
+
+  /// It may keep translations that CMD_ATC_INV must reach.
+  var usesATS: Bool { facts.mayUseATS && state.enablesATS }
 }

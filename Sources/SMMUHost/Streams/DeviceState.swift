@@ -15,14 +15,22 @@ enum DeviceState: Equatable {
   /// What a device has that could not be attached to what the guest asks for.
   enum Remainder: Equatable {
     case nothing, abort, bypass
-    case stage1(hwpt: UInt32)
+    case stage1(hwpt: UInt32, made: AssignedStream)
   }
 
   /// The nested HWPT of its own.
   var hwpt: UInt32? {
     switch self {
-    case .stage1(let hwpt, _), .failed(.stage1(let hwpt)): hwpt
+    case .stage1(let hwpt, _), .failed(.stage1(let hwpt, _)): hwpt
     case .absent, .abort, .bypass, .failed: nil
+    }
+  }
+
+  /// The device may keep translations that CMD_ATC_INV must reach.
+  var enablesATS: Bool {
+    switch self {
+    case .stage1(_, let made), .failed(.stage1(_, let made)): made.enablesATS
+    case .absent, .abort, .bypass, .failed: false
     }
   }
 
@@ -46,7 +54,7 @@ enum DeviceState: Equatable {
     case .absent: .failed(has: .nothing)
     case .abort: .failed(has: .abort)
     case .bypass: .failed(has: .bypass)
-    case .stage1(let hwpt, _): .failed(has: .stage1(hwpt: hwpt))
+    case .stage1(let hwpt, let made): .failed(has: .stage1(hwpt: hwpt, made: made))
     case .failed: self
     }
   }

@@ -26,15 +26,19 @@ public final class VirtualSMMU {
     _ features: Features, options: Options, machine: any Machine, listener: any NestingListener
   ) throws(Refusal) -> VirtualSMMU {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
-    let smmu = SMMU(features, options: options, machine: machine)
-    return VirtualSMMU(smmu, streams: StreamDirectory(mutex), listener: listener)
+    // What only devices bring is not there yet.
+    let first = Situation(asked: features).decide().chosen
+    let smmu = SMMU(first, options: options, machine: machine)
+    return VirtualSMMU(smmu, streams: StreamDirectory(mutex), asked: features, listener: listener)
   }
 
-  private init(_ smmu: SMMU, streams: StreamDirectory, listener: any NestingListener) {
+  private init(
+    _ smmu: SMMU, streams: StreamDirectory, asked: Features, listener: any NestingListener
+  ) {
     self.smmu = smmu
     self.streams = streams
     self.listener = listener
-    asked = smmu.features
+    self.asked = asked
   }
 
   deinit { leave() }
