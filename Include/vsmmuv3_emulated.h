@@ -57,6 +57,7 @@ uint32_t vsmmu_emulated_api_version(void);
 #define VSMMU_EMULATED_REPEAT 8u     /* erratum: TLBI and CFGI must be sent twice */
 #define VSMMU_EMULATED_NO_BTM 16u    /* an erratum forbids broadcast TLB maintenance */
 #define VSMMU_EMULATED_VMID8 32u     /* IDR0.VMID16 is 0 */
+#define VSMMU_EMULATED_ROOT_ATS 64u  /* its root complex supports ATS (IORT); the SMMU with ATS=1 */
 
 typedef struct vsmmu_emulated_smmu {
 	uint32_t size;
@@ -68,12 +69,20 @@ typedef struct vsmmu_emulated_smmu {
 	const char *features;
 } vsmmu_emulated_smmu;
 
+/* Of a device. With ATS, where SMMU and root complex have it too, it keeps translations of its own
+ * while it is attached to what allows that. Only CMD_ATC_INV, another attachment or a reset take them
+ * away; what a CMD_ATC_INV takes it asks for again at once, as devices may. */
+#define VSMMU_EMULATED_ATS 1u
+#define VSMMU_EMULATED_SILENT 2u /* it answers no CMD_ATC_INV of a guest's: they time out */
+
 /* A device: a DMA engine with one StreamID. */
 typedef struct vsmmu_emulated_device {
 	uint32_t size;
 	uint32_t smmu;   /* index */
 	uint32_t stream; /* its StreamID at that SMMU, below 2^25 */
 	uint32_t pasid_bits;
+	uint32_t flags; /* VSMMU_EMULATED_ATS, _SILENT */
+	uint32_t reserved;
 } vsmmu_emulated_device;
 
 typedef struct vsmmu_emulated_config {

@@ -10,11 +10,24 @@ public struct EmulatedConfiguration {
     public var smmu: Int
     public var stream: StreamID
     public var pasidBits: Int
+    public var flags: Flags
 
-    public init(smmu: Int, stream: StreamID, pasidBits: Int = 0) {
+    /// VSMMU_EMULATED_ATS and so on, with their bits.
+    public struct Flags: OptionSet, Sendable {
+      public let rawValue: UInt32
+
+      public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+      public static var ats: Flags { Flags(rawValue: 1) }
+      public static var silent: Flags { Flags(rawValue: 2) }
+      public static var all: Flags { Flags(rawValue: 3) }
+    }
+
+    public init(smmu: Int, stream: StreamID, pasidBits: Int = 0, flags: Flags = []) {
       self.smmu = smmu
       self.stream = stream
       self.pasidBits = pasidBits
+      self.flags = flags
     }
   }
 
@@ -72,6 +85,9 @@ public struct EmulatedConfiguration {
     // Linux's stream table reaches no further.
     guard device.stream >> 25 == 0 else { return "device.stream is not below 2^25" }
     guard (0...20).contains(device.pasidBits) else { return "device.pasid_bits is more than 20" }
+    guard device.flags.isSubset(of: .all) else {
+      return "device.flags has a bit set that this library does not know"
+    }
     for other in others where other.smmu == device.smmu && other.stream == device.stream {
       return "two devices have the same StreamID at one SMMU"
     }

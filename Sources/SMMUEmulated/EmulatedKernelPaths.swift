@@ -15,8 +15,8 @@ extension EmulatedKernelState {
     var devices: [EmulatedDevice] = []
     for device in configuration.devices {
       guard smmus[device.smmu].makeRoom(for: device.stream) else { return nil }
-      devices.append(
-        EmulatedDevice(smmus[device.smmu], stream: device.stream, pasidBits: device.pasidBits))
+      guard let device = EmulatedDevice.make(smmus[device.smmu], device) else { return nil }
+      devices.append(device)
     }
     return EmulatedKernelState(
       configuration.version, hypervisor: hypervisor, smmus: smmus, devices: devices)

@@ -50,11 +50,7 @@ extension EmulatedHost {
     let device = kernel.devices[index]
     var access = access
     access.stream = device.stream
-    let isWrite = access.flags.contains(.write)
-    let result =
-      isWrite
-      ? device.smmu.dmaWrite(access, from: data, length: length)
-      : device.smmu.dmaRead(access, into: data, length: length)
+    let result = device.dma(access, data: data, length: length)
     if result.event != nil { deliverEvents(of: device.smmu) }
     return result
   }

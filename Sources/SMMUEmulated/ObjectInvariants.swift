@@ -42,7 +42,7 @@ extension EmulatedKernelState {
 
   /// The STE of a device is what its attachment says.
   private func checkEntry(_ device: EmulatedDevice, _ broken: inout BrokenInvariants) {
-    let wanted = device.bound?.attached?.entry ?? .abort
+    let wanted = device.bound?.attached.map { device.entry(of: $0) } ?? .abort
     let found = device.smmu.entry(of: device.stream)
     for index in 0..<8 where wanted[word: index] != found[word: index] {
       broken.add("an STE is not what the attachment says, of stream ", device.stream)

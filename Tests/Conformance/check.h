@@ -45,6 +45,7 @@ void owned_section(void);
 void late_section(void);
 void negotiation_section(void);
 void link_section(void);
+void ats_section(void);
 void host_thread_section(void);
 void wait_section(void);
 void callback_section(void);

@@ -112,7 +112,8 @@ static void create_refuses_feature_text(void)
 static void create_refuses_feature_sets(void)
 {
 	refuse_features("HTTU", "HTTU=2");
-	refuse_features("ATS", "ATS=1");
+	refuse_features("NS1ATS", "ATS=1,NS1ATS=1");
+	refuse_features("PRI", "ATS=1,PRI=1");
 	refuse_features("SIDSIZE", "SIDSIZE=33");
 	refuse_features("SSIDSIZE", "SSIDSIZE=21");
 	refuse_features("CMDQS", "CMDQS=20");

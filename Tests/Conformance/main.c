@@ -37,6 +37,7 @@ int main(int argc, char **argv)
 	late_section();
 	negotiation_section();
 	link_section();
+	ats_section();
 	emulated_section();
 	kernel_port_section();
 	thread_section();

@@ -15,6 +15,12 @@ final class PhysicalSMMU {
   private let commands: CommandIssuer
   private let events: EventReader
   private var erratum = RepeatErratum()
+  private struct Endpoint {
+    /// It holds this object, and outlives it as far as anything here is called.
+    unowned(unsafe) let device: EmulatedDevice
+  }
+  /// The devices that have ATS.
+  private var endpoints: [Endpoint] = []
   /// Register accesses are serialised, and `takeEvents` comes without the host's lock.
   private let registers: Mutex
 
@@ -110,6 +116,8 @@ final class PhysicalSMMU {
   var canHaveVIOMMU: Bool {
     canNest && (features.forcedWriteBack || configuration.flags.contains(.canWBS))
   }
+  /// It has ATS, and so has the root complex between it and devices.
+  var supportsATS: Bool { features.ats && configuration.flags.contains(.rootATS) }
   var outputBits: Int { min(features.outputBits, 48) }
   /// As the ID registers show them, without extra bits.
   var features: Features { configuration.shown }
@@ -166,9 +174,56 @@ final class PhysicalSMMU {
   @discardableResult
   private func submit(_ batch: [CommandWords]) -> Bool {
     registers.locked { () -> Bool in
-      guard configuration.flags.contains(.repeats) else { return commands.issue(batch) }
-      return commands.issue(erratum.pass(batch, smmu.features))
+      guard configuration.flags.contains(.repeats) else { return carryOut(batch) }
+      return carryOut(erratum.pass(batch, smmu.features))
     }
+  }
+
+  /// CMD_ATC_INV goes on to devices, each when what came before it is complete. An SMMU without ATS
+  /// that meets one nevertheless has nobody to ask.
+  private func carryOut(_ batch: [CommandWords]) -> Bool {
+    let isATC = { (words: CommandWords) -> Bool in
+      words[CommandWords.opcode] == UInt64(Opcode.atcInv.rawValue)
+    }
+    guard batch.contains(where: isATC) else { return commands.issue(batch) }
+    let decoder = CommandDecoder(smmu.features)
+    var waiting: [CommandWords] = []
+    var isFine = true
+    for words in batch {
+      guard isATC(words) else {
+        waiting.append(words)
+        continue
+      }
+      guard smmu.features.ats else { continue }
+      if !waiting.isEmpty { isFine = commands.issue(waiting) && isFine }
+      waiting.removeAll(keepingCapacity: true)
+      guard case .atcInv(let what)? = decoder.decode(words), invalidate(what) else {
+        isFine = false
+        continue
+      }
+    }
+    if !waiting.isEmpty { isFine = commands.issue(waiting) && isFine }
+    return isFine
+  }
+
+  // MARK: What devices keep
+
+  func add(endpoint device: EmulatedDevice) { endpoints.append(Endpoint(device: device)) }
+
+  /// The kernel takes translations by this stage 2 from the devices that keep some.
+  func clearEndpoints(of vmid: VMID) {
+    for endpoint in endpoints
+    where entry(of: endpoint.device.stream)[StreamTableEntry.s2vmid] == UInt64(vmid) {
+      endpoint.device.cache?.clear()
+    }
+  }
+
+  /// Whether the device answers; one that has no ATS refuses, which completes it too (§3.9.1.5).
+  private func invalidate(_ what: ATCInvalidation) -> Bool {
+    for endpoint in endpoints where endpoint.device.stream == what.source.stream {
+      return endpoint.device.invalidate(what)
+    }
+    return true
   }
 
   /// A CPU's TLBI, if the SMMU takes part: done, and no access uses what it removed.
@@ -184,6 +239,13 @@ final class PhysicalSMMU {
   }
 
   // MARK: Transactions
+
+  /// What an ATS request is told: recorded nowhere if it is refused.
+  func translate(_ access: Access) -> Translation {
+    let token = smmu.beginAccess()
+    defer { smmu.endAccess(token) }
+    return smmu.translate(access)
+  }
 
   /// A device reads memory, on any thread and without the host's lock. The answer is that of
   /// `SMMU.transfer`.

@@ -59,7 +59,7 @@ extension KernelDevice {
       if isNewSpace { ioas.release(of: self) }
       throw error
     }
-    hardware.smmu.install(hwpt.entry, for: hardware.stream)
+    hardware.install(hwpt)
     hwpt.object.users += 1
     let old = attached
     attached = hwpt

@@ -30,8 +30,8 @@ final class VFIODeviceFile: File {
     guard let binding else { throw .einval }
     switch request {
     case VFIO_REQUEST_DEVICE_GET_INFO.number: try information(argument)
-    // It aborts what the device has under way; attachments stay.
-    case VFIO_REQUEST_DEVICE_RESET.number: break
+    // It aborts what the device has under way, which forgets what it kept; attachments stay.
+    case VFIO_REQUEST_DEVICE_RESET.number: device.cache?.clear()
     case VFIO_REQUEST_ATTACH_PT.number: try attach(argument, binding)
     case VFIO_REQUEST_DETACH_PT.number: try detach(argument, binding)
     default: throw .enotty

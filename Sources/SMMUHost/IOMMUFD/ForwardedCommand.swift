@@ -13,7 +13,7 @@ enum ForwardedCommand {
     case .tlbiNHASID(_, let asid): .tlbiNHASID(0, asid)
     case .tlbiNHVA(_, let asid, let target): .tlbiNHVA(0, asid: asid, target: target)
     case .tlbiNHVAA(_, let target): .tlbiNHVAA(0, target)
-    case .tlbiNSNHAll, .cfgiCDAll: command
+    case .tlbiNSNHAll, .cfgiCDAll, .atcInv: command
     case .cfgiCD(let stream, let substream, let leaf):
       .cfgiCD(stream, substream: features.substreamIDBits > 0 ? substream : 0, leaf: leaf)
     // Accepted without Hyp, they mean streams of NS-EL1 (`TLBInvalidation.ofEL2`).
@@ -25,11 +25,16 @@ enum ForwardedCommand {
 }
 
 extension Command {
-  /// The stream whose CDs it is about: of those that are forwarded, these name one.
-  var contextStream: StreamID? {
+  /// The stream that it is about: of those that are forwarded, these name one.
+  var namedStream: StreamID? {
     switch self {
     case .cfgiCD(let stream, _, _), .cfgiCDAll(let stream): stream
+    case .atcInv(let what): what.source.stream
     default: nil
     }
+  }
+
+  var isATCInvalidation: Bool {
+    if case .atcInv = self { true } else { false }
   }
 }

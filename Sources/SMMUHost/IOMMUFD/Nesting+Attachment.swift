@@ -93,8 +93,10 @@ extension Nesting {
       try requireRoomToKeep()
       // The guest was told that nothing stalls.
       let stall = hostStalls ? StreamTableEntry.s1stalld.mask : 0
+      // A device that may not use ATS shall not be believed to.
+      let denied = device.facts.mayUseATS ? 0 : StreamTableEntry.eats.mask
       let hwpt = try iommufd.allocateNested(
-        for: device.id, of: objects.viommu, ste: (word0, word1 | stall))
+        for: device.id, of: objects.viommu, ste: (word0, (word1 | stall) & ~denied))
       counters.nestedHWPTs &+= 1
       return (hwpt, .stage1(hwpt: hwpt, made: wanted))
     }

@@ -111,7 +111,7 @@ extension Nesting {
     case .absent, .failed(.nothing): .nothing
     case .abort, .failed(.abort): .abort(hwpt: objects.abort)
     case .bypass, .failed(.bypass): .bypass(hwpt: objects.bypass)
-    case .stage1(let hwpt, _), .failed(.stage1(let hwpt, _)): .stage1(hwpt: hwpt)
+    case .stage1(let hwpt, _), .failed(.stage1(let hwpt, _, _)): .stage1(hwpt: hwpt)
     }
   }
 }

@@ -15,16 +15,16 @@ extension Nesting: Hardware {
     return queue(command)
   }
 
-  /// A CD is cached only where a stream translates; the kernel refuses streams that it does not
-  /// know.
+  /// A CD is cached only where a stream translates, and translations only where a device may keep
+  /// them; the kernel refuses streams that it does not know.
   private func concernsHardware(_ command: Command) -> Bool {
-    guard let stream = command.contextStream else { return true }
+    guard let stream = command.namedStream else { return true }
     guard let index = streams.index(of: stream) else { return false }
-    return devices[index].state.hwpt != nil
+    return command.isATCInvalidation ? devices[index].usesATS : devices[index].state.hwpt != nil
   }
 
   private func queue(_ command: Command) -> Bool {
-    if batch.isFull && !flush() { return false }
+    if !batch.hasRoom(for: command) && !flush() { return false }
     batch.append(command)
     return true
   }
@@ -55,7 +55,7 @@ extension Nesting: Hardware {
     return queue(.cfgiCDAll(stream))
   }
 
-  public func synchronize() -> Bool {
+  public func synchronize() throws(HardwareFailure) {
     var isDone = true
     retryEventQueue()
     retryKept()
@@ -64,7 +64,11 @@ extension Nesting: Hardware {
       let failing: Failing = devices[index].state.isOpen ? .closes : .stays
       if !follow(index, failing: failing) { isDone = false }
     }
-    return flush() && isDone
+    guard flush(), isDone else { throw .refused }
+    if endpointTimedOut {
+      endpointTimedOut = false
+      throw .endpointTimeout
+    }
   }
 
   public func bypassChanged() {
@@ -79,11 +83,15 @@ extension Nesting: Hardware {
     eventQueueChanged()
     // What was asked before is part of what follows.
     batch.clear()
+    endpointTimedOut = false
     for index in devices.indices { follow(index, failing: .closes) }
     guard mayHoldTranslations else { return }
     _ = queue(.tlbiNSNHAll)
     for device in devices where device.state.hwpt != nil {
       if let stream = device.stream { _ = queue(.cfgiCDAll(stream)) }
+    }
+    for device in devices where device.usesATS {
+      if let stream = device.stream { _ = queue(.atcInv(ATCInvalidation(CommandSource(stream)))) }
     }
     _ = flush()
   }
@@ -99,22 +107,43 @@ extension Nesting: Hardware {
     }
   }
 
-  /// Has the kernel carry out what is in the batch. On an error all of it is tried again next time.
+  /// Has the kernel carry out what is in the batch. On an error all of it is tried again next time,
+  /// but for CMD_ATC_INV after a timeout: the guest hears of that at its CMD_SYNC (§3.9.1.4), and
+  /// the rest of the batch, which may wait behind it, is carried out without it.
   func flush() -> Bool {
-    guard batch.count > 0, let objects else { return true }
+    var asksEndpoints = false
     do throws(Errno) {
-      // With the erratum, entries are gone only when the second call is done; ATC_INV, which must
-      // not be repeated, is never in a batch.
-      for _ in 0..<(repeatsInvalidations ? 2 : 1) {
-        counters.invalidateCalls &+= 1
-        try iommufd.invalidate(objects.viommu, commands: batch.bytes, count: batch.count)
-      }
-      counters.forwarded &+= UInt64(batch.count)
-      batch.clear()
+      try send(&asksEndpoints)
       return true
     } catch {
-      fail(error, trying: "carry out a guest's invalidations")
-      return false
+      guard asksEndpoints && error == .etimedout else {
+        fail(error, trying: "carry out a guest's invalidations")
+        return false
+      }
+      fail(error, trying: "have the guest's devices forget translations (CMD_ATC_INV)")
     }
+    endpointTimedOut = true
+    batch.discardATCInvalidations()
+    return flush()
+  }
+
+  /// `asksEndpoints`: the last call had a CMD_ATC_INV in it.
+  private func send(_ asksEndpoints: inout Bool) throws(Errno) {
+    guard batch.count > 0, let objects else { return }
+    // With the erratum, entries are gone only when the second call is done. CMD_ATC_INV must not be
+    // repeated, and follows what was.
+    if repeatsInvalidations { try send(batch.bytes(sparingATC: true), to: objects.viommu) }
+    asksEndpoints = batch.hasATCInvalidations
+    try send(batch.bytes(), to: objects.viommu)
+    counters.forwarded &+= UInt64(batch.count)
+    batch.clear()
+  }
+
+  private func send(
+    _ commands: (bytes: UnsafeMutableRawPointer, count: Int), to viommu: UInt32
+  ) throws(Errno) {
+    guard commands.count > 0 else { return }
+    counters.invalidateCalls &+= 1
+    try iommufd.invalidate(viommu, commands: commands.bytes, count: commands.count)
   }
 }

@@ -34,6 +34,8 @@ public final class Nesting {
   public internal(set) var counters = NestingCounters()
   /// A stream was translated by hardware once: its TLB may hold something of this guest.
   var mayHoldTranslations = false
+  /// A device did not answer a CMD_ATC_INV, and the guest does not know yet.
+  var endpointTimedOut = false
   /// The erratum that makes TLBI and CFGI necessary twice.
   var repeatsInvalidations = false
   /// The VM that the vSMMU belongs to, if the caller has told.

@@ -32,7 +32,7 @@ enum FieldRule {
   case implied
   /// Not read: no newer than the features (AIDR).
   case revision
-  /// Not read: each device's own (ATS).
+  /// Not read: each device's own (ATS). There is none without an assigned device.
   case device
   /// The conditions of broadcast TLB maintenance.
   case broadcast
@@ -108,7 +108,7 @@ public enum NegotiationReason: UInt8, CaseIterable, Sendable {
   case noHost, undecided, automatic, notAsked, honoured, hostLimits, assumed, own, noBound,
     hostStage2, noAttributes
   case terminateOnly, abortOnly, hostEndianness, stage2Size, inStage2, stage2Unknown
-  case implied, notImplied, revision, deviceATS, noDeviceATS
+  case implied, notImplied, revision, deviceATS, noDeviceATS, emulatedATS
   case broadcastOffered, broadcastWithheld, masked, follows
 
   public var sentence: StaticString {
@@ -135,6 +135,7 @@ public enum NegotiationReason: UInt8, CaseIterable, Sendable {
     case .revision: "no newer than what the host must have"
     case .deviceATS: "a device may use it"
     case .noDeviceATS: "no device may use it"
+    case .emulatedATS: "of an emulated device it would be the device model's"
     case .broadcastOffered: "every condition holds"
     case .broadcastWithheld: "a condition is missing"
     case .masked: "no kernel offers it to a nested guest"

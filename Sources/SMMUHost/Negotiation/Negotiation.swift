@@ -10,7 +10,7 @@ import SMMUSpec
 /// or a VMID is pinned, until the guest may have seen the registers. From then on they are frozen,
 /// and `conflict` tells whether a device that comes later can honour them.
 public enum Negotiation {
-  /// `devices`: the assigned ones; with none, all is as asked. `stage2Bits`: bits of
+  /// `devices`: the assigned ones; with none, all but ATS is as asked. `stage2Bits`: bits of
   /// the addresses that the host's stage 2 takes (`addressBits(last:)`), 0 if it is not known.
   /// For an automatic field all is asked that the library implements, once there is a host.
   public static func decide(
@@ -22,7 +22,8 @@ public enum Negotiation {
       asked: asked, chosen: asked, devices: devices, stage2Bits: stage2Bits,
       broadcast: BroadcastVerdict(
         asked: asked, asid16: asked.asid16, devices: devices, evidence: evidence))
-    let view = CommonAbilities(devices, stage2Bits: stage2Bits)
+    let view = CommonAbilities(
+      devices, stage2Bits: stage2Bits, hasEmulatedStreams: evidence.hasEmulatedStreams)
     for register in IdentificationRegister.allCases {
       for field in register.fields {
         let rule = FieldRule.of(register, field)
@@ -32,7 +33,9 @@ public enum Negotiation {
           register: register, field: field, asked: asked[register, field], host: host,
           isAutomatic: automatic.contains(register, field), chosen: asked[register, field],
           reason: .noHost)
-        if !devices.isEmpty { view.choose(rule, for: &row, in: &report) }
+        if !devices.isEmpty || rule == .device && row.asked != 0 {
+          view.choose(rule, for: &row, in: &report)
+        }
         row.explainAutomatic()
         report.chosen[register, field] = row.chosen
         report.rows.append(row)
@@ -56,12 +59,14 @@ public enum Negotiation {
 struct CommonAbilities {
   private let devices: [DeviceFacts]
   private let stage2Bits: Int
+  private let hasEmulatedStreams: Bool
   /// RIL and BBML came with SMMUv3.2 and may be had by v3.1 (§2.9), where HAD is mandatory.
   private let impliesHAD: Bool
 
-  init(_ devices: [DeviceFacts], stage2Bits: Int) {
+  init(_ devices: [DeviceFacts], stage2Bits: Int, hasEmulatedStreams: Bool) {
     self.devices = devices
     self.stage2Bits = stage2Bits
+    self.hasEmulatedStreams = hasEmulatedStreams
     var implies = true
     for device in devices
     where device.value(.idr3, IDR3.ril) == 0 && device.value(.idr3, IDR3.bbml) == 0 {
@@ -136,6 +141,7 @@ struct CommonAbilities {
   }
 
   private func chooseATS(_ row: inout NegotiationRow) {
+    if hasEmulatedStreams { return row.limit(0, limited: .emulatedATS) }
     let isUsable = devices.contains { $0.mayUseATS }
     row.limit(isUsable ? 1 : 0, limited: .noDeviceATS, kept: .deviceATS)
   }

@@ -19,6 +19,9 @@ struct AssignedDevice {
   var facts: DeviceFacts
   var state = DeviceState.absent
 
+  /// It may keep translations that CMD_ATC_INV must reach.
+  var usesATS: Bool { facts.mayUseATS && state.enablesATS }
+
   /// Where it is among devices: by StreamID, those that have none behind them.
   var place: UInt64 { Self.place(of: stream) }
   static func place(of stream: StreamID?) -> UInt64 { stream.map { UInt64($0) } ?? .max }

@@ -17,14 +17,22 @@ enum DeviceState: Equatable {
     case nothing, abort, bypass
     /// `stays`: the guest asked for another translation, and its DMA goes on in this one until that
     /// can be attached. Else it is to be closed, and could not be.
-    case stage1(hwpt: UInt32, stays: Bool)
+    case stage1(hwpt: UInt32, made: AssignedStream, stays: Bool)
   }
 
   /// The nested HWPT of its own.
   var hwpt: UInt32? {
     switch self {
-    case .stage1(let hwpt, _), .failed(.stage1(let hwpt, _)): hwpt
+    case .stage1(let hwpt, _), .failed(.stage1(let hwpt, _, _)): hwpt
     case .absent, .abort, .bypass, .failed: nil
+    }
+  }
+
+  /// The device may keep translations that CMD_ATC_INV must reach.
+  var enablesATS: Bool {
+    switch self {
+    case .stage1(_, let made), .failed(.stage1(_, let made, _)): made.enablesATS
+    case .absent, .abort, .bypass, .failed: false
     }
   }
 
@@ -44,17 +52,18 @@ enum DeviceState: Equatable {
 
   /// It has a stage 1 that is to be closed, and could not be.
   var isOpen: Bool {
-    if case .failed(has: .stage1(_, stays: false)) = self { true } else { false }
+    if case .failed(has: .stage1(_, _, stays: false)) = self { true } else { false }
   }
 
   /// The same, but not what the guest asks for.
   func failed(stays: Bool = false) -> DeviceState {
-    if let hwpt { return .failed(has: .stage1(hwpt: hwpt, stays: stays)) }
-    return switch self {
+    switch self {
+    case .stage1(let hwpt, let made), .failed(.stage1(let hwpt, let made, _)):
+      .failed(has: .stage1(hwpt: hwpt, made: made, stays: stays))
     case .abort: .failed(has: .abort)
     case .bypass: .failed(has: .bypass)
     case .failed: self
-    case .absent, .stage1: .failed(has: .nothing)
+    case .absent: .failed(has: .nothing)
     }
   }
 }

@@ -87,11 +87,11 @@ extension VirtualSMMU {
 extension VirtualSMMU {
   public func addStream(_ stream: StreamID) throws(Refusal) {
     try streams.requireUnassigned(stream)
-    guard endsBroadcast else { return try streams.addEmulated(stream) }
-    guard !isFrozen else {
+    guard !(endsBroadcast && isFrozen) else {
       throw Refusal(
         .eopnotsupp, "the guest has seen IDR0.BTM = 1, and KVM's CPUs reach no emulated device")
     }
+    guard endsBroadcast || endsATS else { return try streams.addEmulated(stream) }
     var situation = try situation()
     situation.broadcast.hasEmulatedStreams = true
     try streams.addEmulated(stream)
@@ -103,6 +103,10 @@ extension VirtualSMMU {
   private var endsBroadcast: Bool {
     nesting?.isLinked == true && streams.emulatedCount == 0 && smmu.features[.idr0, IDR0.btm] != 0
   }
+
+  /// So does it end ATS, which is its model's. To a guest that has seen IDR0.ATS = 1 it is a device
+  /// that asks for no translations: a CMD_ATC_INV for it has nothing to do, and completes.
+  private var endsATS: Bool { smmu.features.ats && !isFrozen && streams.emulatedCount == 0 }
 
   /// When this returns, no access uses anything of it.
   public func removeStream(_ stream: StreamID) throws(Refusal) {

@@ -37,21 +37,23 @@ public final class VirtualSMMU {
     machine: any Machine, listener: any NestingListener, owner: (any DeviceOwner)? = nil
   ) throws(Refusal) -> VirtualSMMU {
     guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
-    let smmu = SMMU(features, options: options, machine: machine)
+    // What only devices bring is not there yet.
+    let first = Situation(asked: features, automatic: automatic).decide().chosen
+    let smmu = SMMU(first, options: options, machine: machine)
     return VirtualSMMU(
-      smmu, automatic: automatic, streams: StreamDirectory(mutex), listener: listener,
-      owner: owner)
+      smmu, asked: features, automatic: automatic, streams: StreamDirectory(mutex),
+      listener: listener, owner: owner)
   }
 
   private init(
-    _ smmu: SMMU, automatic: AutomaticFields, streams: StreamDirectory,
+    _ smmu: SMMU, asked: Features, automatic: AutomaticFields, streams: StreamDirectory,
     listener: any NestingListener, owner: (any DeviceOwner)?
   ) {
     self.smmu = smmu
     self.streams = streams
     self.listener = listener
     self.owner = owner
-    asked = smmu.features
+    self.asked = asked
     self.automatic = automatic
   }
 

@@ -22,7 +22,10 @@ extension SMMU: CommandExecutor {
   func carryOut(_ command: Command) -> Int? {
     let cost: Int
     switch command.effect(features) {
-    case .none: return 1
+    case .none:
+      // Ignored, unless there is translation (§4.5.1).
+      guard registers.flag(.cr0ack, CR0.smmuen) else { return 1 }
+      cost = 1
     case .forgetStreams(let first, let last): return forgetStreams(first, last)
     case .forgetContext(let stream, let substream):
       translator.forgetConfiguration(stream, substream)
@@ -68,13 +71,13 @@ extension SMMU: CommandExecutor {
 
   /// CMD_SYNC (§4.7.3).
   @inline(never)
-  func synchronize(isUnsettled: Bool) -> Int? {
+  func synchronize(isUnsettled: Bool) throws(HardwareFailure) -> Int {
     var cost = 1
     // Waiting costs the caller's time: it counts as many commands.
     if isUnsettled && accesses.drain(machine) { cost += Self.systemCall }
     if let hardware {
       cost += Self.systemCall
-      guard hardware.synchronize() else { return nil }
+      try hardware.synchronize()
     }
     counters.addAlone(.syncs)
     return cost

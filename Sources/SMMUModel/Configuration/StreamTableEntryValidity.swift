@@ -14,11 +14,20 @@ extension StreamTableEntry {
     let stage1 = config & 0b001 != 0, stage2 = config & 0b010 != 0
     if stage1, let violation = stage1Violation(features) { return violation }
     if stage2, let violation = stage2Violation(features) { return violation }
+    if let violation = atsViolation(features) { return violation }
     // S2VMID tags stage 1 alone too, where stage 2 exists.
     if features.stage2 && (stage1 || stage2) && !features.vmid16 && self[Self.s2vmid] > 0xff {
       return broken(Self.s2vmid, "§5.2 S2VMID")
     }
     return nil
+  }
+
+  /// EATS, which is ignored without ATS or stages. Split-stage ATS (2) needs both stages; with stage 2
+  /// stalls, which rule out full ATS, the STE is ILLEGAL anyway. What is reserved (3) is as 0.
+  private func atsViolation(_ features: Features) -> Violation? {
+    guard features.ats, self[Self.config] & 0b011 != 0, self[Self.eats] == 0b10 else { return nil }
+    return self[Self.config] == 0b111 && features[.idr0, IDR0.ns1ats] == 0
+      ? nil : broken(Self.eats, "§5.2 EATS")
   }
 
   private func broken(_ field: Field, _ clause: StaticString) -> Violation {

@@ -7,6 +7,12 @@ public enum AssignedStream: Equatable, Sendable {
   case bypass
   /// STE [127:0], canonical: two STEs that mean the same are equal here.
   case stage1(UInt64, UInt64)
+
+  /// The guest lets the device keep translations of its own, and promises CMD_ATC_INV for them.
+  public var enablesATS: Bool {
+    guard case .stage1(_, let word) = self else { return false }
+    return word & StreamTableEntry.eats.mask != 0
+  }
 }
 
 extension SMMU {
@@ -68,7 +74,7 @@ extension SMMU {
 
 extension StreamTableEntry {
   /// Without the fields that are not looked at (§5.2), so that a driver that writes an STE in steps
-  /// does not change what it is. ATS is not offered: EATS is 0.
+  /// does not change what it is. Of EATS only full ATS (1) does something here.
   fileprivate func canonicalStage1(_ features: Features) -> AssignedStream {
     var kept = StreamTableEntry()
     kept[Self.v] = self[Self.v]
@@ -82,6 +88,7 @@ extension StreamTableEntry {
       if features.twoLevelCDs { kept[Self.s1fmt] = self[Self.s1fmt] }
     }
     kept[Self.s1ContextPtr] = contextTable >> 6
+    if features.ats && self[Self.eats] == 1 { kept[Self.eats] = 1 }
     return .stage1(kept.words[0], kept.words[1])
   }
 }

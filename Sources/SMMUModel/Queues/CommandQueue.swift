@@ -12,8 +12,8 @@ protocol CommandExecutor {
   /// most find nothing. nil if it is to be carried out as any other.
   func invalidate(leavesOnly: Bool, _ command: () -> Command?) -> Int?
   /// CMD_SYNC: all that came before is done, and, if something was invalidated, no access uses it
-  /// any more. What that cost, nil likewise.
-  func synchronize(isUnsettled: Bool) -> Int?
+  /// any more. What that cost.
+  func synchronize(isUnsettled: Bool) throws(HardwareFailure) -> Int
   /// Software may see that a command is done.
   func passed()
   /// What tells of a CMD_SYNC, once it may be seen that it is done (§3.18).
@@ -42,13 +42,15 @@ struct CommandQueue<Port: CommandQueuePort> {
     case illegal(CommandWords)
     /// The entry could not be read.
     case abort
-    /// As if the entry could not be read: it is tried again when the error is acknowledged.
-    case hardware
+    /// Hardware could not follow: the command is tried again when the error is acknowledged.
+    case hardware(HardwareFailure)
 
     var error: CommandError {
       switch self {
       case .illegal: .illegal
-      case .abort, .hardware: .abort
+      // As if the entry could not be read.
+      case .abort, .hardware(.refused): .abort
+      case .hardware(.endpointTimeout): .atcInvSync
       }
     }
   }
@@ -96,11 +98,12 @@ struct CommandQueue<Port: CommandQueuePort> {
         guard let command = decoder.decode(words) else {
           return stop(.illegal(words), in: ring, at: consumer)
         }
-        guard let cost = perform(command, executor) else {
-          return stop(.hardware, in: ring, at: consumer)
+        do throws(HardwareFailure) {
+          left &-= try perform(command, executor)
+        } catch {
+          return stop(.hardware(error), in: ring, at: consumer)
         }
         if case .sync(let sync) = command { signal = sync }
-        left &-= cost
       }
       // It has taken effect, then CONS moves: a driver that sees CONS pass it sees the effect.
       consumer = ring.next(consumer)
@@ -114,17 +117,20 @@ struct CommandQueue<Port: CommandQueuePort> {
   }
 
   @inline(__always)
-  private mutating func perform(_ command: Command, _ executor: some CommandExecutor) -> Int? {
+  private mutating func perform(
+    _ command: Command, _ executor: some CommandExecutor
+  ) throws(HardwareFailure) -> Int {
     switch command {
     // Fetching nothing is a legal prefetch (§4.2.1).
     case .prefetchConfig, .prefetchAddr: return 1
     case .sync:
-      let cost = executor.synchronize(isUnsettled: isUnsettled)
-      if cost != nil { isUnsettled = false }
+      let cost = try executor.synchronize(isUnsettled: isUnsettled)
+      isUnsettled = false
       return cost
     default:
       isUnsettled = true
-      return executor.carryOut(command)
+      guard let cost = executor.carryOut(command) else { throw .refused }
+      return cost
     }
   }
 

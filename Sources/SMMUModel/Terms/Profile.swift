@@ -91,8 +91,8 @@ extension Features {
     case .iidr: .max
     case .idr0 where field == IDR0.ttendian: 3
     case .idr0 where field == IDR0.termModel: 1
-    // A promise that the system must keep: never by default.
-    case .idr0 where field == IDR0.btm: 1
+    // Promises that the system must keep: never by default.
+    case .idr0 where field == IDR0.btm || field == IDR0.ats: 1
     case .idr1 where field == IDR1.sidsize: 32
     default: full[register, field]
     }

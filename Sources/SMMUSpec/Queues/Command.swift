@@ -21,6 +21,7 @@ public enum Command: Equatable, Sendable {
   case tlbiS12VMAll(VMID)
   case tlbiS2IPA(VMID, TLBIAddress)
   case tlbiNSNHAll
+  case atcInv(ATCInvalidation)
   case sync(Synchronization)
 }
 
@@ -97,6 +98,36 @@ public struct TLBIRange: Equatable, Sendable {
   var isReserved: Bool { num == 0 && scale == 0 && ttl == 0 }
 }
 
+/// What a CMD_ATC_INV names (§4.5.1): 4096 * 2^size bytes of what an endpoint has cached.
+public struct ATCInvalidation: Equatable, Sendable {
+  /// With a SubstreamID the request has that PASID, without one none.
+  public var source: CommandSource
+  /// Global Invalidate: entries of every PASID. Only where there is one.
+  public var isGlobal: Bool
+  /// Aligned to what is named.
+  public var address: UInt64
+  /// log2 of the pages of 4 KiB; 52 is everything.
+  public var size: UInt8
+
+  @inline(__always)
+  public init(
+    _ source: CommandSource, isGlobal: Bool = false, address: UInt64 = 0, size: UInt8 = 52
+  ) {
+    self.source = source
+    self.isGlobal = isGlobal
+    self.address = address
+    self.size = size
+  }
+
+  /// The largest Size that is defined.
+  public static var everything: UInt8 { 52 }
+
+  /// The bytes that it names.
+  public var range: AddressRange {
+    AddressRange(first: address, last: address | UInt64.ones(12 &+ Int(size)))
+  }
+}
+
 /// CMD_SYNC (§4.7.3).
 public struct Synchronization: Equatable, Sendable {
   /// CS.
@@ -131,4 +162,6 @@ public struct Synchronization: Equatable, Sendable {
 public enum CommandError: UInt8, Error, Equatable, Sendable {
   case illegal = 1
   case abort = 2
+  /// A CMD_SYNC could not complete a CMD_ATC_INV.
+  case atcInvSync = 3
 }

@@ -77,6 +77,7 @@ public struct CommandDecoder: Sendable {
         .tlbiS2IPA(vmid(words), $0)
       }
     case Opcode.tlbiNSNHAll.rawValue: return .tlbiNSNHAll
+    case Opcode.atcInv.rawValue: return atcInvalidation(words).map { .atcInv($0) }
     case Opcode.sync.rawValue: return synchronization(words).map { .sync($0) }
     // The features of the others cannot be offered.
     default: return nil
@@ -126,6 +127,17 @@ public struct CommandDecoder: Sendable {
     let range = features.rangeInvalidation ? words.invalidationRange : nil
     if let range, range.isReserved { return nil }
     return TLBIAddress(words[CommandWords.address] &<< 12, leaf: words.isLeaf, range: range)
+  }
+
+  /// nil for a size that is none. A PASID is ignored where there are no substreams (§4.5.1).
+  @inline(never)
+  func atcInvalidation(_ words: CommandWords) -> ATCInvalidation? {
+    let size = UInt8(truncatingIfNeeded: words[CommandWords.atcSize])
+    guard size <= ATCInvalidation.everything else { return nil }
+    let source = features.substreamIDBits > 0 ? words.source : CommandSource(words.stream)
+    return ATCInvalidation(
+      source, isGlobal: source.substream != nil && words.flag(CommandWords.global),
+      address: words[CommandWords.address] &<< 12 & ~UInt64.ones(12 &+ Int(size)), size: size)
   }
 
   /// nil for a signal that is illegal.

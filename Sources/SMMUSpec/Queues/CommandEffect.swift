@@ -13,7 +13,8 @@ public enum CommandEffect: Equatable, Sendable {
 extension Command {
   public func effect(_ features: Features) -> CommandEffect {
     switch self {
-    case .prefetchConfig, .prefetchAddr, .sync: return .none
+    // The cache that a CMD_ATC_INV is about is an endpoint's.
+    case .prefetchConfig, .prefetchAddr, .atcInv, .sync: return .none
     case .cfgiSTE(let stream, _): return .forgetStreams(first: stream, last: stream)
     case .cfgiSTERange(let stream, let range):
       // 2^(Range+1) aligned StreamIDs; 31 is all of them (§4.3.2, §4.3.6).

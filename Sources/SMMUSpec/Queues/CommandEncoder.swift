@@ -20,6 +20,7 @@ extension Command {
     case .tlbiS12VMAll: .tlbiS12VMAll
     case .tlbiS2IPA: .tlbiS2IPA
     case .tlbiNSNHAll: .tlbiNSNHAll
+    case .atcInv: .atcInv
     case .sync: .sync
     }
   }
@@ -59,6 +60,7 @@ extension Command {
       words.set(target)
     case .tlbiEL2VAA(let target): words.set(target)
     case .tlbiEL2All, .tlbiNSNHAll: break
+    case .atcInv(let what): words.set(what)
     case .sync(let sync): words.set(sync)
     }
     return words
@@ -90,6 +92,13 @@ extension CommandWords {
     self[CommandWords.num] = UInt64(range.num)
     self[CommandWords.scale] = UInt64(range.scale)
     self[CommandWords.ttl] = UInt64(range.ttl)
+  }
+
+  fileprivate mutating func set(_ what: ATCInvalidation) {
+    set(what.source)
+    self[CommandWords.global] = what.isGlobal ? 1 : 0
+    self[CommandWords.address] = what.address >> 12
+    self[CommandWords.atcSize] = UInt64(what.size)
   }
 
   fileprivate mutating func set(_ sync: Synchronization) {

@@ -24,6 +24,9 @@ extension CommandDecoder {
     {
       return Violation(.command, in: words, field: CommandWords.tg, clause: "§4.4.1.1")
     }
+    if opcode == .atcInv && words[CommandWords.atcSize] > UInt64(ATCInvalidation.everything) {
+      return Violation(.command, in: words, field: CommandWords.atcSize, clause: "§4.5.1")
+    }
     if opcode == .sync && words[CommandWords.cs] == 3 {
       return Violation(.command, in: words, field: CommandWords.cs, clause: "§4.7.3")
     }

@@ -113,8 +113,11 @@ extension EmulatedConfiguration {
     for _ in 0..<config.device_count {
       var copy = vsmmu_emulated_device()
       try next(&place, named: "config.devices", into: &copy)
+      guard copy.reserved == 0 else { throw .invalid("device.reserved is not 0") }
       devices.append(
-        Device(smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits)))
+        Device(
+          smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits),
+          flags: Device.Flags(rawValue: copy.flags)))
     }
     return devices
   }

@@ -22,6 +22,10 @@ final class NestedHWPT: KernelObject {
 
   var translates: Bool { guest[StreamTableEntry.config] == 5 }
 
+  var allowsATS: Bool {
+    translates ? guest[StreamTableEntry.eats] == 1 : guest[StreamTableEntry.config] == 4
+  }
+
   private var guest: StreamTableEntry {
     var entry = StreamTableEntry()
     (entry[word: 0], entry[word: 1]) = words
@@ -97,6 +101,13 @@ enum HWPT {
     switch self {
     case .paging(let hwpt): hwpt.entry
     case .nested(let hwpt): hwpt.entry
+    }
+  }
+
+  var allowsATS: Bool {
+    switch self {
+    case .paging: true
+    case .nested(let hwpt): hwpt.allowsATS
     }
   }
 

@@ -90,7 +90,7 @@ final class PagingHWPT: KernelObject {
   /// Above this many pages, one command for all of the VMID is cheaper.
   private static var mostCommands: UInt64 { 64 }
 
-  /// Stage 2 first, then what stage 1 has combined with it.
+  /// Stage 2 first, then what stage 1 has combined with it, then what devices keep of both.
   private func invalidate(_ area: IOVAArea) {
     guard let vmid else { return }
     var commands: [CommandWords] = []
@@ -105,6 +105,7 @@ final class PagingHWPT: KernelObject {
     }
     if flags.contains(.nestParent) { commands.append(Command.tlbiNHAll(vmid).words) }
     smmu.issueForKernel(commands)
+    smmu.clearEndpoints(of: vmid)
   }
 
   // MARK: Its VMID

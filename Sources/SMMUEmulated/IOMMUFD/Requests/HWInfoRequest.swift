@@ -47,7 +47,8 @@ extension IOMMUFDFile {
     info.data_type = IOMMUFD_HW_INFO_TYPE_ARM_SMMUV3
     info.out_max_pasid_log2 = UInt8(
       clamping: min(device.pasidBits, device.smmu.features.substreamIDBits))
-    info.out_capabilities = UInt64(IOMMUFD_HW_CAP_ATS_NOT_SUPPORTED)
+    info.out_capabilities =
+      device.supportsATS ? 0 : UInt64(IOMMUFD_HW_CAP_ATS_NOT_SUPPORTED)
     if device.smmu.tracksDirtyPages {
       info.out_capabilities |= UInt64(IOMMUFD_HW_CAP_DIRTY_TRACKING)
     }

@@ -82,19 +82,12 @@ extension GuestCommand {
       done += 1
       guard waiting.count == Self.block || done == commands.count else { continue }
       do throws(Errno) {
-        try issue(waiting)
+        try viommu.smmu.issue(waiting)
       } catch {
         done -= 1
         throw error
       }
       waiting.removeAll(keepingCapacity: true)
     }
-  }
-
-  /// No device here has a translation cache of its own: a CMD_ATC_INV that got so far is complete.
-  private func issue(_ block: [CommandWords]) throws(Errno) {
-    let commands = block.filter { $0[CommandWords.opcode] != UInt64(Opcode.atcInv.rawValue) }
-    guard !commands.isEmpty else { return }
-    try viommu.smmu.issue(commands)
   }
 }
