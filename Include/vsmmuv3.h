@@ -458,12 +458,17 @@ typedef struct vsmmu_iort {
 	/* `mapping_count` mappings; the root complex node carries them. */
 	const vsmmu_id_mapping *mappings;
 	uint32_t mapping_count;
-	uint32_t identifier; /* the SMMU node's; the root complex gets identifier + 1 */
+	uint32_t identifier; /* the SMMU node's; the others get identifier + 1 and + 2 */
 } vsmmu_iort;
 
 /* Writes two IORT nodes (ACPI IORT, DEN0049 E.b and later): this SMMUv3, and the PCI root complex
- * whose requester IDs map to it. Returns the number of bytes, whether or not they fit, or -EINVAL,
- * -E2BIG. */
+ * whose requester IDs map to it; on a vSMMU with a host three (E.d and later), the last of which is
+ * the reserved memory range (RMR) of vsmmu_msi_window for all its StreamIDs. They tell what the device
+ * is at the time: the root complex's ATS attribute is IDR0.ATS, and with a host it has CANWBS; so call
+ * vsmmu_freeze before you write the table. Linux heeds an RMR of PCI devices only where function 5 of
+ * the host bridge's _DSM returns 0 (keep the numbers of buses), and of mappings of two IDs or more.
+ * docs/msi.md tells what the RMR is for. Returns the number of bytes, whether or not they fit, or
+ * -EINVAL, -E2BIG. */
 int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort, void *data, uint64_t capacity);
 
 #ifdef __cplusplus

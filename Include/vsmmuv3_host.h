@@ -152,7 +152,8 @@ int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint32_t stream);
 int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint32_t stream);
 
 /* Guest physical addresses where a Linux host maps the doorbells of assigned devices' MSIs: reserve
- * them with an identity mapping (ACPI IORT RMR), and have no RAM there. -ENODEV without a host. */
+ * them with an identity mapping, as vsmmu_iort_nodes and vsmmuv3_fdt.h do, and have no RAM there.
+ * docs/msi.md tells the whole way of an MSI. -ENODEV without a host. */
 int32_t vsmmu_msi_window(vsmmu_t *vsmmu, uint64_t *first, uint64_t *last);
 
 /* ---------------------------------------------------------------------------------------------
