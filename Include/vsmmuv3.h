@@ -168,11 +168,11 @@ typedef struct vsmmu_ops {
 
 #define VSMMU_PROFILE_FULL 0u  /* all that is implemented: both stages, nested, MSI, substreams */
 #define VSMMU_PROFILE_LINUX 1u /* what a Linux guest needs: stage 1, MSI, 2-level tables */
-/* What a Linux guest needs, of no more than every host has on which devices can be assigned: for
- * devices that come after the guest has looked. SMMUv3.0: pages of 4 KiB, addresses of 44 bits, ASIDs
- * of 8, no SubstreamIDs, no range invalidation, no ATS. Who knows his hosts asks for more: with all of
- * Arm's MMU-600 on, "ASID16=1, GRAN64K=1, SSIDSIZE=16, CD2L=1" can be had, and from the MMU-700 on
- * "RIL=1, BBML=2, HAD=1" too, where the kernel shows them (vsmmu_negotiation_report). */
+/* What a Linux guest needs, of no more than every host has on which devices can be assigned and whose
+ * stage 2 takes 44 bits: for devices that come after the guest has looked. SMMUv3.0, as an SMMUv3.1
+ * (Arm's MMU-600) need have no range invalidation: pages of 4 KiB, ASIDs of 8 bits, no SubstreamIDs, no
+ * RIL, BBML or ATS. Ask for more in `features` where you know your hosts ("ASID16=1, GRAN64K=1"):
+ * vsmmu_negotiation_report on one of them tells what it has. */
 #define VSMMU_PROFILE_ASSIGN 2u
 
 /* Page 1 offsets of Page 0 registers, and the reverse, read as zero and ignore writes instead of

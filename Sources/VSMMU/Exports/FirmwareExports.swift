@@ -97,12 +97,12 @@ extension ByteWriter {
     }
   }
 
-  /// PCI root complex, node type 2, revision 3, coherent, mapped to the SMMU. With a host its DMA is
-  /// so whatever the device asks for (CANWBS): an emulated device's is the process's own, and no
-  /// assigned one is let in without a vIOMMU, which a kernel makes where its own firmware says this or
-  /// its SMMU sees to it (S2FWB).
+  /// PCI root complex, node type 2, revision 3, coherent, mapped to the SMMU. With a host its DMA
+  /// is so whatever the device asks for (CANWBS): an emulated device's is the process's own, and no
+  /// assigned one is let in without a vIOMMU, which a kernel makes where its own firmware says this
+  /// or its SMMU sees to it (S2FWB).
   fileprivate mutating func rootComplex(
-    _ iort: vsmmu_iort, _ mappings: [vsmmu_id_mapping], hasHost: Bool, hasATS: Bool
+    _ iort: vsmmu_iort, mappings: [vsmmu_id_mapping], hasHost: Bool, hasATS: Bool
   ) {
     node(
       type: 2, revision: 3, size: NodeSize.rootComplex, identifier: iort.identifier &+ 1,
@@ -123,11 +123,12 @@ extension ByteWriter {
     }
   }
 
-  /// Reserved memory range, node type 6, revision 3: the host's window for MSIs, which its doorbells
-  /// are in and a guest must map onto itself. It is not to be moved, it is open to the unprivileged,
-  /// and it is Device-nGnRE, as a doorbell is. For all StreamIDs, as any may become an assigned device.
+  /// Reserved memory range, node type 6, revision 3: the host's window for MSIs, which its
+  /// doorbells are in and a guest must map onto itself. It is not to be moved, it is open to the
+  /// unprivileged, and it is Device-nGnRE, as a doorbell is. For all StreamIDs, as any may become
+  /// an assigned device.
   fileprivate mutating func reserved(
-    _ window: (first: UInt64, last: UInt64), _ iort: vsmmu_iort, _ mappings: [vsmmu_id_mapping]
+    _ window: (first: UInt64, last: UInt64), iort: vsmmu_iort, mappings: [vsmmu_id_mapping]
   ) {
     node(
       type: 6, revision: 3, size: NodeSize.reservedMemory, identifier: iort.identifier &+ 2,
@@ -179,8 +180,8 @@ public func vsmmu_iort_nodes(
       let window = instance.virtual.nesting?.messageWindow
       var writer = ByteWriter(data, capacity)
       writer.smmu(copy, mappings: mappings, coherent: features[.idr0, IDR0.cohacc] != 0)
-      writer.rootComplex(copy, mappings, hasHost: window != nil, hasATS: features.ats)
-      if let window { writer.reserved(window, copy, mappings) }
+      writer.rootComplex(copy, mappings: mappings, hasHost: window != nil, hasATS: features.ats)
+      if let window { writer.reserved(window, iort: copy, mappings: mappings) }
       return Int64(writer.count)
     }
   }
