@@ -176,11 +176,11 @@ typedef struct vsmmu_ops {
 
 #define VSMMU_PROFILE_FULL 0u  /* all that is implemented: both stages, nested, MSI, substreams */
 #define VSMMU_PROFILE_LINUX 1u /* what a Linux guest needs: stage 1, MSI, 2-level tables */
-/* What a Linux guest needs, of no more than every host has on which devices can be assigned: for
- * devices that come after the guest has looked. SMMUv3.0: pages of 4 KiB, addresses of 44 bits, ASIDs
- * of 8, no SubstreamIDs, no range invalidation, no ATS. Who knows his hosts asks for more: with all of
- * Arm's MMU-600 on, "ASID16=1, GRAN64K=1, SSIDSIZE=16, CD2L=1" can be had, and from the MMU-700 on
- * "RIL=1, BBML=2, HAD=1" too, where the kernel shows them (vsmmu_negotiation_report). */
+/* What a Linux guest needs, of no more than every host has on which devices can be assigned and whose
+ * stage 2 takes 44 bits: for devices that come after the guest has looked. SMMUv3.0, as an SMMUv3.1
+ * (Arm's MMU-600) need have no range invalidation: pages of 4 KiB, ASIDs of 8 bits, no SubstreamIDs, no
+ * RIL, BBML or ATS. Ask for more in `features` where you know your hosts ("ASID16=1, GRAN64K=1"):
+ * vsmmu_negotiation_report on one of them tells what it has. */
 #define VSMMU_PROFILE_ASSIGN 2u
 
 /* Page 1 offsets of Page 0 registers, and the reverse, read as zero and ignore writes instead of
@@ -484,12 +484,17 @@ typedef struct vsmmu_iort {
 	/* `mapping_count` mappings; the root complex node carries them. */
 	const vsmmu_id_mapping *mappings;
 	uint32_t mapping_count;
-	uint32_t identifier; /* the SMMU node's; the root complex gets identifier + 1 */
+	uint32_t identifier; /* the SMMU node's; the others get identifier + 1 and + 2 */
 } vsmmu_iort;
 
 /* Writes two IORT nodes (ACPI IORT, DEN0049 E.b and later): this SMMUv3, and the PCI root complex
- * whose requester IDs map to it. Returns the number of bytes, whether or not they fit, or -EINVAL,
- * -E2BIG. */
+ * whose requester IDs map to it; on a vSMMU with a host three (E.d and later), the last of which is
+ * the reserved memory range (RMR) of vsmmu_msi_window for all its StreamIDs. They tell what the device
+ * is at the time: the root complex's ATS attribute is IDR0.ATS, and with a host it has CANWBS; so call
+ * vsmmu_freeze before you write the table. Linux heeds an RMR of PCI devices only where function 5 of
+ * the host bridge's _DSM returns 0 (keep the numbers of buses), and of mappings of two IDs or more.
+ * docs/msi.md tells what the RMR is for. Returns the number of bytes, whether or not they fit, or
+ * -EINVAL, -E2BIG. */
 int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort, void *data, uint64_t capacity);
 
 #ifdef __cplusplus

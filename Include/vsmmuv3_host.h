@@ -218,7 +218,8 @@ typedef struct vsmmu_device_info {
 int32_t vsmmu_get_device_info(vsmmu_t *vsmmu, uint64_t device, vsmmu_device_info *info);
 
 /* Guest physical addresses where a Linux host maps the doorbells of assigned devices' MSIs: reserve
- * them with an identity mapping (ACPI IORT RMR), and have no RAM there. -ENODEV without a host. */
+ * them with an identity mapping, as vsmmu_iort_nodes and vsmmuv3_fdt.h do, and have no RAM there.
+ * docs/msi.md tells the whole way of an MSI. -ENODEV without a host. */
 int32_t vsmmu_msi_window(vsmmu_t *vsmmu, uint64_t *first, uint64_t *last);
 
 /* ---------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Section 9 of the header: IORT nodes (Arm DEN0049). */
-#include "guest.h"
+#include "hosted.h"
 
 static uint64_t field(const uint8_t *bytes, int offset, int width)
 {
@@ -51,6 +51,9 @@ static void iort_nodes(void)
 	EQUAL(length + (int)field(root, 1, 2), size);
 	EQUAL(field(root, 4, 4), 6);
 	EQUAL(field(root, 8, 4), 2);
+	/* CCA, CPM and DACS; ATS as the registers have it. */
+	EQUAL(field(root, 16, 8), UINT64_C(0x0300000000000001));
+	EQUAL(field(root, 24, 4), read_register(&guest, IDR0) >> 10 & 1);
 	EQUAL(field(root, 28, 4), 1);
 	root += field(root, 12, 4);
 	EQUAL(field(root, 0, 4), 0);
@@ -65,6 +68,61 @@ static void iort_nodes(void)
 	EQUAL(api.vsmmu_iort_nodes(guest.vsmmu, &standard, bytes, 10), size);
 	EQUAL(bytes[10], 0xaa);
 	guest_close(&guest);
+}
+
+/* With a host: CANWBS, and the window of its doorbells mapped onto itself for every StreamID. */
+static void iort_with_host(void)
+{
+	static struct hosted hosted;
+	struct guest *guest = &hosted.guest;
+	vsmmu_iort iort = standard;
+	uint8_t bytes[512];
+	const uint8_t *node = bytes;
+	uint64_t first, last;
+	int64_t size;
+
+	if (!hosted_open(&hosted, NULL))
+		return;
+	EQUAL(api.vsmmu_msi_window(guest->vsmmu, &first, &last), 0);
+	for (int round = 0; round < 2; round++) {
+		size = api.vsmmu_iort_nodes(guest->vsmmu, &iort, bytes, sizeof(bytes));
+		CHECK(size > 0 && size < (int64_t)sizeof(bytes));
+		/* Devices that come change nothing: each proves what was said of all. */
+		EQUAL(hosted_attach(&hosted, (uint32_t)round), 0);
+	}
+	/* SMMUv3, then the root complex with its memory access properties. */
+	EQUAL(field(node, 0, 1), 4);
+	node += field(node, 1, 2);
+	EQUAL(field(node, 0, 1), 2);
+	EQUAL(field(node, 16, 8), UINT64_C(0x0700000000000001));
+	EQUAL(field(node, 24, 4), read_register(guest, IDR0) >> 10 & 1);
+	node += field(node, 1, 2);
+	/* RMR: type 6, revision 3. */
+	EQUAL(field(node, 0, 1), 6);
+	EQUAL(field(node, 3, 1), 3);
+	EQUAL(field(node, 4, 4), 7);
+	EQUAL(node + field(node, 1, 2) - bytes, size);
+	/* Two mappings, behind one range. */
+	EQUAL(field(node, 8, 4), 2);
+	EQUAL(field(node, 12, 4), 48);
+	/* May not be moved, unprivileged, Device-nGnRE. */
+	EQUAL(field(node, 16, 4), 1 << 2);
+	EQUAL(field(node, 20, 4), 1);
+	EQUAL(field(node, 24, 4), 28);
+	EQUAL(field(node, 28, 8), first);
+	EQUAL(field(node, 36, 8), last - first + 1);
+	EQUAL(field(node, 44, 4), 0);
+	EQUAL((first | (last + 1)) & 0xffff, 0);
+	for (int i = 0; i < 2; i++) {
+		const uint8_t *map = node + 48 + 20 * i;
+
+		EQUAL(field(map, 0, 4), mappings[i].output_base);
+		EQUAL(field(map, 4, 4), mappings[i].count - 1);
+		EQUAL(field(map, 8, 4), mappings[i].output_base);
+		EQUAL(field(map, 12, 4), 72);
+		EQUAL(field(map, 16, 4), 0);
+	}
+	hosted_close(&hosted);
 }
 
 static void iort_refusals(void)
@@ -114,5 +172,6 @@ static void iort_refusals(void)
 void firmware_section(void)
 {
 	RUN(iort_nodes);
+	RUN(iort_with_host);
 	RUN(iort_refusals);
 }

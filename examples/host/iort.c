@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A complete ACPI IORT (DEN0049): header, an ITS group, and the library's two nodes. */
+/* A complete ACPI IORT (DEN0049): header, an ITS group, and the library's nodes. */
 #include <gio/gio.h>
 #include <string.h>
 
@@ -16,17 +16,17 @@ static void put32(uint8_t *at, uint32_t value)
 		at[i] = (uint8_t)(value >> 8 * i);
 }
 
-static void put_headers(uint8_t *table, uint32_t length)
+static void put_headers(uint8_t *table, uint32_t length, gboolean reserves)
 {
 	memcpy(table, "IORT", 4);
 	put32(table + 4, length);
-	table[8] = 3; /* revision: DEN0049 E.b */
+	table[8] = reserves ? 5 : 3; /* revision: DEN0049 E.d, E.b */
 	memcpy(table + 10, "VSMMU ", 6);
 	memcpy(table + 16, "EXAMPLE ", 8);
 	put32(table + 24, 1);
 	memcpy(table + 28, "VSMM", 4);
 	put32(table + 32, 1);
-	put32(table + ACPI_HEADER, 3); /* nodes */
+	put32(table + ACPI_HEADER, reserves ? 4 : 3); /* nodes */
 	put32(table + ACPI_HEADER + 4, IORT_HEADER);
 }
 
@@ -49,13 +49,32 @@ static void put_checksum(uint8_t *table, gsize length)
 	table[9] = (uint8_t)-sum;
 }
 
-/* The nodes of a device with a Linux guest's features; the caller frees them. */
-static uint8_t *smmu_nodes(const struct library *library, int64_t *length)
+vsmmu_t *board_smmu(const struct library *library, vsmmu_host_t *host, uint64_t *idr0,
+		    int32_t *failure)
+{
+	/* Of the least that hosts have, but what they are known to have here. */
+	const vsmmu_config config = {
+		.size = sizeof config,
+		.profile = host ? VSMMU_PROFILE_ASSIGN : VSMMU_PROFILE_LINUX,
+		.features = host ? "ASID16=1,GRAN64K=1,OAS=auto,ATS=auto" : NULL,
+		.host = host,
+	};
+	const vsmmu_ops ops = { .size = sizeof ops };
+	vsmmu_t *smmu = NULL;
+
+	*failure = library->create(&config, &ops, NULL, &smmu, NULL, 0);
+	if (*failure < 0)
+		return NULL;
+	/* To read a register is to freeze them. */
+	*failure = library->mmio_read(smmu, 0, 4, idr0);
+	return smmu;
+}
+
+/* The nodes of the board's SMMU; the caller frees them. */
+static uint8_t *smmu_nodes(const struct library *library, vsmmu_host_t *host, int64_t *length)
 {
 	static const vsmmu_id_mapping bus = { .input_base = 0, .count = 0x100, .output_base = 0 };
 	static const uint32_t spi[4] = BOARD_SPI;
-	vsmmu_config config = { .size = sizeof config, .profile = VSMMU_PROFILE_LINUX };
-	vsmmu_ops ops = { .size = sizeof ops };
 	vsmmu_iort iort = {
 		.size = sizeof iort,
 		.offset = NODES,
@@ -66,13 +85,15 @@ static uint8_t *smmu_nodes(const struct library *library, int64_t *length)
 		.identifier = 1,
 	};
 	uint8_t *nodes = NULL;
-	vsmmu_t *smmu;
+	uint64_t idr0;
+	int32_t failure;
+	vsmmu_t *smmu = board_smmu(library, host, &idr0, &failure);
 
+	*length = failure;
+	if (smmu == NULL)
+		return NULL;
 	for (guint line = 0; line < G_N_ELEMENTS(spi); line++)
 		iort.gsiv[line] = spi[line] + 32;
-	*length = library->create(&config, &ops, NULL, &smmu, NULL, 0);
-	if (*length < 0)
-		return NULL;
 	*length = library->iort_nodes(smmu, &iort, NULL, 0);
 	if (*length > 0) {
 		nodes = g_malloc((gsize)*length);
@@ -82,10 +103,11 @@ static uint8_t *smmu_nodes(const struct library *library, int64_t *length)
 	return nodes;
 }
 
-gboolean write_iort(const struct library *library, const char *path, GError **error)
+gboolean write_iort(const struct library *library, vsmmu_host_t *host, const char *path,
+		    GError **error)
 {
 	int64_t length;
-	g_autofree uint8_t *nodes = smmu_nodes(library, &length);
+	g_autofree uint8_t *nodes = smmu_nodes(library, host, &length);
 	g_autofree uint8_t *table = NULL;
 
 	if (nodes == NULL || length < 0) {
@@ -94,7 +116,7 @@ gboolean write_iort(const struct library *library, const char *path, GError **er
 		return FALSE;
 	}
 	table = g_malloc0(NODES + (gsize)length);
-	put_headers(table, NODES + (uint32_t)length);
+	put_headers(table, NODES + (uint32_t)length, host != NULL);
 	put_its_group(table + IORT_HEADER);
 	memcpy(table + NODES, nodes, (size_t)length);
 	put_checksum(table, NODES + (gsize)length);

@@ -17,7 +17,7 @@
 	F(translate) F(access_begin) F(access_end) F(dma_read) F(dma_write)                        \
 	F(save) F(validate) F(restore) F(get_counters) F(iort_nodes)                               \
 	F(host_open) F(host_close) F(link_vm) F(device_attach) F(negotiation_report)               \
-	F(event_fd) F(event_run) F(get_host_counters)
+	F(event_fd) F(event_run) F(get_host_counters) F(msi_window)
 
 #define EMULATED_FUNCTIONS(F)                                                                      \
 	F(emulated_api_version) F(emulated_create) F(emulated_destroy) F(emulated_kernel)          \

@@ -6,6 +6,7 @@
 
 #include "assigned.h"
 #include "demo.h"
+#include "hypervisor.h"
 #include "library.h"
 #include "replay.h"
 #include "tree.h"
@@ -43,7 +44,8 @@ static gboolean parse(struct options *options, int *argc, char ***argv, GError *
 		{ "demo", 'd', 0, G_OPTION_ARG_NONE, &options->demo,
 		  "Drive the device like a guest and tell what happens", NULL },
 		{ "assigned", 'a', 0, G_OPTION_ARG_NONE, &options->assigned,
-		  "The same with a device of an emulated host's (-v prints system calls)", NULL },
+		  "The same with a device of an emulated host's (-v prints system calls); with --dtb or "
+		  "--iort the tables of a machine with such devices", NULL },
 		{ "replay", 'r', 0, G_OPTION_ARG_NONE, &options->replay,
 		  "Replay captures (FILE is *.trace.gz or *.snap.gz)", NULL },
 		{ "dtb", 0, 0, G_OPTION_ARG_FILENAME, &options->tree,
@@ -63,15 +65,38 @@ static gboolean parse(struct options *options, int *argc, char ***argv, GError *
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;
-	if (options->demo + options->assigned + options->replay + !!options->tree + !!options->iort == 1 &&
+	if (options->demo + options->replay + !!options->tree + !!options->iort +
+		    (options->assigned && !options->tree && !options->iort) == 1 &&
+	    !(options->assigned && (options->demo || options->replay)) &&
 	    options->replay == !!options->files && options->budget >= 0)
 		return TRUE;
 	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-		    "give one of --demo, --assigned, --replay FILE..., --dtb OUT, --iort OUT");
+		    "give one of --demo, --assigned, --replay FILE..., [--assigned] --dtb OUT or --iort OUT");
 	return FALSE;
 }
 
-/* The modes that need the library. */
+static gboolean open_emulated(const struct options *options, struct library *library, GError **error)
+{
+	return library_open_emulated(
+		library, options->emulated ? options->emulated : "libvsmmuv3-emulated.so.0", error);
+}
+
+static gboolean write_firmware(const struct options *options, struct library *library, GError **error)
+{
+	struct hypervisor hypervisor = { 0 };
+	gboolean good;
+
+	if (options->assigned &&
+	    (!open_emulated(options, library, error) ||
+	     !hypervisor_start(&hypervisor, library, VSMMU_EMULATED_LINUX_7_3, options->verbose, error)))
+		return FALSE;
+	good = options->tree ? write_tree(library, hypervisor.host, options->tree, error)
+			     : write_iort(library, hypervisor.host, options->iort, error);
+	if (options->assigned)
+		hypervisor_stop(&hypervisor);
+	return good;
+}
+
 static gboolean run_library(const struct options *options, GError **error)
 {
 	const struct replay_options replay = { .budget = (guint)options->budget,
@@ -83,15 +108,13 @@ static gboolean run_library(const struct options *options, GError **error)
 		return FALSE;
 	if (options->demo)
 		good = demo(&library, options->verbose, error);
-	else if (options->assigned)
-		good = library_open_emulated(&library,
-					     options->emulated ? options->emulated :
-					     "libvsmmuv3-emulated.so.0", error) &&
-		       assigned(&library, options->verbose, error);
 	else if (options->replay)
 		good = replay_files(&library, options->files, &replay);
+	else if (options->tree || options->iort)
+		good = write_firmware(options, &library, error);
 	else
-		good = write_iort(&library, options->iort, error);
+		good = open_emulated(options, &library, error) &&
+		       assigned(&library, options->verbose, error);
 	library_close(&library);
 	return good;
 }
@@ -103,8 +126,7 @@ int main(int argc, char **argv)
 	gboolean good = parse(&options, &argc, &argv, &error);
 
 	if (good)
-		good = options.tree ? write_tree(options.tree, &error)
-				    : run_library(&options, &error);
+		good = run_library(&options, &error);
 	if (error != NULL)
 		g_printerr("host: %s\n", error->message);
 	g_free(options.library);

@@ -10,6 +10,7 @@
 #define GIC_PHANDLE 1u
 #define ITS_PHANDLE 2u
 #define SMMU_PHANDLE 3u
+#define WINDOW_PHANDLE 4u
 #define HOST_BRIDGE "/pcie@10000000"
 
 /* Sets a property of cells. */
@@ -102,12 +103,20 @@ static int add_host_bridge(void *fdt)
 	return error ? error : SET_CELLS(fdt, node, "msi-map", 0, ITS_PHANDLE, 0, 0x100);
 }
 
-static int add_smmu(void *fdt)
+/* The device 00:01.0, which firmware must name if it is to have a window for its MSIs. */
+static int add_assigned(void *fdt)
+{
+	int node = fdt_add_subnode(fdt, fdt_path_offset(fdt, HOST_BRIDGE), "ethernet@1,0");
+
+	return node < 0 ? node : SET_CELLS(fdt, node, "reg", 0x800, 0, 0, 0, 0);
+}
+
+static int add_smmu(void *fdt, const struct library *library, vsmmu_host_t *host)
 {
 	static const vsmmu_id_mapping bus = { .input_base = 0, .count = 0x100, .output_base = 0 };
-	const vsmmu_fdt smmu = {
+	static const char *const assigned[] = { HOST_BRIDGE "/ethernet@1,0" };
+	vsmmu_fdt smmu = {
 		.size = sizeof smmu,
-		.flags = VSMMU_FDT_DMA_COHERENT,
 		.base = BOARD_SMMU,
 		.phandle = SMMU_PHANDLE,
 		.msi_parent = ITS_PHANDLE,
@@ -116,12 +125,26 @@ static int add_smmu(void *fdt)
 		.host_bridge = HOST_BRIDGE,
 		.mappings = &bus,
 		.mapping_count = 1,
+		.msi_phandle = WINDOW_PHANDLE,
+		.assigned = assigned,
+		.assigned_count = host ? 1 : 0,
 	};
+	uint64_t idr0 = 0;
+	int32_t failure;
+	vsmmu_t *vsmmu = board_smmu(library, host, &idr0, &failure);
 
-	return vsmmu_fdt_add(fdt, &smmu);
+	if (failure == 0 && host != NULL)
+		failure = library->msi_window(vsmmu, &smmu.msi_first, &smmu.msi_last);
+	library->destroy(vsmmu);
+	if (failure != 0)
+		return -FDT_ERR_BADVALUE;
+	smmu.flags = vsmmu_fdt_flags(idr0);
+	failure = host ? add_assigned(fdt) : 0;
+	return failure ? failure : vsmmu_fdt_add(fdt, &smmu);
 }
 
-gboolean write_tree(const char *path, GError **error)
+gboolean write_tree(const struct library *library, vsmmu_host_t *host, const char *path,
+		    GError **error)
 {
 	g_autofree void *fdt = g_malloc0(TREE_BYTES);
 	int failure = fdt_create_empty_tree(fdt, TREE_BYTES);
@@ -133,7 +156,7 @@ gboolean write_tree(const char *path, GError **error)
 	if (failure == 0)
 		failure = add_host_bridge(fdt);
 	if (failure == 0)
-		failure = add_smmu(fdt);
+		failure = add_smmu(fdt, library, host);
 	if (failure == 0)
 		failure = fdt_pack(fdt);
 	if (failure != 0) {

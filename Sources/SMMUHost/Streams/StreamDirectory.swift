@@ -5,13 +5,13 @@ import SMMUSpec
 
 /// The devices of a vSMMU by StreamID, which is of one device alone. An emulated device is its
 /// StreamID and no more: translations ask for it, on any thread, where no cache knows a stream. An
-/// assigned device is what its host knows of it, and is looked at in serial calls alone; that there is
-/// one is known to all threads.
+/// assigned device is what its host knows of it, and is looked at in serial calls alone; that there
+/// is one is known to all threads.
 ///
-/// A thread that asks what a stream is holds nothing of the device afterwards. What it then looks at
-/// is the guest's registers, STE and tables, inside an access that it began before it asked: those
-/// stay until the access ends, whether or not the device goes meanwhile. So its answer is one of
-/// before the device went.
+/// A thread that asks what a stream is holds nothing of the device afterwards. What it then looks
+/// at is the guest's registers, STE and tables, inside an access that it began before it asked:
+/// those stay until the access ends, whether or not the device goes meanwhile. So its answer is one
+/// of before the device went.
 public final class StreamDirectory {
   public static var mostEmulated: Int { 65536 }
   /// Guards `emulated` and `assignedStreams`. Serial calls alone change it.

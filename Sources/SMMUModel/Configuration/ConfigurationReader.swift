@@ -16,12 +16,12 @@ struct ConfigurationReader {
     _ access: Access, configuration: inout StreamConfiguration, walk: inout Walk
   ) throws(Fault) {
     try decide(
-      try fetchSTE(access.stream), access, configuration: &configuration, walk: &walk)
+      try fetchSTE(access.stream), access: access, configuration: &configuration, walk: &walk)
   }
 
   /// The same of an STE that was fetched.
   func decide(
-    _ ste: StreamTableEntry, _ access: Access, configuration: inout StreamConfiguration,
+    _ ste: StreamTableEntry, access: Access, configuration: inout StreamConfiguration,
     walk: inout Walk
   ) throws(Fault) {
     if let violation = ste.violation(features) { throw illegal(.badSTE, violation) }

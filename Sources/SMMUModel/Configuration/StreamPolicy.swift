@@ -31,8 +31,8 @@ enum StreamPolicy: UInt8, Sendable {
     }
   }
 
-  /// What a stream becomes that hardware translates. Stage 2 is the host's, so an STE with one of its
-  /// own aborts, and so does one that is ILLEGAL: of neither hardware tells anyone.
+  /// What a stream becomes that hardware translates. Stage 2 is the host's, so an STE with one of
+  /// its own aborts, and so does one that is ILLEGAL: of neither hardware tells anyone.
   static func assigned(_ ste: StreamTableEntry, _ features: Features) -> StreamPolicy {
     guard ste.isValid(features) else { return .abort }
     let policy = StreamPolicy(ste)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// ID fields that are asked to be "auto": the hosts of assigned devices decide them, until the guest
-/// may have seen the registers.
+/// ID fields that are asked to be "auto": the hosts of assigned devices decide them, until the
+/// guest may have seen the registers.
 public struct AutomaticFields: OptionSet, Sendable {
   public let rawValue: UInt8
   public init(rawValue: UInt8) { self.rawValue = rawValue }

@@ -54,7 +54,8 @@ extension Features {
   }
 
   /// What a Linux guest uses, of the least that a host has on which a device can be assigned to it:
-  /// SMMUv3.0 with pages of 4 KiB and addresses of 44 bits, no SubstreamIDs, no commands for ranges.
+  /// SMMUv3.0 with pages of 4 KiB and addresses of 44 bits, no SubstreamIDs, no commands for
+  /// ranges.
   @inline(never)
   public static var assign: Features {
     var f = linux

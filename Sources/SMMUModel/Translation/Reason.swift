@@ -73,7 +73,7 @@ extension Translator {
     if isAssigned && StreamPolicy.assigned(ste, features) == .abort { throw .silent }
     var configuration = StreamConfiguration.unknown
     defer { plan = configuration.plan }
-    try reader.decide(ste, access, configuration: &configuration, walk: &passage.walk)
+    try reader.decide(ste, access: access, configuration: &configuration, walk: &passage.walk)
     passage.plan = configuration.plan
     passage.walk.take(configuration, upper: passage.isUpper)
     let policy = passage.plan.policy

@@ -40,6 +40,8 @@ private struct ByteWriter {
 private enum NodeSize {
   static var smmu: UInt32 { 68 }
   static var rootComplex: UInt32 { 36 }
+  static var reservedMemory: UInt32 { 28 + memoryRange }
+  static var memoryRange: UInt32 { 20 }
   static var mapping: UInt32 { 20 }
 }
 
@@ -95,18 +97,22 @@ extension ByteWriter {
     }
   }
 
-  /// PCI root complex, node type 2, revision 3, coherent, mapped to the SMMU.
-  fileprivate mutating func rootComplex(_ iort: vsmmu_iort, _ mappings: [vsmmu_id_mapping]) {
+  /// PCI root complex, node type 2, revision 3, coherent, mapped to the SMMU. With a host its DMA
+  /// is so whatever the device asks for (CANWBS): an emulated device's is the process's own, and no
+  /// assigned one is let in without a vIOMMU, which a kernel makes where its own firmware says this
+  /// or its SMMU sees to it (S2FWB).
+  fileprivate mutating func rootComplex(
+    _ iort: vsmmu_iort, mappings: [vsmmu_id_mapping], hasHost: Bool, hasATS: Bool
+  ) {
     node(
       type: 2, revision: 3, size: NodeSize.rootComplex, identifier: iort.identifier &+ 1,
       mappings: UInt32(mappings.count))
-    // Memory access: cache coherent, no hints, CPM and DACS.
+    // Memory access: cache coherent, no hints; CPM, DACS and CANWBS.
     put32(1)
     put8(0)
     put16(0)
-    put8(3)
-    // No ATS.
-    put32(0)
+    put8(hasHost ? 7 : 3)
+    put32(hasATS ? 1 : 0)
     put32(iort.segment)
     // Memory address size limit.
     put8(64)
@@ -114,6 +120,28 @@ extension ByteWriter {
     put16(0)
     for m in mappings {
       mapping(m.input_base, count: m.count, output: m.output_base, reference: iort.offset)
+    }
+  }
+
+  /// Reserved memory range, node type 6, revision 3: the host's window for MSIs, which its
+  /// doorbells are in and a guest must map onto itself. It is not to be moved, it is open to the
+  /// unprivileged, and it is Device-nGnRE, as a doorbell is. For all StreamIDs, as any may become
+  /// an assigned device.
+  fileprivate mutating func reserved(
+    _ window: (first: UInt64, last: UInt64), iort: vsmmu_iort, mappings: [vsmmu_id_mapping]
+  ) {
+    node(
+      type: 6, revision: 3, size: NodeSize.reservedMemory, identifier: iort.identifier &+ 2,
+      mappings: UInt32(mappings.count))
+    // Flags: bit 0 may be moved, bit 1 is privileged, bits [9:2] attributes.
+    put32(1 << 2)
+    put32(1)
+    put32(NodeSize.reservedMemory - NodeSize.memoryRange)
+    put64(window.first)
+    put64(window.last - window.first + 1)
+    put32(0)
+    for m in mappings {
+      mapping(m.output_base, count: m.count, output: m.output_base, reference: iort.offset)
     }
   }
 }
@@ -148,10 +176,12 @@ public func vsmmu_iort_nodes(
     guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
     return try instance.covering { () throws(Refusal) in
       let mappings = try checkedMappings(copy)
+      let features = instance.smmu.features
+      let window = instance.virtual.nesting?.messageWindow
       var writer = ByteWriter(data, capacity)
-      writer.smmu(
-        copy, mappings: mappings, coherent: instance.smmu.features[.idr0, IDR0.cohacc] != 0)
-      writer.rootComplex(copy, mappings)
+      writer.smmu(copy, mappings: mappings, coherent: features[.idr0, IDR0.cohacc] != 0)
+      writer.rootComplex(copy, mappings: mappings, hasHost: window != nil, hasATS: features.ats)
+      if let window { writer.reserved(window, iort: copy, mappings: mappings) }
       return Int64(writer.count)
     }
   }

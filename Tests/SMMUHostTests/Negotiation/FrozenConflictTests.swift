@@ -25,7 +25,8 @@ import Testing
     #expect(
       sentence(.linux, .rich { $0[.idr5, IDR5.gran16K] = 0 })
         == "the guest has seen IDR5.GRAN16K = 1, and the SMMU of this device has 0: "
-        + "the host has no more; features \"GRAN16K=0\" or VSMMU_PROFILE_ASSIGN would have avoided it"
+        + "the host has no more; features \"GRAN16K=0\" or VSMMU_PROFILE_ASSIGN would have "
+        + "avoided it"
     )
     #expect(
       sentence(.linux, .rich { $0[.idr1, IDR1.ssidsize] = 4 })?.contains("SSIDSIZE = 16") == true)

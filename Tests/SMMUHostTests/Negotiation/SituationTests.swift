@@ -86,7 +86,8 @@ import Testing
     #expect(
       error?.sentence.text
         == "the guest has seen IDR5.GRAN16K = 1, and the SMMU of this device has 0: "
-        + "the host has no more; features \"GRAN16K=0\" or VSMMU_PROFILE_ASSIGN would have avoided it"
+        + "the host has no more; features \"GRAN16K=0\" or VSMMU_PROFILE_ASSIGN would have "
+        + "avoided it"
     )
   }
 
