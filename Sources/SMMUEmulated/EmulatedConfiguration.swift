@@ -10,11 +10,14 @@ public struct EmulatedConfiguration {
     public var smmu: Int
     public var stream: StreamID
     public var pasidBits: Int
+    public var barBytes: UInt64
 
-    public init(smmu: Int, stream: StreamID, pasidBits: Int = 0) {
+    /// `barBytes` 0: as many as most have.
+    public init(smmu: Int, stream: StreamID, pasidBits: Int = 0, barBytes: UInt64 = 0) {
       self.smmu = smmu
       self.stream = stream
       self.pasidBits = pasidBits
+      self.barBytes = barBytes == 0 ? PhysicalBAR.usualBytes : barBytes
     }
   }
 
@@ -72,6 +75,10 @@ public struct EmulatedConfiguration {
     // Linux's stream table reaches no further.
     guard device.stream >> 25 == 0 else { return "device.stream is not below 2^25" }
     guard (0...20).contains(device.pasidBits) else { return "device.pasid_bits is more than 20" }
+    let bytes = device.barBytes
+    guard bytes & (bytes &- 1) == 0, (4096...PhysicalBAR.mostBytes).contains(bytes) else {
+      return "device.bar_bytes is no power of two from 4096 to 2^32"
+    }
     for other in others where other.smmu == device.smmu && other.stream == device.stream {
       return "two devices have the same StreamID at one SMMU"
     }

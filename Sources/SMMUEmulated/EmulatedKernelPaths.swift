@@ -16,7 +16,9 @@ extension EmulatedKernelState {
     for device in configuration.devices {
       guard smmus[device.smmu].makeRoom(for: device.stream) else { return nil }
       devices.append(
-        EmulatedDevice(smmus[device.smmu], stream: device.stream, pasidBits: device.pasidBits))
+        EmulatedDevice(
+          smmus[device.smmu], stream: device.stream, pasidBits: device.pasidBits,
+          bar: PhysicalBAR(bytes: device.barBytes)))
     }
     return EmulatedKernelState(
       configuration.version, hypervisor: hypervisor, smmus: smmus, devices: devices)

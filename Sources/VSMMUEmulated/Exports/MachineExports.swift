@@ -110,7 +110,9 @@ extension EmulatedConfiguration {
       var copy = vsmmu_emulated_device()
       try next(&place, named: "config.devices", into: &copy)
       devices.append(
-        Device(smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits)))
+        Device(
+          smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits),
+          barBytes: copy.bar_bytes))
     }
     return devices
   }
