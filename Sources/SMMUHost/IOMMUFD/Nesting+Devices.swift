@@ -25,6 +25,7 @@ extension Nesting {
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
     batch.discardCommands(of: stream)
+    removeBARs(of: devices[index])
     release(devices.remove(at: index))
   }
 
@@ -57,9 +58,11 @@ extension Nesting {
     change(streams.insert(device), to: smmu.assignment(of: other), failing: .closes)
   }
 
-  /// Function-level reset. The kernel parks the device meanwhile and attaches what it had.
+  /// Function-level reset. The kernel parks the device meanwhile and attaches what it had, but the
+  /// device's BARs it has called back.
   func resetDevice(_ stream: StreamID) throws(Refusal) {
     let index = try streams.require(stream)
+    defer { renewBARs(of: devices[index]) }
     do throws(Errno) { try iommufd.reset(devices[index].fd) } catch {
       throw Refusal(error, trying: "reset the device (VFIO_DEVICE_RESET)")
     }

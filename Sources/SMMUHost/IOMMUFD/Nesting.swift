@@ -39,6 +39,7 @@ public final class Nesting {
   /// Objects that the kernel would not destroy yet, the oldest first.
   var kept: [UInt32] = []
   private static var roomForKept: Int { 256 }
+  var bars: [PeerBAR] = []
   /// The VMID is pinned with the first device, not when the VM is linked.
   var pinsOnDemand = false
   /// The caller tells KVM of devices, before it hands them over.
@@ -106,6 +107,7 @@ public final class Nesting {
       release(device)
     }
     devices = []
+    bars = []
     destroyObjects()
     events.close(iommufd)
     retryKept(.max)

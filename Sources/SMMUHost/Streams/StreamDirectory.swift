@@ -87,6 +87,12 @@ extension StreamDirectory {
     return place < assigned.count && assigned[place].stream == stream ? place : nil
   }
 
+  /// Of the device that a caller names.
+  func require(named device: UInt64) throws(Refusal) -> Int {
+    guard device >> 32 == 0 else { throw Refusal(.einval, "device is no StreamID") }
+    return try require(StreamID(truncatingIfNeeded: device))
+  }
+
   func require(_ stream: StreamID) throws(Refusal) -> Int {
     guard let index = index(of: stream) else {
       throw Refusal(.enoent, "no assigned device has this StreamID")
