@@ -41,6 +41,7 @@ void host_section(void);
 void host_failure_section(void);
 void host_change_section(void);
 void host_limit_section(void);
+void host_bar_section(void);
 void link_section(void);
 void host_thread_section(void);
 void wait_section(void);

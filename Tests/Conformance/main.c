@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 	host_failure_section();
 	host_change_section();
 	host_limit_section();
+	host_bar_section();
 	link_section();
 	emulated_section();
 	kernel_port_section();
