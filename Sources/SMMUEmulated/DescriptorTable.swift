@@ -30,13 +30,6 @@ final class DescriptorTable: FileTable {
     return descriptors[place].file
   }
 
-  /// nil if it is no dma-buf, or not open.
-  func dmaBuf(_ number: Int32) -> DMABuf? {
-    let place = place(of: number)
-    guard place < descriptors.count, descriptors[place].number == number else { return nil }
-    return descriptors[place].file.dmaBuf
-  }
-
   /// Gives a new file its first descriptor.
   func install(_ file: File) throws(Errno) -> Int32 {
     let eventfd = vsmmu_system_eventfd()

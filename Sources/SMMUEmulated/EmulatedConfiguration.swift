@@ -17,7 +17,7 @@ public struct EmulatedConfiguration {
       self.smmu = smmu
       self.stream = stream
       self.pasidBits = pasidBits
-      self.barBytes = barBytes == 0 ? PhysicalBAR.usualBytes : barBytes
+      self.barBytes = barBytes == 0 ? EmulatedBAR.usualBytes : barBytes
     }
   }
 
@@ -76,7 +76,7 @@ public struct EmulatedConfiguration {
     guard device.stream >> 25 == 0 else { return "device.stream is not below 2^25" }
     guard (0...20).contains(device.pasidBits) else { return "device.pasid_bits is more than 20" }
     let bytes = device.barBytes
-    guard bytes & (bytes &- 1) == 0, (4096...PhysicalBAR.mostBytes).contains(bytes) else {
+    guard bytes & (bytes &- 1) == 0, (4096...EmulatedBAR.mostBytes).contains(bytes) else {
       return "device.bar_bytes is no power of two from 4096 to 2^32"
     }
     for other in others where other.smmu == device.smmu && other.stream == device.stream {

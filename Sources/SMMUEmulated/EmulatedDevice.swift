@@ -8,14 +8,14 @@ final class EmulatedDevice {
   let stream: StreamID
   /// Width of its PASIDs, 0 if it has none.
   let pasidBits: Int
-  let bar: PhysicalBAR
+  let bar: EmulatedBAR
   /// The iommufd's view of it, while a VFIO file has it bound.
   var bound: KernelDevice?
   /// Whom its events are told, in which name: taken when a nested HWPT is attached, and kept even
   /// if the vDEVICE goes.
   var virtual: (viommu: KernelVIOMMU, stream: StreamID)?
 
-  init(_ smmu: PhysicalSMMU, stream: StreamID, pasidBits: Int, bar: PhysicalBAR) {
+  init(_ smmu: PhysicalSMMU, stream: StreamID, pasidBits: Int, bar: EmulatedBAR) {
     self.smmu = smmu
     self.stream = stream
     self.pasidBits = pasidBits

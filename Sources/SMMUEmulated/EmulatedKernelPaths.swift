@@ -18,7 +18,7 @@ extension EmulatedKernelState {
       devices.append(
         EmulatedDevice(
           smmus[device.smmu], stream: device.stream, pasidBits: device.pasidBits,
-          bar: PhysicalBAR(bytes: device.barBytes)))
+          bar: EmulatedBAR(bytes: device.barBytes)))
     }
     return EmulatedKernelState(
       configuration.version, hypervisor: hypervisor, smmus: smmus, devices: devices)

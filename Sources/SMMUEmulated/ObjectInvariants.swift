@@ -7,21 +7,6 @@ extension EmulatedKernelState {
     if leaked > 0 { broken.add("objects outlived their iommufd: ", leaked) }
     for iommufd in iommufds { checkReferences(iommufd, &broken) }
     for device in devices { checkEntry(device, &broken) }
-    for iommufd in iommufds { checkHoles(iommufd, &broken) }
-  }
-
-  /// Nothing is mapped where a BAR was called back.
-  private func checkHoles(_ iommufd: IOMMUFDFile, _ broken: inout BrokenInvariants) {
-    iommufd.objects.each { entry in
-      guard case .ioas(let ioas) = entry else { return }
-      for area in ioas.areas where area.isHole {
-        ioas.forEachTable { table in
-          if table.maps(area) {
-            broken.add("a BAR that was called back is mapped at ", area.first)
-          }
-        }
-      }
-    }
   }
 
   /// Each object's count is the number of those that hold it.
@@ -35,6 +20,7 @@ extension EmulatedKernelState {
     }
     iommufd.objects.each { entry in
       entry.object?.forEachHeld(hold)
+      entry.object?.check(&broken)
       switch entry {
       case .device(let device):
         // Its driver's.

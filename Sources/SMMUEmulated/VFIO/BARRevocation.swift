@@ -4,7 +4,7 @@ import SMMUBase
 /// BARs are called back where their memory stops to answer.
 extension EmulatedKernelState {
   /// When this returns, no access of a device uses the BAR. Mappings of it stay as holes.
-  func revoke(_ bar: PhysicalBAR) {
+  func revoke(_ bar: EmulatedBAR) {
     for iommufd in iommufds {
       iommufd.objects.each { entry in
         if case .ioas(let ioas) = entry { ioas.unmapTables(of: bar) }

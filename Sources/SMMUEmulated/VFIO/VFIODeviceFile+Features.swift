@@ -43,10 +43,10 @@ extension VFIODeviceFile {
     // The other regions have no memory.
     guard request.region_index == 0 else { throw .einval }
     for range in ranges { try Self.check(range, in: device.bar) }
-    return try kernel.descriptors.install(DMABuf(device.bar, ranges, length: length))
+    return try kernel.descriptors.install(DMABuf(device.bar, ranges: ranges, length: length))
   }
 
-  private static func check(_ range: DMABuf.Range, in bar: PhysicalBAR) throws(Errno) {
+  private static func check(_ range: DMABuf.Range, in bar: EmulatedBAR) throws(Errno) {
     let start = try bar.memory().address
     let (first, wraps) = start.addingReportingOverflow(range.offset)
     let (end, wrapsAfter) = first.addingReportingOverflow(range.length)

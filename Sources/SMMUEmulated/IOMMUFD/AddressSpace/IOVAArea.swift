@@ -50,7 +50,7 @@ struct IOVAArea {
     if case .bar = memory { true } else { false }
   }
 
-  func isOf(_ bar: PhysicalBAR) -> Bool {
+  func isOf(_ bar: EmulatedBAR) -> Bool {
     if case .bar(let mapped) = memory { mapped.isOf(bar) } else { false }
   }
 

@@ -19,6 +19,15 @@ final class KernelIOAS: KernelObject {
 
   /// Bytes that addresses and lengths are multiples of: any, until a page table needs pages.
   var alignment: UInt64 { tables.isEmpty ? 1 : 4096 }
+
+  /// Nothing is mapped where a BAR was called back.
+  override func check(_ broken: inout BrokenInvariants) {
+    for area in areas where area.isHole {
+      for table in tables where table.maps(area) {
+        broken.add("a BAR that was called back is mapped at ", area.first)
+      }
+    }
+  }
 }
 
 // MARK: Look-ups
@@ -144,7 +153,7 @@ extension KernelIOAS {
   }
 
   /// Takes what is mapped of a BAR out of the page tables. The areas stay.
-  func unmapTables(of bar: PhysicalBAR) {
+  func unmapTables(of bar: EmulatedBAR) {
     for area in areas where area.isOf(bar) && !area.isHole {
       for table in tables { table.unmap(area) }
     }

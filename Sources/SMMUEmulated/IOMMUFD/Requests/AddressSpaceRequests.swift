@@ -92,12 +92,12 @@ extension IOMMUFDFile {
   private func mapped(
     _ map: iommufd_ioas_map_file
   ) throws(Errno) -> (memory: MappedMemory, address: UInt64) {
-    guard let buffer = kernel.descriptors.dmaBuf(map.fd) else {
+    guard let buffer = try? kernel.descriptors.file(map.fd).dmaBuf else {
       let file = try MappedFile.map(map.fd, offset: map.start, length: map.length)
       return (.file(file), file.address)
     }
     let bar = try MappedBAR.map(
-      buffer, offset: map.start, length: map.length, kernel.descriptors)
+      buffer, offset: map.start, length: map.length, among: kernel.descriptors)
     return (.bar(bar), bar.address)
   }
 

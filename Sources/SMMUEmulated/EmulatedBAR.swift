@@ -2,7 +2,7 @@
 import SMMUBase
 
 /// A device's memory BAR, which is region 0. What was lent of it can be called back.
-final class PhysicalBAR {
+final class EmulatedBAR {
   /// A power of two, pages or more.
   let bytes: UInt64
   /// Made when somebody first wants it.
