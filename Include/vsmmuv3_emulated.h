@@ -83,6 +83,8 @@ typedef struct vsmmu_emulated_device {
 	uint32_t pasid_bits;
 	uint32_t flags; /* VSMMU_EMULATED_ATS, _SILENT */
 	uint32_t reserved;
+	/* Of its one BAR, which is region 0 and memory: a power of two from 4096 to 2^32; 0 = 64 KiB. */
+	uint64_t bar_bytes;
 } vsmmu_emulated_device;
 
 typedef struct vsmmu_emulated_config {
@@ -142,6 +144,15 @@ int32_t vsmmu_emulated_dma_write(vsmmu_emulated_t *emulated, uint32_t device,
 				 const vsmmu_access *access, const void *data, uint64_t length,
 				 vsmmu_result *result);
 
+/* The memory of a BAR, as the device itself sees it: whatever decodes it, until
+ * vsmmu_emulated_destroy(). Errors: -EINVAL, -ENOMEM. */
+int32_t vsmmu_emulated_bar(vsmmu_emulated_t *emulated, uint32_t device, uint32_t region,
+			   void **memory, uint64_t *length);
+/* What a write to the device's configuration space does that turns memory decode off (on = 0; D3hot
+ * is the same) or on (1, as it is when the device is opened). Off, the kernel calls back what is
+ * mapped of its BARs, as VFIO_DEVICE_RESET and closing the device do. Errors: -EINVAL, -ENOMEM. */
+int32_t vsmmu_emulated_set_decode(vsmmu_emulated_t *emulated, uint32_t device, uint32_t on);
+
 /* A vCPU of a VM is loaded on, or put from, a physical CPU (KVM's vcpu_load, vcpu_put). A CPU runs
  * one vCPU at most. Errors: -EBADF, -EINVAL, -EBUSY. */
 int32_t vsmmu_emulated_vcpu_load(vsmmu_emulated_t *emulated, int32_t vm, uint32_t cpu);
@@ -186,8 +197,9 @@ typedef struct vsmmu_emulated_counters {
 int32_t vsmmu_emulated_get_counters(vsmmu_emulated_t *emulated, vsmmu_emulated_counters *counters);
 
 /* Checks what must always hold: no two VMs share a VMID on an SMMU, a linked VM's STEs carry its
- * VMID, no VMID is free while an STE or the TLB may hold it, all reference counts add up. Returns
- * how often one of these does not, or -ENOMEM; `message` tells the first. */
+ * VMID, no VMID is free while an STE or the TLB may hold it, no BAR that was called back is mapped,
+ * all reference counts add up. Returns how often one of these does not, or -ENOMEM; `message` tells
+ * the first. */
 int32_t vsmmu_emulated_check(vsmmu_emulated_t *emulated, char *message, size_t message_size);
 
 #ifdef __cplusplus

@@ -47,7 +47,8 @@ extern "C" {
  * What the library asks of it: open of "/dev/iommu" and of vsmmu_device.path; of /dev/iommu
  * IOMMU_DESTROY, IOAS_ALLOC, IOAS_IOVA_RANGES, IOAS_MAP, IOAS_MAP_FILE, IOAS_COPY, IOAS_UNMAP,
  * GET_HW_INFO, HWPT_ALLOC, HWPT_INVALIDATE, VIOMMU_ALLOC, VDEVICE_ALLOC, VEVENTQ_ALLOC and read of
- * what the last one opens; VFIO_DEVICE_BIND_IOMMUFD, _ATTACH_IOMMUFD_PT, _DETACH_IOMMUFD_PT, _RESET;
+ * what the last one opens; VFIO_DEVICE_BIND_IOMMUFD, _ATTACH_IOMMUFD_PT, _DETACH_IOMMUFD_PT, _RESET,
+ * and _FEATURE with DMA_BUF, whose result is a file that is closed again (vsmmu_bar_add);
  * and after vsmmu_link_vm() dup, KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_GET_MP_STATE,
  * KVM_CREATE_DEVICE, KVM_SET_DEVICE_ATTR, and the requests that pin and unpin a VMID. `argument` is
  * the pointer, to memory of this process, or the number that the request takes. IOAS_MAP names memory
@@ -173,14 +174,15 @@ int32_t vsmmu_device_attach(vsmmu_t *vsmmu, vsmmu_device *device);
 
 /* Takes it away, to where it was attached by you: ops.detach says where, and with config.parent_hwpt
  * a device that the library attaches goes back to that; else no DMA of it passes any more. The same
- * happens to all devices at the vSMMU's end. Error: the kernel's. */
+ * happens to all devices at the vSMMU's end. Its BARs (below) are removed. Error: the kernel's. */
 int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint64_t device);
 /* The guest gave the device another StreamID (a PCI bus number), or took its StreamID away
  * (VSMMU_UNNUMBERED). Errors: -EEXIST, -EINVAL (other), and the kernel's. */
 #define VSMMU_UNNUMBERED 0xffffffffffffffffull
 int32_t vsmmu_device_renumber(vsmmu_t *vsmmu, uint64_t device, uint64_t other);
-/* Resets it (VFIO_DEVICE_RESET) and attaches it again. Without its file, which is yours: reset it
- * yourself, then this attaches what its stream needs. Error: the kernel's. */
+/* Resets it (VFIO_DEVICE_RESET), attaches it again, and maps its BARs again as vsmmu_bar_renew().
+ * Without its file, which is yours: reset it yourself, then this attaches what its stream needs.
+ * Error: the kernel's. */
 int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint64_t device);
 /* The open VFIO character device, for its regions and interrupts; -ENODEV without its file. */
 int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint64_t device);
@@ -216,6 +218,39 @@ typedef struct vsmmu_device_info {
 
 /* What a VMM builds a device's PCI capabilities from. */
 int32_t vsmmu_get_device_info(vsmmu_t *vsmmu, uint64_t device, vsmmu_device_info *info);
+
+/* BARs peer to peer. A BAR that the guest's tables lead to is reached by the other assigned devices of
+ * this vSMMU if it is in stage 2, where it is put like RAM; another vSMMU's devices do not reach it.
+ * Accesses of emulated devices go to ops.mem_read and mem_write there, as everywhere outside RAM.
+ *
+ * Linux revokes a BAR that stops to answer: where its device is reset, in D3hot, or has memory
+ * decode off. It is gone from all devices before the cause takes effect, DMA there aborts, and it
+ * does not come back by itself. */
+typedef struct vsmmu_bar {
+	uint32_t size;
+	uint32_t flags;    /* 0 */
+	uint64_t device;   /* whose it is: a StreamID, or VSMMU_BY_DEVID */
+	uint32_t region;   /* 0 to 5: VFIO's index of the BAR */
+	uint32_t reserved;
+	uint64_t offset;   /* bytes within the BAR */
+	uint64_t length;
+	uint64_t address;  /* guest physical; of all three multiples of the host's page size */
+} vsmmu_bar;
+
+/* Puts a part of a BAR at a guest physical address. It is there until vsmmu_bar_remove() with that
+ * address, or until its device is detached; vsmmu_device_renumber() does not touch it. Errors: -EINVAL
+ * (also no host; with config.ioas, in which you map BARs yourself; the window of vsmmu_msi_window),
+ * -ENOENT (the device), -EEXIST (RAM or another BAR is there), -ENOMEM (256 are the most), -ENODEV
+ * (revoked now; given without its file), -ENOTTY (a kernel without CONFIG_VFIO_PCI_DMABUF), and the kernel's. On an error
+ * nothing has changed. */
+int32_t vsmmu_bar_add(vsmmu_t *vsmmu, const vsmmu_bar *bar);
+/* Where the kernel could not unmap the BAR of a detached device, which the log tells, this is tried
+ * again here. Errors: -ENOENT, and the kernel's; it is still there then. */
+int32_t vsmmu_bar_remove(vsmmu_t *vsmmu, uint64_t address);
+/* The BAR is back: the guest turned memory decode on, or the device is in D0. Maps it anew, whether or
+ * not it was revoked. Errors: -ENOENT; -ENODEV while it is revoked; and the kernel's. On an error it
+ * may be that it is not mapped; its place stays taken, and a further call tries again. */
+int32_t vsmmu_bar_renew(vsmmu_t *vsmmu, uint64_t address);
 
 /* Guest physical addresses where a Linux host maps the doorbells of assigned devices' MSIs: reserve
  * them with an identity mapping, as vsmmu_iort_nodes and vsmmuv3_fdt.h do, and have no RAM there.

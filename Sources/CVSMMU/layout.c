@@ -126,6 +126,13 @@ AT(vsmmu_device_info, idr, 40);
 AT(vsmmu_device_info, iidr, 64);
 AT(vsmmu_device_info, aidr, 68);
 
+SIZE(vsmmu_bar, 48);
+AT(vsmmu_bar, device, 8);
+AT(vsmmu_bar, region, 16);
+AT(vsmmu_bar, offset, 24);
+AT(vsmmu_bar, length, 32);
+AT(vsmmu_bar, address, 40);
+
 SIZE(vsmmu_host_counters, 80);
 AT(vsmmu_host_counters, devices, 4);
 AT(vsmmu_host_counters, invalidate_calls, 8);
@@ -141,7 +148,8 @@ AT(vsmmu_dvm_op, last, 32);
 
 SIZE(vsmmu_emulated_smmu, 24);
 AT(vsmmu_emulated_smmu, features, 16);
-SIZE(vsmmu_emulated_device, 24);
+SIZE(vsmmu_emulated_device, 32);
+AT(vsmmu_emulated_device, bar_bytes, 24);
 SIZE(vsmmu_emulated_config, 48);
 AT(vsmmu_emulated_config, smmus, 8);
 AT(vsmmu_emulated_config, devices, 16);

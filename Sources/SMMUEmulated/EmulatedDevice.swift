@@ -12,6 +12,7 @@ final class EmulatedDevice {
   let cache: EndpointCache?
   /// To a guest's CMD_ATC_INV; to its host it does.
   let answersInvalidations: Bool
+  let bar: EmulatedBAR
   /// The iommufd's view of it, while a VFIO file has it bound.
   var bound: KernelDevice?
   /// Whom its events are told, in which name: taken when a nested HWPT is attached, and kept even
@@ -43,6 +44,7 @@ final class EmulatedDevice {
     self.cache = cache
     stream = configuration.stream
     pasidBits = configuration.pasidBits
+    bar = EmulatedBAR(bytes: configuration.barBytes)
     answersInvalidations = !configuration.flags.contains(.silent)
     block()
   }

@@ -23,4 +23,5 @@ class File {
   /// What the file is, where a request takes another file's descriptor.
   var iommufd: IOMMUFDFile? { nil }
   var isVFIODevice: Bool { false }
+  var dmaBuf: DMABuf? { nil }
 }

@@ -20,6 +20,7 @@ extension EmulatedKernelState {
     }
     iommufd.objects.each { entry in
       entry.object?.forEachHeld(hold)
+      entry.object?.check(&broken)
       switch entry {
       case .device(let device):
         // Its driver's.

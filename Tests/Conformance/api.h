@@ -45,6 +45,9 @@
 	X(vsmmu_device_reset) \
 	X(vsmmu_device_fd) \
 	X(vsmmu_get_device_info) \
+	X(vsmmu_bar_add) \
+	X(vsmmu_bar_remove) \
+	X(vsmmu_bar_renew) \
 	X(vsmmu_freeze) \
 	X(vsmmu_negotiation_report) \
 	X(vsmmu_msi_window) \
@@ -70,6 +73,8 @@
 	X(vsmmu_emulated_unpin_request) \
 	X(vsmmu_emulated_dma_read) \
 	X(vsmmu_emulated_dma_write) \
+	X(vsmmu_emulated_bar) \
+	X(vsmmu_emulated_set_decode) \
 	X(vsmmu_emulated_vcpu_load) \
 	X(vsmmu_emulated_vcpu_put) \
 	X(vsmmu_emulated_tlbi) \

@@ -44,6 +44,7 @@ void host_limit_section(void);
 void owned_section(void);
 void late_section(void);
 void negotiation_section(void);
+void host_bar_section(void);
 void link_section(void);
 void ats_section(void);
 void host_thread_section(void);

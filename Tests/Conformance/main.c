@@ -36,6 +36,7 @@ int main(int argc, char **argv)
 	owned_section();
 	late_section();
 	negotiation_section();
+	host_bar_section();
 	link_section();
 	ats_section();
 	emulated_section();

@@ -32,6 +32,8 @@ struct system {
 	/* Device 0, open as `fd`, reads 4 bytes at `from` and writes them at `to`. Whether that worked
 	 * is seen in memory, and in events. */
 	void (*dma)(int32_t fd, uint64_t from, uint64_t to);
+	/* Memory decode of device 0 or 1, open as `fd`, is on or off. */
+	void (*decode)(int32_t fd, unsigned index, bool on);
 	/* An event may take its time. */
 	void (*pause)(void);
 	/* The SMMU raises CERROR_ILL for reserved encodings of ranges, IHI 0070 G.b 4.4.1.1; QEMU's
@@ -49,9 +51,10 @@ bool system_close(void);
 /* Minor version of Linux 7 whose answers are expected. */
 extern unsigned profile;
 
-/* What the physical SMMUs lack. */
+/* What the physical SMMUs lack; or the rows that a kernel must be built for. */
 enum machine {
 	WHOLE,
+	BARS,       /* nothing; CONFIG_VFIO_PCI_DMABUF, which is more than other rows need */
 	INCOHERENT, /* neither does firmware promise write-back nor has the SMMU S2FWB */
 	UNNESTED,   /* stage 1 only */
 };
@@ -182,5 +185,6 @@ void file_rows(void);
 void teardown_rows(void);
 void foreign_rows(void);
 void machine_rows(void);
+void bar_rows(void);
 
 #endif

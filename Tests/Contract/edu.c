@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #ifdef REAL
 #include "edu.h"
+#include "vfio_device.h"
 
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-/* VFIO's region call and the two regions that are used. */
-#define REGION_INFO 0x3b6c
 #define REGION_REGISTERS 0
-#define REGION_CONFIG 7
-struct region {
-	uint32_t argsz, flags, index, cap_offset;
-	uint64_t size, offset;
-};
 
 enum { SOURCE = 0x80, TARGET = 0x88, COUNT = 0x90, COMMAND = 0x98 };
 enum { RUN = 1, TO_MEMORY = 2 };
@@ -34,13 +26,11 @@ static void transfer(volatile uint8_t *edu, uint64_t from, uint64_t to, uint64_t
 
 void edu_copy(int32_t device, uint64_t from, uint64_t to)
 {
-	struct region config = {.argsz = sizeof(config), .index = REGION_CONFIG};
-	struct region registers = {.argsz = sizeof(registers), .index = REGION_REGISTERS};
-	const uint16_t memory_and_master = 6;
+	struct vfio_region registers = {.index = REGION_REGISTERS};
 	volatile uint8_t *edu;
 
-	if (ioctl(device, REGION_INFO, &config) || ioctl(device, REGION_INFO, &registers) ||
-	    pwrite(device, &memory_and_master, 2, (off_t)config.offset + 4) != 2)
+	if (!vfio_region(device, &registers) ||
+	    !vfio_command(device, PCI_COMMAND_DECODE | PCI_COMMAND_DMA))
 		return;
 	edu = mmap(NULL, registers.size, PROT_READ | PROT_WRITE, MAP_SHARED, device,
 		   (off_t)registers.offset);

@@ -65,7 +65,9 @@ void foreign_rows(void)
 
 void machine_rows(void)
 {
-	static const char *const names[] = {"nesting", "incoherent", "unnested"};
+	static const char *const names[] = {
+		[WHOLE] = "nesting", [INCOHERENT] = "incoherent", [UNNESTED] = "unnested",
+	};
 	struct lab lab = lab_open(SPACE);
 	int64_t parent, plain;
 

@@ -12,7 +12,7 @@
 
 #define FUNCTIONS(X) \
 	X(create) X(destroy) X(open) X(close) X(ioctl) X(read) X(write) X(poll) X(dup) \
-	X(dma_read) X(dma_write) X(check) X(get_counters)
+	X(dma_read) X(dma_write) X(set_decode) X(check) X(get_counters)
 
 static struct {
 #define MEMBER(name) __typeof__(&vsmmu_emulated_##name) name;
@@ -75,6 +75,12 @@ static void emulated_dma(int32_t fd, uint64_t from, uint64_t to)
 	api.dma_write(host, 0, &access, &word, sizeof(word), &result);
 }
 
+static void emulated_decode(int32_t fd, unsigned index, bool on)
+{
+	(void)fd;
+	api.set_decode(host, index, on);
+}
+
 static void emulated_pause(void)
 {
 }
@@ -103,6 +109,7 @@ bool system_open(int argc, char **argv)
 {
 	static const uint32_t lacks[] = {
 		[WHOLE] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_FWB,
+		[BARS] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_FWB,
 		[INCOHERENT] = VSMMU_EMULATED_NO_FWB,
 		[UNNESTED] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_NESTING,
 	};
@@ -131,7 +138,8 @@ bool system_open(int argc, char **argv)
 	profile = config.kernel == VSMMU_EMULATED_LINUX_7_2 ? 2 : 3;
 	sys = (struct system){
 		emulated_open, emulated_close, emulated_ioctl, emulated_read, emulated_write,
-		emulated_poll, emulated_dup, emulated_device, emulated_dma, emulated_pause,
+		emulated_poll, emulated_dup, emulated_device, emulated_dma, emulated_decode,
+		emulated_pause,
 		true,
 	};
 	if (api.create(&config, &host, message, sizeof(message)) == 0)

@@ -64,6 +64,12 @@ static const char *linux_device(unsigned index)
 	return vfio_device(names[index], path[index]);
 }
 
+static void linux_decode(int32_t fd, unsigned index, bool on)
+{
+	(void)index;
+	vfio_command(fd, on ? PCI_COMMAND_DECODE : 0);
+}
+
 static void linux_pause(void)
 {
 	usleep(10000);
@@ -76,7 +82,7 @@ bool system_open(int argc, char **argv)
 	(void)argc, (void)argv;
 	sys = (struct system){
 		linux_open, linux_close, linux_ioctl, linux_read, linux_write, linux_poll,
-		linux_dup, linux_device, edu_copy, linux_pause, false,
+		linux_dup, linux_device, edu_copy, linux_decode, linux_pause, false,
 	};
 	if (uname(&name))
 		return false;

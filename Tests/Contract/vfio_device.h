@@ -4,9 +4,13 @@
 #define VFIO_DEVICE_H
 
 #include <dirent.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #define VFIO_PATH 300
 
@@ -24,6 +28,33 @@ static inline const char *vfio_device(const char *name, char path[VFIO_PATH])
 	if (directory)
 		closedir(directory);
 	return path;
+}
+
+/* VFIO's region call. */
+#define VFIO_REGION_INFO 0x3b6c
+#define VFIO_REGION_CONFIG 7
+struct vfio_region {
+	uint32_t argsz, flags, index, cap_offset;
+	uint64_t size, offset;
+};
+
+static inline bool vfio_region(int32_t device, struct vfio_region *region)
+{
+	region->argsz = sizeof(*region);
+	return ioctl(device, VFIO_REGION_INFO, region) == 0;
+}
+
+/* Bits of the command register in a function's configuration space. */
+#define PCI_COMMAND 4
+#define PCI_COMMAND_DECODE 2
+#define PCI_COMMAND_DMA 4
+
+static inline bool vfio_command(int32_t device, uint16_t bits)
+{
+	struct vfio_region config = {.index = VFIO_REGION_CONFIG};
+
+	return vfio_region(device, &config) &&
+	       pwrite(device, &bits, 2, (off_t)config.offset + PCI_COMMAND) == 2;
 }
 
 #endif

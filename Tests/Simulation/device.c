@@ -196,6 +196,7 @@ static void expect_gone(unsigned device)
 void device_detach_step(struct vm *vm)
 {
 	unsigned stream = some_assigned(vm), device;
+	uint64_t failures = host_failures(vm);
 
 	if (stream == STREAMS || chance(5)) {
 		if (api.vsmmu_device_detach(vm->guest.vsmmu, 99) != -ENOENT)
@@ -208,8 +209,11 @@ void device_detach_step(struct vm *vm)
 	tell("device %u, stream %u", device, stream);
 	forget_device(vm, stream);
 	expect_gone(device);
+	bar_after_detach(vm, device, host_failures(vm) != failures);
 	if (vm->borrowed[stream])
 		SUCCEEDS(api.vsmmu_emulated_close(world.emulated, vm->files[stream]));
+	/* A device that is opened again decodes memory. */
+	world.undecoded[device] = false;
 }
 
 void device_renumber_step(struct vm *vm)
@@ -251,4 +255,5 @@ void device_reset_step(struct vm *vm)
 	effective_codes(vm, before);
 	(void)ANSWER(api.vsmmu_device_reset(vm->guest.vsmmu, stream), ENOENT);
 	note_lag(vm, failures, before);
+	bar_after_reset(vm, vm->assigned[stream] - 1, host_failures(vm) != failures);
 }

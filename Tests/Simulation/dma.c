@@ -100,8 +100,7 @@ static void check_read(struct vm *vm, unsigned stream, unsigned context, unsigne
 			  (unsigned long long)may);
 }
 
-/* The page that a write reached: PAGES = none. */
-static unsigned written(struct vm *owner, uint64_t value)
+unsigned page_written(struct vm *owner, uint64_t value)
 {
 	unsigned found = PAGES;
 
@@ -122,7 +121,7 @@ static void check_write(struct vm *vm, unsigned stream, unsigned context, unsign
 	outcomes read_only = may & ~ABORTED & ~UINT64_C(0x1fffe);
 	uint64_t value = any() | 1;
 	vsmmu_result result = transfer(vm, stream, context, slot_address(slot) + 8, &value, true);
-	unsigned page = written(vm, value);
+	unsigned page = page_written(vm, value);
 
 	if (result.kind == VSMMU_RESULT_ABORT) {
 		if (!(may & ABORTED) && !read_only)
@@ -175,6 +174,7 @@ void dma_all(struct vm *vm)
 	for (unsigned stream = 0; stream < STREAMS; stream++)
 		for (unsigned slot = 0; has_device(vm, stream) && slot < SLOTS; slot++)
 			check_read(vm, stream, some_context(vm), slot);
+	bar_dma(vm);
 	if (chance(30))
 		dma_step(vm);
 }

@@ -550,6 +550,8 @@ void driver_start(struct vm *vm)
 	if (vm->model.started)
 		return;
 	effective_codes(vm, before);
+	for (unsigned space = 0; space < SPACES; space++)
+		bars_map(vm, tables(space));
 	for (unsigned i = 0; i < 6; i++)
 		driver_map(vm);
 	store64(&vm->guest, COMMANDS - 8, 0);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random guests, devices, VMs and failures of the host: simulation LIBRARY FIRST_SEED COUNT [STEPS]
+ * Random guests, devices, VMs and failures of the host:
+ * simulation LIBRARY FIRST_SEED COUNT [STEPS [DEFECT]]
  *
  * A failing seed is printed with the step and what was wrong; the same seed does the same again,
- * and tells each step if it runs alone.
+ * and tells each step if it runs alone. DEFECT is 1 to 3 for what is planted (enum planted).
  */
 #include "simulation.h"
 
@@ -18,6 +19,7 @@
 
 struct world world;
 struct totals totals;
+enum planted planted;
 static jmp_buf end_of_run;
 
 /* Seconds after which a step of some microseconds hangs. */
@@ -215,7 +217,7 @@ static const struct {
 	{ "cpu", cpu_step, 10 }, { "close the VM's file", vm_close_fd, 1 },
 	{ "create", create_step, 5 }, { "destroy", vm_destroy, 2 },
 	{ "reset", vm_reset_step, 2 }, { "save", vm_save_step, 2 }, { "restore", vm_restore_step, 3 },
-	{ "memory", vm_memory_step, 2 },
+	{ "memory", vm_memory_step, 2 }, { "BAR", bar_step, 30 },
 	{ "emulated devices", vm_stream_step, 2 }, { "order a failure", fail_step, 14 },
 	{ "drain failures", drain_step, 4 }, { "crowd", crowd, 4 }, { "lose events", lose_step, 2 },
 };
@@ -273,6 +275,7 @@ static bool tell_totals(uint64_t runs)
 		{ "refused", totals.refusals }, { "events", totals.events },
 		{ "lost", totals.lost }, { "restored", totals.restores },
 		{ "rollovers", totals.rollovers }, { "pins refused", totals.unpinnable },
+		{ "BARs reached", totals.peers }, { "revoked", totals.revocations },
 	};
 	bool complete = true;
 
@@ -295,7 +298,7 @@ int main(int argc, char **argv)
 	bool verbose;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: %s LIBRARY FIRST_SEED COUNT [STEPS]\n", argv[0]);
+		fprintf(stderr, "usage: %s LIBRARY FIRST_SEED COUNT [STEPS [DEFECT]]\n", argv[0]);
 		return 2;
 	}
 	if (!api_load(argv[1]) || !api_load_emulated(argv[1]))
@@ -303,6 +306,8 @@ int main(int argc, char **argv)
 	first = strtoull(argv[2], NULL, 0);
 	count = strtoull(argv[3], NULL, 0);
 	verbose = count == 1;
+	if (argc > 5)
+		planted = (enum planted)strtoul(argv[5], NULL, 0);
 	/* Guests' memory is used again instead of being given back to the system. */
 	mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	mallopt(M_TRIM_THRESHOLD, 512 << 20);

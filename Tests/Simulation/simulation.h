@@ -23,6 +23,7 @@
 #define CONTEXTS 2u /* of a stream: without a SubstreamID, and with SubstreamID 1 */
 #define EMULATED 2u /* emulated devices of a VM: StreamIDs 0 and 1 */
 #define FIRST_ASSIGNED 8u
+#define BAR_BYTES 8192u
 
 /* More commands, IHI 0070 G.b 4.1.1, and IDR0.BTM. */
 enum { CFGI_CD_ALL = 0x06, PREFETCH = 0x01, IDR0_BTM = 1 << 5 };
@@ -33,6 +34,7 @@ enum {
 	HWPT_ALLOC = 0x3b89, GET_HW_INFO = 0x3b8a, HWPT_INVALIDATE = 0x3b8d, VIOMMU_ALLOC = 0x3b90,
 	VDEVICE_ALLOC = 0x3b91, VEVENTQ_ALLOC = 0x3b93, VFIO_RESET = 0x3b6f, VFIO_BIND = 0x3b76,
 	VFIO_ATTACH = 0x3b77, VFIO_DETACH = 0x3b78, KVM_CREATE_VM = 0xae01,
+	IOAS_MAP_FILE = 0x3b8f, VFIO_FEATURE = 0x3b75,
 };
 
 /* A set of what a DMA may meet: bit 0 an abort, bit 1 + p page p, bit 17 + p page p read-only. */
@@ -89,6 +91,8 @@ struct vm {
 	bool has_substreams;
 	bool has_emulated; /* devices, on StreamIDs 0 and 1 */
 	bool two_level;   /* its stream table */
+	/* By device: added to the vSMMU, and what a DMA to it may come to (bar.c). */
+	struct { bool is_there; unsigned may; } bars[DEVICES];
 	struct { bool valid; uint8_t state[4096]; uint64_t size; uint8_t *ram; struct model model; } saved;
 };
 
@@ -118,6 +122,7 @@ struct world {
 	uint32_t errors; /* ordered since they were last drained, by index of failure_errors */
 	bool destroys_failed; /* or may have, ever */
 	bool busy[1024];   /* by CPU */
+	bool undecoded[DEVICES]; /* memory decode is off */
 };
 
 extern struct world world;
@@ -125,9 +130,14 @@ extern struct world world;
 /* What all runs together came to: a simulation that never gets there proves nothing. */
 struct totals {
 	uint64_t steps, passes, substreams, aborts, syncs, stops, illegal, attachments, refusals,
-		 broadcasts, events, lost, restores, rollovers, unpinnable, failures;
+		 broadcasts, events, lost, restores, rollovers, unpinnable, failures, peers,
+		 revocations;
 };
 extern struct totals totals;
+
+/* A defect that is put between the library and its kernel, to see that it is found. */
+enum planted { PLANTED_NOTHING, PLANTED_MAP, PLANTED_UNMAP, PLANTED_REVOCATION };
+extern enum planted planted;
 
 /* main.c */
 _Noreturn void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -173,6 +183,15 @@ void note_lag(struct vm *vm, uint64_t failures, const codes before[STREAMS]);
 void effective_codes(struct vm *vm, codes out[STREAMS]);
 codes effective(const struct vm *vm, unsigned stream, unsigned context);
 
+/* bar.c */
+void bars_open(void);
+/* Stage 1 leads to every BAR. */
+void bars_map(struct vm *vm, uint64_t tables);
+void bar_step(struct vm *vm);
+void bar_dma(struct vm *vm);
+void bar_after_reset(struct vm *vm, unsigned device, bool kernel_failed);
+void bar_after_detach(struct vm *vm, unsigned device, bool kernel_failed);
+
 /* driver.c */
 void driver_start(struct vm *vm);
 void driver_map(struct vm *vm);
@@ -195,6 +214,8 @@ void vm_stream_step(struct vm *vm);
 /* dma.c */
 uint64_t slot_address(unsigned slot);
 void dma_step(struct vm *vm);
+/* The page of RAM that a write reached, and which must be the owner's: PAGES = none. */
+unsigned page_written(struct vm *owner, uint64_t value);
 /* Every stream at one address: it is cached now if it ever is. */
 void dma_touch(struct vm *vm, unsigned slot);
 /* Every stream at every address. */

@@ -196,8 +196,11 @@ void vm_destroy(struct vm *vm)
 	close_files(vm);
 	destroy_ioas(vm);
 	for (unsigned stream = 0; stream < STREAMS; stream++)
-		if (vm->assigned[stream])
+		if (vm->assigned[stream]) {
 			world.owners[vm->assigned[stream] - 1] = 0;
+			world.undecoded[vm->assigned[stream] - 1] = false;
+		}
+	memset(vm->bars, 0, sizeof(vm->bars));
 	vm_close_fd(vm);
 	free(vm->saved.ram);
 	vm->saved.ram = NULL;

@@ -43,6 +43,7 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		devices[i].smmu = i % smmu_count;
 		devices[i].stream = 8 * (i + 1);
 		devices[i].pasid_bits = chance(50) ? 4 : 0;
+		devices[i].bar_bytes = BAR_BYTES;
 	}
 	*config = (vsmmu_emulated_config) {
 		.size = sizeof(*config),
@@ -52,6 +53,20 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		.cpus = ONE_OF(cpus), .vmid_bits = chance(70) ? 8 : 16,
 		.pin_limit = chance(30) ? 1 + below(4) : 0,
 	};
+}
+
+/* The calls of the emulated kernel, with a defect. */
+static int64_t (*whole_ioctl)(void *opaque, int32_t fd, uint32_t request, void *argument);
+
+static int64_t planted_ioctl(void *opaque, int32_t fd, uint32_t request, void *argument)
+{
+	const struct { uint32_t size, ioas; uint64_t iova, length; } *unmap = argument;
+
+	if (planted == PLANTED_MAP && request == IOAS_MAP_FILE)
+		return 0;
+	if (planted == PLANTED_UNMAP && request == IOAS_UNMAP && unmap->length == BAR_BYTES)
+		return 0;
+	return whole_ioctl(opaque, fd, request, argument);
 }
 
 void world_open(void)
@@ -71,6 +86,9 @@ void world_open(void)
 	if (api.vsmmu_emulated_create(&world.config, &world.emulated, message, sizeof(message)) != 0)
 		violation("no host: %s", message);
 	SUCCEEDS(api.vsmmu_emulated_kernel(world.emulated, &kernel));
+	whole_ioctl = kernel.ioctl;
+	kernel.ioctl = planted_ioctl;
+	bars_open();
 	host.pin_request = api.vsmmu_emulated_pin_request(world.emulated);
 	host.unpin_request = api.vsmmu_emulated_unpin_request(world.emulated);
 	host.vmid_bits = chance(80) ? world.config.vmid_bits : 0;
@@ -149,7 +167,7 @@ void order_failure(void)
 		0, HWPT_INVALIDATE, HWPT_INVALIDATE, HWPT_INVALIDATE, HWPT_ALLOC, HWPT_ALLOC,
 		VFIO_ATTACH, VFIO_ATTACH, VFIO_ATTACH, VDEVICE_ALLOC, VIOMMU_ALLOC, VFIO_BIND,
 		GET_HW_INFO, IOAS_MAP, IOAS_UNMAP, IOAS_ALLOC, VEVENTQ_ALLOC, VFIO_RESET, VFIO_DETACH,
-		IOMMU_DESTROY,
+		IOMMU_DESTROY, IOAS_MAP_FILE, VFIO_FEATURE,
 	};
 	uint32_t request = ONE_OF(requests), nth = 1 + (chance(30) ? below(6) : 0);
 	unsigned error = below(FAILURE_ERRORS), done = below(8);

@@ -252,6 +252,31 @@ struct vfio_info {
 	uint32_t argsz, flags, num_regions, num_irqs, cap_offset, pad;
 };
 
+/* VFIO_DEVICE_FEATURE: the flags hold the feature's number and what is asked of it. */
+#define VFIO_FEATURE_MASK 0xffffu
+#define VFIO_FEATURE_GET (1u << 16)
+#define VFIO_FEATURE_SET (1u << 17)
+#define VFIO_FEATURE_PROBE (1u << 18)
+#define VFIO_FEATURE_DMA_BUF 11u
+#define VFIO_FEATURE_LEAST 8u
+
+struct vfio_bar_range {
+	uint64_t offset, length;
+};
+
+/* GET makes a dma-buf of ranges of a BAR, and returns its descriptor. */
+struct vfio_feature_dma_buf {
+	uint32_t argsz, flags;
+	uint32_t region_index, open_flags, dma_buf_flags, nr_ranges;
+	struct vfio_bar_range range; /* the first of nr_ranges */
+};
+
+#define VFIO_FEATURE_DMA_BUF_LEAST 24u
+/* Region indices below it are those of BARs. */
+#define VFIO_REGION_ROM 6u
+/* O_RDWR | O_CLOEXEC of Linux on arm64 and x86-64. */
+#define VFIO_OPEN_FLAGS 02000002u
+
 #define VFIO_BIND_TOKEN 1u
 
 struct vfio_bind_iommufd {

@@ -69,10 +69,13 @@ final class Stage2Table {
   }
 
   /// All multiples of 4096; the range is not mapped. What lies beyond the input size, or leads
-  /// beyond 48 bits, is left out.
-  func map(_ ipa: UInt64, to physical: UInt64, length: UInt64, readable: Bool, writable: Bool) {
+  /// beyond 48 bits, is left out. Stage 1 may not walk in memory of a device (S2PTW).
+  func map(
+    _ ipa: UInt64, to physical: UInt64, length: UInt64, readable: Bool, writable: Bool,
+    isDevice: Bool = false
+  ) {
     guard isInside(ipa, length), physical >> 48 == 0, length <= (1 << 48) - physical else { return }
-    let attributes = leaf(readable, writable)
+    let attributes = leaf(readable, writable, isDevice: isDevice)
     var done: UInt64 = 0
     while done < length {
       let from = ipa + done
@@ -87,6 +90,12 @@ final class Stage2Table {
       entry.value = to | attributes | (level == 3 ? Self.tableOrPage : Self.block)
       done += 1 << UInt64(Self.lowBit(level))
     }
+  }
+
+  /// Whether a leaf is there.
+  func maps(_ ipa: UInt64) -> Bool {
+    guard isInside(ipa, 1), let (entry, _) = lastEntry(ipa) else { return false }
+    return entry.value & 1 != 0
   }
 
   /// The caller invalidates TLBs.
@@ -118,9 +127,9 @@ final class Stage2Table {
   private static var block: UInt64 { 0b01 }
   private static var address: UInt64 { UInt64.ones(48) & ~0xfff }
 
-  /// S2AP, write-back cacheable, inner shareable, Access flag.
-  private func leaf(_ readable: Bool, _ writable: Bool) -> UInt64 {
-    let memAttr: UInt64 = forcesWriteBack ? 0b0110 : 0b1111
+  /// S2AP, write-back cacheable or Device-nGnRE, inner shareable, Access flag.
+  private func leaf(_ readable: Bool, _ writable: Bool, isDevice: Bool) -> UInt64 {
+    let memAttr: UInt64 = isDevice ? 0b0001 : forcesWriteBack ? 0b0110 : 0b1111
     return memAttr << 2 | (readable ? 1 << 6 : 0) | (writable ? 1 << 7 : 0) | 3 << 8 | 1 << 10
   }
 

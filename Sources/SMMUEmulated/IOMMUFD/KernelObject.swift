@@ -8,6 +8,8 @@ class KernelObject {
 
   /// The objects that this one holds, attachments excepted, which come and go.
   func forEachHeld(_ body: (KernelObject) -> Void) {}
+  /// What does not hold of it by itself.
+  func check(_ broken: inout BrokenInvariants) {}
   /// What is left to do once it has no id any more; it still holds what it held.
   func tearDown() {}
 }

@@ -2,10 +2,10 @@
 import CKernel
 import SMMUBase
 
-/// /dev/vfio/devices/vfioN: of its requests, those about the device as a whole.
+/// /dev/vfio/devices/vfioN: its requests about the device as a whole.
 final class VFIODeviceFile: File {
-  private let kernel: EmulatedKernelState
-  private let device: EmulatedDevice
+  let kernel: EmulatedKernelState
+  let device: EmulatedDevice
   private struct Binding {
     let device: KernelDevice
     let owner: IOMMUFDFile
@@ -31,7 +31,10 @@ final class VFIODeviceFile: File {
     switch request {
     case VFIO_REQUEST_DEVICE_GET_INFO.number: try information(argument)
     // It aborts what the device has under way, which forgets what it kept; attachments stay.
-    case VFIO_REQUEST_DEVICE_RESET.number: device.cache?.clear()
+    case VFIO_REQUEST_DEVICE_RESET.number:
+      device.cache?.clear()
+      kernel.revoke(device.bar)
+    case VFIO_REQUEST_DEVICE_FEATURE.number: return try feature(argument)
     case VFIO_REQUEST_ATTACH_PT.number: try attach(argument, binding)
     case VFIO_REQUEST_DETACH_PT.number: try detach(argument, binding)
     default: throw .enotty
@@ -43,6 +46,8 @@ final class VFIODeviceFile: File {
   override func release() {
     guard let binding else { return }
     self.binding = nil
+    kernel.revoke(device.bar)
+    device.bar.closed()
     binding.device.unbind()
     binding.device.vm?.drop()
     kernel.descriptors.drop(binding.owner)

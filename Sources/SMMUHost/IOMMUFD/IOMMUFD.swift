@@ -240,6 +240,22 @@ struct IOMMUFD {
     try control(kernel, fd: device, request: VFIO_REQUEST_DETACH_PT.rawValue, argument: &argument)
   }
 
+  /// Makes a dma-buf of a part of a BAR, and returns its descriptor.
+  func exportBAR(
+    _ device: Int32, region: UInt32, offset: UInt64, length: UInt64
+  ) throws(Errno) -> Int32 {
+    var argument = vfio_feature_dma_buf()
+    argument.argsz = Self.size(of: vfio_feature_dma_buf.self)
+    argument.flags = VFIO_FEATURE_GET | VFIO_FEATURE_DMA_BUF
+    argument.region_index = region
+    argument.open_flags = VFIO_OPEN_FLAGS
+    argument.nr_ranges = 1
+    argument.range = vfio_bar_range(offset: offset, length: length)
+    let file = try control(
+      kernel, fd: device, request: VFIO_REQUEST_DEVICE_FEATURE.rawValue, argument: &argument)
+    return Int32(truncatingIfNeeded: file)
+  }
+
   func reset(_ device: Int32) throws(Errno) {
     try kernel.control(device, request: VFIO_REQUEST_DEVICE_RESET.rawValue, argument: nil)
   }

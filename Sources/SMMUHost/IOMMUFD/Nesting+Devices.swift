@@ -27,6 +27,7 @@ extension Nesting {
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
     batch.discardCommands(of: devices[index].stream)
+    removeBARs(of: devices[index])
     release(streams.remove(at: index))
   }
 
@@ -70,11 +71,13 @@ extension Nesting {
     devices[index].vdevice = 0
   }
 
-  /// Function-level reset. The kernel parks the device meanwhile and attaches what it had. Without
-  /// its file that is the owner's to do; it is attached anew then.
+  /// Function-level reset. The kernel parks the device meanwhile and attaches what it had, but the
+  /// device's BARs it has called back. Without its file that is the owner's to do; it is attached
+  /// anew then.
   func resetDevice(_ name: DeviceName) throws(Refusal) {
     let index = try streams.require(name)
     guard devices[index].fd >= 0 else { return try attachAgain(index) }
+    defer { renewBARs(of: devices[index]) }
     do throws(Errno) { try iommufd.reset(devices[index].fd) } catch {
       throw Refusal(error, trying: "reset the device (VFIO_DEVICE_RESET)")
     }
@@ -91,10 +94,12 @@ extension Nesting {
 
   func deviceFile(_ name: DeviceName) throws(Refusal) -> Int32 {
     let fd = devices[try streams.require(name)].fd
-    guard fd >= 0 else {
-      throw Refusal(.enodev, "the device was given without its file (VSMMU_DEVICE_FD)")
-    }
+    guard fd >= 0 else { throw Self.noFile }
     return fd
+  }
+
+  static var noFile: Refusal {
+    Refusal(.enodev, "the device was given without its file (VSMMU_DEVICE_FD)")
   }
 
   func information(of name: DeviceName) throws(Refusal) -> DeviceInformation {

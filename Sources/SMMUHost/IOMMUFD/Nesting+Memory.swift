@@ -22,6 +22,7 @@ extension Nesting {
     _ address: UInt64, length: UInt64, host memory: UnsafeMutableRawPointer
   ) throws(Refusal) {
     guard ownsAddressSpace else { return }
+    try requireNoBAR(address, length: length)
     let mapping = Host.Mapping(
       addressSpace: addressSpace, address: address, length: length, memory: memory)
     do throws(Errno) {
@@ -42,6 +43,7 @@ extension Nesting {
     _ address: UInt64, length: UInt64, file: Int32, offset: UInt64
   ) throws(Refusal) {
     guard ownsAddressSpace else { return }
+    try requireNoBAR(address, length: length)
     do throws(Errno) {
       try iommufd.map(
         in: addressSpace, at: address, length: length, file: file, offset: offset)

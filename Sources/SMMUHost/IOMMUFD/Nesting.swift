@@ -43,6 +43,7 @@ public final class Nesting {
   /// Objects that the kernel would not destroy yet, the oldest first.
   var kept: [UInt32] = []
   private static var roomForKept: Int { 256 }
+  var bars: [PeerBAR] = []
   /// The VMID is pinned with the first device, not when the VM is linked.
   var pinsOnDemand = false
   /// The caller tells KVM of devices, before it hands them over.
@@ -119,6 +120,7 @@ public final class Nesting {
       release(device)
     }
     while !devices.isEmpty { _ = streams.remove(at: devices.count - 1) }
+    bars = []
     destroyObjects()
     events.disable(iommufd)
     retryKept(.max)

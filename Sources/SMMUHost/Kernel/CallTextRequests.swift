@@ -265,7 +265,14 @@ extension ControlRequest {
         "VFIO_DEVICE_GET_INFO",
         fields: [.flags(4).out, .number("num_regions", 8).out, .number("num_irqs", 12).out])
     case VFIO_REQUEST_DEVICE_RESET.rawValue: .init("VFIO_DEVICE_RESET", argument: .none)
-    case VFIO_REQUEST_DEVICE_FEATURE.rawValue: .init("VFIO_DEVICE_FEATURE", fields: [.flags(4)])
+    case VFIO_REQUEST_DEVICE_FEATURE.rawValue:
+      // Fields of DMA_BUF: the library asks for no other feature.
+      .init(
+        "VFIO_DEVICE_FEATURE",
+        fields: [
+          .flags(4), .number("region_index", 8), .number("nr_ranges", 20), .long("offset", 24),
+          .long("length", 32),
+        ])
     case VFIO_REQUEST_BIND_IOMMUFD.rawValue:
       .init(
         "VFIO_DEVICE_BIND_IOMMUFD",

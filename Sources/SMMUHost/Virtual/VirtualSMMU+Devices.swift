@@ -68,6 +68,20 @@ extension VirtualSMMU {
     try requireNesting().resetDevice(device)
   }
 
+  /// Puts a part of a device's BAR where other devices reach it.
+  public func addBAR(_ range: BARRange, of device: DeviceName) throws(Refusal) {
+    try requireNesting().addBAR(range, of: device)
+  }
+
+  public func removeBAR(_ address: UInt64) throws(Refusal) {
+    try requireNesting().removeBAR(address)
+  }
+
+  /// What was called back is there again.
+  public func renewBAR(_ address: UInt64) throws(Refusal) {
+    try requireNesting().renewBAR(address)
+  }
+
   /// The open VFIO character device.
   public func deviceFile(_ device: DeviceName) throws(Refusal) -> Int32 {
     try requireNesting().deviceFile(device)

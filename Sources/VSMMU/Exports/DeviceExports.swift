@@ -39,13 +39,15 @@ extension vsmmu_device {
   }
 }
 
-/// A StreamID, or VSMMU_BY_DEVID.
-private func name(_ device: UInt64) throws(Refusal) -> DeviceName {
-  let number = UInt32(truncatingIfNeeded: device)
-  switch device >> 32 {
-  case 0: return .stream(number)
-  case 1: return .id(number)
-  default: throw .invalid("device is neither a StreamID nor VSMMU_BY_DEVID")
+extension DeviceName {
+  /// A StreamID, or VSMMU_BY_DEVID.
+  static func named(_ device: UInt64) throws(Refusal) -> DeviceName {
+    let number = UInt32(truncatingIfNeeded: device)
+    switch device >> 32 {
+    case 0: return .stream(number)
+    case 1: return .id(number)
+    default: throw .invalid("device is neither a StreamID nor VSMMU_BY_DEVID")
+    }
   }
 }
 
@@ -56,7 +58,7 @@ private func serially(
 ) -> Int32 {
   Int32(
     truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
-      let name = try name(device)
+      let name = try DeviceName.named(device)
       return try instance.covering { () throws(Refusal) in
         Int64(try body(instance.virtual, name))
       }

@@ -85,10 +85,37 @@ public func vsmmu_emulated_dma_write(
     isWrite: true)
 }
 
+// MARK: BARs
+
+@implementation @_cdecl("vsmmu_emulated_bar")
+public func vsmmu_emulated_bar(
+  _ emulated: OpaquePointer?, _ device: UInt32, _ region: UInt32,
+  _ memory: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ length: UnsafeMutablePointer<UInt64>?
+) -> Int32 {
+  answering(emulated) { (host) throws(Errno) -> Int32 in
+    guard let memory, let length else { throw .einval }
+    let found = try host.barMemory(ofDevice: Int(device), region: Int(region))
+    memory.pointee = found.baseAddress
+    length.pointee = UInt64(found.count)
+    return 0
+  }
+}
+
+@implementation @_cdecl("vsmmu_emulated_set_decode")
+public func vsmmu_emulated_set_decode(
+  _ emulated: OpaquePointer?, _ device: UInt32, _ on: UInt32
+) -> Int32 {
+  answering(emulated) { (host) throws(Errno) -> Int32 in
+    guard on <= 1 else { throw .einval }
+    try host.setDecode(on == 1, ofDevice: Int(device))
+    return 0
+  }
+}
+
 // MARK: CPUs and VMIDs
 
-/// A call of KVM's hardware side: its errno as a negative number.
-private func onCPU(
+/// A call of the hardware: its errno as a negative number.
+private func answering(
   _ handle: OpaquePointer?, _ body: (EmulatedHost) throws(Errno) -> Int32
 ) -> Int32 {
   Int32(
@@ -101,7 +128,7 @@ private func onCPU(
 public func vsmmu_emulated_vcpu_load(
   _ emulated: OpaquePointer?, _ vm: Int32, _ cpu: UInt32
 ) -> Int32 {
-  onCPU(emulated) { (host) throws(Errno) -> Int32 in
+  answering(emulated) { (host) throws(Errno) -> Int32 in
     try host.loadCPU(Int(cpu), vm: vm)
     return 0
   }
@@ -109,7 +136,7 @@ public func vsmmu_emulated_vcpu_load(
 
 @implementation @_cdecl("vsmmu_emulated_vcpu_put")
 public func vsmmu_emulated_vcpu_put(_ emulated: OpaquePointer?, _ cpu: UInt32) -> Int32 {
-  onCPU(emulated) { (host) throws(Errno) -> Int32 in
+  answering(emulated) { (host) throws(Errno) -> Int32 in
     try host.putCPU(Int(cpu))
     return 0
   }
@@ -145,10 +172,11 @@ public func vsmmu_emulated_tlbi(
 
 @implementation @_cdecl("vsmmu_emulated_vm_vmid")
 public func vsmmu_emulated_vm_vmid(_ emulated: OpaquePointer?, _ vm: Int32) -> Int32 {
-  onCPU(emulated) { (host) throws(Errno) -> Int32 in Int32(try host.vmid(ofVM: vm)) }
+  answering(emulated) { (host) throws(Errno) -> Int32 in Int32(try host.vmid(ofVM: vm)) }
 }
 
 @implementation @_cdecl("vsmmu_emulated_stream_vmid")
 public func vsmmu_emulated_stream_vmid(_ emulated: OpaquePointer?, _ device: UInt32) -> Int32 {
-  onCPU(emulated) { (host) throws(Errno) -> Int32 in Int32(try host.vmid(ofDevice: Int(device))) }
+  answering(emulated) { (host) throws(Errno) -> Int32 in Int32(try host.vmid(ofDevice: Int(device)))
+  }
 }

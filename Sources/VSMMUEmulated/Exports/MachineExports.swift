@@ -117,7 +117,7 @@ extension EmulatedConfiguration {
       devices.append(
         Device(
           smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits),
-          flags: Device.Flags(rawValue: copy.flags)))
+          flags: Device.Flags(rawValue: copy.flags), barBytes: copy.bar_bytes))
     }
     return devices
   }

@@ -34,6 +34,10 @@ emulated() {
     rows "$log" >> "$out/emulated-$1.txt"
   done
   same "the emulated $1 says what is committed" "$data/emulated-$1.txt" "$out/emulated-$1.txt"
+  counted "emulated $1 bars" Tests/tools/patience.sh 120 "$out/emulated" \
+    "$BUILD/libvsmmuv3-emulated.so.0" "$1" bars
+  rows "$log" > "$out/bars-$1.txt"
+  same "the emulated $1 says of BARs what is committed" "$data/bars.txt" "$out/bars-$1.txt"
 }
 
 # differences REAL EMULATED: the rows whose answers differ, as row, real, emulated.
@@ -83,6 +87,20 @@ linux() {
   on_linux unnested DEVICES="edu nvme" STAGE=1
   same "Linux $release says what is committed" "$data/linux-$release.txt" \
     "$out/linux-$release.txt"
+  bars_on_linux
+}
+
+# BARs want a kernel that was built for them: ZONE_DEVICE and PCI_P2PDMA give VFIO_PCI_DMABUF. Where
+# it was not, no row after the first of DMA_BUF is as it should be.
+bars_on_linux() {
+  in_guest "$out/linux" bars DEVICES="edu nvme" KERNEL="$kernel" > "$out/bars-linux-$release.log"
+  rows "$out/bars-linux-$release.log" > "$out/bars-linux-$release.txt"
+  if grep -q 'FEATURE PROBE  *ENOTTY' "$out/bars-linux-$release.txt"; then
+    skip "BARs on Linux $release itself" "its kernel has no CONFIG_VFIO_PCI_DMABUF"
+  else
+    same "Linux $release says of BARs what is committed" "$data/bars.txt" \
+      "$out/bars-linux-$release.txt"
+  fi
 }
 
 ok "contract program" program emulated "${CC:-cc}" -ldl

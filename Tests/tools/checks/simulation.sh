@@ -30,6 +30,13 @@ told() {
   return "$(cat "$out-$1.status")"
 }
 
+# planted DEFECT: a BAR that the kernel does not map, unmap or revoke is found, if only it is one.
+planted() {
+  Tests/tools/patience.sh 300 "$out" "$BUILD/libvsmmuv3.so.0" 1 60 250 "$1" \
+    > "$out-planted-$1.txt" 2>&1 < /dev/null
+  [ $? = 1 ] && grep -q '^FAIL seed .* BAR [0-9]' "$out-planted-$1.txt"
+}
+
 ok "simulation program" program
 half first "$seed" $((runs / 2)) &
 first=$!
@@ -38,5 +45,8 @@ second=$!
 wait $first $second
 counted "seeds from $seed" told first
 counted "seeds from $((seed + runs / 2))" told second
+for defect in 1 2 3; do
+  ok "planted defect $defect of BARs is found" planted $defect
+done
 grep -h '^> [0-9]' "$out-first.txt" "$out-second.txt"
 finish

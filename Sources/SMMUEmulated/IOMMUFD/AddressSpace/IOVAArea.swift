@@ -2,6 +2,20 @@
 import CKernel
 import SMMUBase
 
+/// What a mapping maps, and keeps alive.
+enum MappedMemory {
+  /// Pages of the process.
+  case process
+  /// Of a file, for IOMMU_IOAS_MAP_FILE.
+  case file(MappedFile)
+  /// Of a device, for the same.
+  case bar(MappedBAR)
+
+  var isFile: Bool {
+    if case .file = self { true } else { false }
+  }
+}
+
 /// A mapping of an address space: I/O addresses to memory of this process, where an address is the
 /// physical one too.
 struct IOVAArea {
@@ -11,18 +25,33 @@ struct IOVAArea {
   let address: UInt64
   let isReadable: Bool
   let isWritable: Bool
-  /// Keeps the mapping of a file alive, for IOMMU_IOAS_MAP_FILE.
-  let file: MappedFile?
+  let memory: MappedMemory
 
   var length: UInt64 { last &- first &+ 1 }
 
   /// Pages are pinned as soon as there is a table to put them in.
   func pin() throws(Errno) {
-    if let file {
-      guard file.hasPages(address, length) else { throw .einval }
-    } else {
+    switch memory {
+    case .process:
       guard vsmmu_system_is_memory(address, length) != 0 else { throw .efault }
+    case .file(let file):
+      guard file.hasPages(address, length) else { throw .einval }
+    case .bar: return
     }
+  }
+
+  /// Its memory was called back: the addresses stay taken, and nothing is there.
+  var isHole: Bool {
+    if case .bar(let bar) = memory { bar.isRevoked } else { false }
+  }
+
+  /// It is memory of a device, whose attributes stage 2 decides.
+  var isDevice: Bool {
+    if case .bar = memory { true } else { false }
+  }
+
+  func isOf(_ bar: EmulatedBAR) -> Bool {
+    if case .bar(let mapped) = memory { mapped.isOf(bar) } else { false }
   }
 
   func isAligned(to alignment: UInt64) -> Bool {

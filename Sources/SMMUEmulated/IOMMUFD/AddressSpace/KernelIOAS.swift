@@ -19,6 +19,15 @@ final class KernelIOAS: KernelObject {
 
   /// Bytes that addresses and lengths are multiples of: any, until a page table needs pages.
   var alignment: UInt64 { tables.isEmpty ? 1 : 4096 }
+
+  /// Nothing is mapped where a BAR was called back.
+  override func check(_ broken: inout BrokenInvariants) {
+    for area in areas where area.isHole {
+      for table in tables where table.maps(area) {
+        broken.add("a BAR that was called back is mapped at ", area.first)
+      }
+    }
+  }
 }
 
 // MARK: Look-ups
@@ -64,7 +73,7 @@ extension KernelIOAS {
   /// Maps at a given address, or chooses one.
   func map(
     at fixed: UInt64?, address: UInt64, length: UInt64, readable: Bool, writable: Bool,
-    file: MappedFile?
+    memory: MappedMemory
   ) throws(Errno) -> UInt64 {
     guard length != 0 else { throw .einval }
     guard !address.addingReportingOverflow(length).overflow else { throw .eoverflow }
@@ -77,7 +86,7 @@ extension KernelIOAS {
     }
     let area = IOVAArea(
       first: first, last: first &+ (length &- 1), address: address, isReadable: readable,
-      isWritable: writable, file: file)
+      isWritable: writable, memory: memory)
     guard area.isAligned(to: alignment) else { throw .einval }
     if !tables.isEmpty { try area.pin() }
     var bytes = EmulatedNeed.growth(of: areas)
@@ -143,6 +152,13 @@ extension KernelIOAS {
     return bytes
   }
 
+  /// Takes what is mapped of a BAR out of the page tables. The areas stay.
+  func unmapTables(of bar: EmulatedBAR) {
+    for area in areas where area.isOf(bar) && !area.isHole {
+      for table in tables { table.unmap(area) }
+    }
+  }
+
   /// The memory behind a range that areas cover without a hole, piece by piece.
   func forEachPiece(
     _ iova: UInt64, length: UInt64, _ body: (IOVAArea) throws(Errno) -> Void
@@ -159,7 +175,7 @@ extension KernelIOAS {
       try body(
         IOVAArea(
           first: next, last: end, address: area.address &+ (next &- area.first),
-          isReadable: area.isReadable, isWritable: area.isWritable, file: area.file))
+          isReadable: area.isReadable, isWritable: area.isWritable, memory: area.memory))
       if end == last { return }
       next = end + 1
       place += 1

@@ -73,16 +73,22 @@ final class PagingHWPT: KernelObject {
   // MARK: What it maps
 
   func needed(for area: IOVAArea) -> Int {
-    table.needed(for: area.first, to: area.address, length: area.length)
+    if area.isHole { return 0 }
+    return table.needed(for: area.first, to: area.address, length: area.length)
   }
 
   func map(_ area: IOVAArea) {
+    if area.isHole { return }
     table.map(
       area.first, to: area.address, length: area.length, readable: area.isReadable,
-      writable: area.isWritable)
+      writable: area.isWritable, isDevice: area.isDevice)
   }
 
+  /// Whether the table leads anywhere at the beginning of an area.
+  func maps(_ area: IOVAArea) -> Bool { table.maps(area.first) }
+
   func unmap(_ area: IOVAArea) {
+    if area.isHole { return }
     table.unmap(area.first, length: area.length)
     invalidate(area)
   }

@@ -68,8 +68,7 @@ extension IOMMUFDFile {
     let ioas = try objects.ioas(map.ioas_id)
     request.value.iova = try ioas.map(
       at: flags.isFixed ? map.iova : nil, address: map.user_va, length: map.length,
-      readable: flags.isReadable,
-      writable: flags.isWritable, file: nil)
+      readable: flags.isReadable, writable: flags.isWritable, memory: .process)
     request.copyOut()
   }
 
@@ -81,12 +80,25 @@ extension IOMMUFDFile {
     guard flags.isReadable || flags.isWritable else { throw .einval }
     let ioas = try objects.ioas(map.ioas_id)
     guard map.length != 0 else { throw .einval }
-    let file = try MappedFile.map(map.fd, offset: map.start, length: map.length)
+    guard !map.start.addingReportingOverflow(map.length - 1).overflow else { throw .eoverflow }
+    let (memory, address) = try mapped(map)
     request.value.iova = try ioas.map(
-      at: flags.isFixed ? map.iova : nil, address: file.address, length: map.length,
-      readable: flags.isReadable,
-      writable: flags.isWritable, file: file)
+      at: flags.isFixed ? map.iova : nil, address: address, length: map.length,
+      readable: flags.isReadable, writable: flags.isWritable, memory: memory)
     request.copyOut()
+  }
+
+  /// A dma-buf is one before it is any other file.
+  private func mapped(
+    _ map: iommufd_ioas_map_file
+  ) throws(Errno) -> (memory: MappedMemory, address: UInt64) {
+    guard let buffer = try? kernel.descriptors.file(map.fd).dmaBuf else {
+      let file = try MappedFile.map(map.fd, offset: map.start, length: map.length)
+      return (.file(file), file.address)
+    }
+    let bar = try MappedBAR.map(
+      buffer, offset: map.start, length: map.length, among: kernel.descriptors)
+    return (.bar(bar), bar.address)
   }
 
   func ioasCopy(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
@@ -135,7 +147,7 @@ extension IOMMUFDFile {
     var hasOthers = false
     objects.each { entry in
       guard case .ioas(let ioas) = entry else { return }
-      if ioas.areas.contains(where: { $0.file == nil }) { hasOthers = true }
+      if ioas.areas.contains(where: { !$0.memory.isFile }) { hasOthers = true }
     }
     guard !hasOthers else { throw .einval }
   }
@@ -172,7 +184,7 @@ extension KernelIOAS {
       for piece in pieces {
         _ = try map(
           at: next, address: piece.address, length: piece.length, readable: flags.isReadable,
-          writable: flags.isWritable, file: piece.file)
+          writable: flags.isWritable, memory: piece.memory)
         next = next &+ piece.length
       }
     } catch {
