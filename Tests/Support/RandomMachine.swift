@@ -141,12 +141,23 @@ public final class RandomWorld {
 
   /// The record that was written since the last call.
   public func takeRecord() -> [UInt64]? {
-    let producer = self["EVENTQ_PROD"], consumer = self["EVENTQ_CONS"]
+    let producer = self["EVENTQ_PROD"]
+    let consumer = self["EVENTQ_CONS"]
     guard producer != consumer else { return nil }
     precondition((producer &- consumer) & 31 == 1, "more than one record")
     self["EVENTQ_CONS"] = producer
     let slot = Int(RandomMachine.eventQueue - RandomMachine.ram) + Int(consumer & 15) * 32
     return (0..<4).map { machine.host.load(fromByteOffset: slot + $0 * 8, as: UInt64.self) }
+  }
+
+  /// What a look at the access tells, in the reference's terms but for the record, which it does not
+  /// leave.
+  public func look(_ access: Access) -> ReferenceWalk.Answer {
+    var access = access
+    access.flags.insert(.inspect)
+    let translation = smmu.translator.inspect(access, isAssigned: false)
+    precondition(translation.generation == 0, "an answer to be kept")
+    return ReferenceWalk.Answer(translation, record: takeRecord())
   }
 
   /// The model's answer in the reference's terms.

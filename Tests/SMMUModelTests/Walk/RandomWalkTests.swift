@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
-import Testing
 import TestSupport
+import Testing
 
 @testable import SMMUModel
 
@@ -58,15 +58,19 @@ import TestSupport
       for _ in 0..<4 {
         let access = randomAccess(&random, address: address ^ UInt64(random.below(0x1000)))
         let expected = reference.answer(access)
+        var look = world.look(access)
+        let leavesRecord = look.record != nil
+        look.record = expected.record
         let found = world.answer(access)
         tally.add(expected)
-        if found != expected {
+        if found != expected || look != expected || leavesRecord {
           Issue.record(
             """
             \(access) ste \(ste.map { String($0, radix: 16) }) \
             cd \((cd ?? []).map { String($0, radix: 16) })
             expected \(expected)
             found    \(found)
+            look     \(look)
             """)
           return
         }
