@@ -336,7 +336,8 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
  * every other flag: with _SPECULATIVE it tells what a probe would be told. It is for assigned devices
  * too (vsmmuv3_host.h), for MSI routes, dirty logs and debuggers: there it obeys what the host's SMMU
  * was told of the stream. What aborts without an event there aborts with event 0 here, and the address
- * is a guest physical one, which the host's stage 2 has yet to translate. It is as slow as a miss. */
+ * is a guest physical one, which the host's stage 2 has yet to translate. It is as slow as a miss, and
+ * -EDEADLK in a callback. */
 
 /* Memory attributes: bits 7:0 a MAIR_ELx byte (DDI 0487 D24.2.109), bits 9:8 shareability (0 none,
  * 2 outer, 3 inner). */

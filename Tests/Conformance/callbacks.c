@@ -81,10 +81,13 @@ static void dma_calls(vsmmu_t *vsmmu)
 	const vsmmu_access cold = {
 		.size = sizeof(cold), .stream = 1, .address = UINT64_C(0x3333333000),
 	};
+	vsmmu_access look = cold;
 	vsmmu_result result = { .size = sizeof(result) };
 	uint64_t word = 0;
 
 	REFUSES(vsmmu_translate(vsmmu, &cold, &result));
+	look.flags = VSMMU_ACCESS_INSPECT;
+	REFUSES(vsmmu_translate(vsmmu, &look, &result));
 	REFUSES(vsmmu_dma_read(vsmmu, &cold, &word, 8, &result));
 	REFUSES(vsmmu_dma_write(vsmmu, &cold, &word, 8, &result));
 }

@@ -485,6 +485,12 @@ static void host_is_inspected(void)
 		api.vsmmu_translate(guest->vsmmu, &access, &result));
 	REFUSED(guest, -ENOENT, "VSMMU_ACCESS_INSPECT",
 		api.vsmmu_dma_read(guest->vsmmu, &access, &value, sizeof(value), &result));
+	/* A device makes accesses. */
+	access.flags = look;
+	EQUAL(api.vsmmu_emulated_dma_read(hosted.emulated, 0, &access, &value, sizeof(value),
+					  &result), -EINVAL);
+	EQUAL(api.vsmmu_emulated_dma_write(hosted.emulated, 0, &access, &value, sizeof(value),
+					   &result), -EINVAL);
 	EQUAL(translate(guest, ASSIGNED, DATA, look).address, DATA);
 	guest_start(guest);
 	/* No STE: no event of hardware, and none here. */

@@ -82,6 +82,13 @@ io() {
   tell "groups $groups $(sort -u /sys/kernel/iommu_groups/*/type | tr '\n' ' ')"
 }
 
+# What each device's address space has reserved.
+window() {
+  for d in /sys/bus/pci/devices/*; do
+    sed "s/^/VM: window ${d##*/} /" "$d/iommu_group/reserved_regions"
+  done
+}
+
 # Whether the driver has told of an event.
 event() {
   dmesg | grep -q 'arm-smmu-v3.*event: '
@@ -311,7 +318,8 @@ dd if=/dev/urandom of=/tmp/noise bs=1M count=4 2> /dev/null
 dmesg | grep 'arm-smmu-v3' | sed 's/^/VM: driver: /'
 for step in $(argument steps | tr , ' '); do
   case $step in
-    io | fault | hotplug | again | load | bench | reset | next | crash | ringfault | ats) $step ;;
+    io | fault | hotplug | again | load | bench | reset | next | crash | ringfault | ats | window)
+      $step ;;
     shell) stty onlcr; setsid cttyhack sh ;;
   esac
 done

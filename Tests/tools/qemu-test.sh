@@ -148,6 +148,24 @@ tree() {
   traced "the fault of an iothread" "fault .*iova 0x12345[678]... .*locked 0"
 }
 
+# A device tree as for an assigned disk: Linux maps the window of MSIs onto itself, for this device
+# alone, and the disk goes on.
+window() {
+  name=window
+  local tree=$work/window.dtb
+  gcc -std=gnu11 -O1 -Wall -Wextra -Werror -IInclude -o "$work/window" Tests/tools/qemu-window.c \
+    -lfdt || fail "window: the program compiles"
+  "$qemu" "${machine[@]}" -M "dumpdtb=$tree" -nodefaults -display none -m 512M -device "$device" \
+    < /dev/null 2> /dev/null
+  ok "window: in the tree" "$work/window" "$tree" "$tree"
+  start window io,window "" -device "$device" -dtb "$tree" \
+    $(disk nvme) -device nvme,drive=nvme,serial=1,addr=1.0 $network,addr=2.0
+  finished
+  has "mapped onto itself for the disk" \
+    "VM: window 0000:00:01.0 0x0000000008000000 0x00000000080fffff direct"
+  empty "window: for no other" grep 'VM: window 0000:00:0[^1].* direct' "$console"
+}
+
 # The machine is reset in the middle of I/O.
 reset() {
   name=reset
@@ -421,7 +439,7 @@ nested() {
   same "nested: iommufd answers as on QEMU's SMMU" "$out.want" "$out.rows"
 }
 
-[ $# != 0 ] || set -- options tree acpi reset kexec migration vhost \
+[ $# != 0 ] || set -- options tree window acpi reset kexec migration vhost \
   lazy lazy4 stage2 pages16k passthrough nested
 for t in "$@"; do
   begin=$SECONDS
