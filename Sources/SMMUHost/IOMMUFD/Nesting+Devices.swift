@@ -59,7 +59,7 @@ extension Nesting {
   }
 
   /// Function-level reset. The kernel parks the device meanwhile and attaches what it had, but the
-  /// device's BARs it has called back.
+  /// device's BARs it has revoked.
   func resetDevice(_ stream: StreamID) throws(Refusal) {
     let index = try streams.require(stream)
     defer { renewBARs(of: devices[index]) }
