@@ -149,8 +149,8 @@ int32_t vsmmu_emulated_dma_write(vsmmu_emulated_t *emulated, uint32_t device,
 int32_t vsmmu_emulated_bar(vsmmu_emulated_t *emulated, uint32_t device, uint32_t region,
 			   void **memory, uint64_t *length);
 /* What a write to the device's configuration space does that turns memory decode off (on = 0; D3hot
- * is the same) or on (1, as it is when the device is opened). Off, the kernel calls back what is
- * mapped of its BARs, as VFIO_DEVICE_RESET and closing the device do. Errors: -EINVAL, -ENOMEM. */
+ * is the same) or on (1, as it is when the device is opened). Off, the kernel revokes what is mapped
+ * of its BARs, as VFIO_DEVICE_RESET and closing the device do. Errors: -EINVAL, -ENOMEM. */
 int32_t vsmmu_emulated_set_decode(vsmmu_emulated_t *emulated, uint32_t device, uint32_t on);
 
 /* A vCPU of a VM is loaded on, or put from, a physical CPU (KVM's vcpu_load, vcpu_put). A CPU runs
@@ -197,7 +197,7 @@ typedef struct vsmmu_emulated_counters {
 int32_t vsmmu_emulated_get_counters(vsmmu_emulated_t *emulated, vsmmu_emulated_counters *counters);
 
 /* Checks what must always hold: no two VMs share a VMID on an SMMU, a linked VM's STEs carry its
- * VMID, no VMID is free while an STE or the TLB may hold it, no BAR that was called back is mapped,
+ * VMID, no VMID is free while an STE or the TLB may hold it, no BAR that was revoked is mapped,
  * all reference counts add up. Returns how often one of these does not, or -ENOMEM; `message` tells
  * the first. */
 int32_t vsmmu_emulated_check(vsmmu_emulated_t *emulated, char *message, size_t message_size);

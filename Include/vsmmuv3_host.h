@@ -180,9 +180,9 @@ int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint64_t device);
  * (VSMMU_UNNUMBERED). Errors: -EEXIST, -EINVAL (other), and the kernel's. */
 #define VSMMU_UNNUMBERED 0xffffffffffffffffull
 int32_t vsmmu_device_renumber(vsmmu_t *vsmmu, uint64_t device, uint64_t other);
-/* Resets it (VFIO_DEVICE_RESET), attaches it again, and maps its BARs again as vsmmu_bar_renew().
- * Without its file, which is yours: reset it yourself, then this attaches what its stream needs.
- * Error: the kernel's. */
+/* Resets it (VFIO_DEVICE_RESET), attaches it again, and maps its BARs again as vsmmu_bar_renew() does;
+ * where that fails the log tells, unless they are still revoked. Without its file, which is yours:
+ * reset it yourself, then this attaches what its stream needs. Error: the kernel's. */
 int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint64_t device);
 /* The open VFIO character device, for its regions and interrupts; -ENODEV without its file. */
 int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint64_t device);
@@ -247,8 +247,8 @@ int32_t vsmmu_bar_add(vsmmu_t *vsmmu, const vsmmu_bar *bar);
 /* Where the kernel could not unmap the BAR of a detached device, which the log tells, this is tried
  * again here. Errors: -ENOENT, and the kernel's; it is still there then. */
 int32_t vsmmu_bar_remove(vsmmu_t *vsmmu, uint64_t address);
-/* The BAR is back: the guest turned memory decode on, or the device is in D0. Maps it anew, whether or
- * not it was revoked. Errors: -ENOENT; -ENODEV while it is revoked; and the kernel's. On an error it
+/* The BAR is back: the guest turned memory decode on, the device is in D0, or it was reset by another
+ * way than vsmmu_device_reset(). Maps it anew, whether or not it was revoked. Errors: -ENOENT; -ENODEV while it is revoked; and the kernel's. On an error it
  * may be that it is not mapped; its place stays taken, and a further call tries again. */
 int32_t vsmmu_bar_renew(vsmmu_t *vsmmu, uint64_t address);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUBase
 
-/// A device's memory BAR, which is region 0. What was lent of it can be called back.
+/// A device's memory BAR, which is region 0. What was lent of it can be revoked.
 final class EmulatedBAR {
   /// A power of two, pages or more.
   let bytes: UInt64
@@ -9,7 +9,7 @@ final class EmulatedBAR {
   private var pages: PhysicalPages?
   /// Memory decode is on, and the device in D0.
   var isDecoded = true
-  /// How often all of it was called back. What was mapped before the last time is a hole.
+  /// How often all of it was revoked. What was mapped before the last time is a hole.
   private(set) var revocations: UInt64 = 0
   /// How often the device was closed. A dma-buf of an earlier time is never good again.
   private(set) var sessions: UInt64 = 0

@@ -10,6 +10,7 @@ enum {
 	IOAS_UNMAP = 0x3b86, HWPT_ALLOC = 0x3b89, HWPT_INVALIDATE = 0x3b8d,
 	FAULT_QUEUE_ALLOC = 0x3b8e, VIOMMU_ALLOC = 0x3b90, VDEVICE_ALLOC = 0x3b91,
 	VEVENTQ_ALLOC = 0x3b93, BIND = 0x3b76, ATTACH = 0x3b77, DETACH = 0x3b78,
+	IOAS_MAP_FILE = 0x3b8f, DEVICE_FEATURE = 0x3b75, DEVICE_RESET = 0x3b6f,
 	CREATE_VM = 0xae01, CREATE_VCPU = 0xae41,
 };
 
@@ -368,11 +369,95 @@ static void faults(void)
 	hosted_close(&scene.hosted);
 }
 
+/* BARs. The device's file is one of its own, and the dma-buf's number is what it returns. */
+
+static struct { int device, buffer; } bar;
+
+static int64_t export_bar(void)
+{
+	struct {
+		uint32_t argsz, flags, region, open_flags, zero, count;
+		uint64_t offset, length;
+	} request = { sizeof(request), 1u << 16 | 11, 0, 02000002, 0, 1, 0, 8192 };
+
+	bar.buffer = (int)api.vsmmu_emulated_ioctl(EMULATED, bar.device, DEVICE_FEATURE, &request);
+	return bar.buffer;
+}
+
+static void open_device(void)
+{
+	struct { uint32_t argsz, flags; int32_t iommufd; uint32_t id; } request = { 16, 0, 0, 0 };
+
+	open_mapped_parent();
+	bar.device = api.vsmmu_emulated_open(EMULATED, "/dev/vfio/devices/vfio1");
+	request.iommufd = scene.fd;
+	EQUAL(api.vsmmu_emulated_ioctl(EMULATED, bar.device, BIND, &request), 0);
+}
+
+static void open_buffer(void)
+{
+	open_device();
+	CHECK(export_bar() > 0);
+}
+
+static int64_t map_bar(void)
+{
+	struct {
+		uint32_t size, flags, ioas;
+		int32_t fd;
+		uint64_t start, length, iova;
+	} request = { sizeof(request), 7, 2, bar.buffer, 0, 8192, UINT64_C(0x90000000) };
+
+	return IOCTL(IOAS_MAP_FILE, &request);
+}
+
+static void open_mapped_bar(void)
+{
+	open_buffer();
+	EQUAL(map_bar(), 0);
+}
+
+static int64_t reset_device(void)
+{
+	return api.vsmmu_emulated_ioctl(EMULATED, bar.device, DEVICE_RESET, NULL);
+}
+
+static int64_t close_device(void)
+{
+	return api.vsmmu_emulated_close(EMULATED, bar.device);
+}
+
+static int64_t end_decode(void)
+{
+	return api.vsmmu_emulated_set_decode(EMULATED, 1, 0);
+}
+
+static int64_t bar_memory(void)
+{
+	void *memory = NULL;
+	uint64_t length;
+
+	return api.vsmmu_emulated_bar(EMULATED, 1, 0, &memory, &length);
+}
+
+static void bars(void)
+{
+	ATTEMPT("VFIO_DEVICE_FEATURE_DMA_BUF", open_device, export_bar, close_emulated);
+	ATTEMPT("IOMMU_IOAS_MAP_FILE of a BAR", open_buffer, map_bar, close_emulated);
+	ATTEMPT("VFIO_DEVICE_RESET of a mapped BAR", open_mapped_bar, reset_device, close_emulated,
+		.never_fails = true);
+	ATTEMPT("close of a device with a mapped BAR", open_mapped_bar, close_device, close_emulated,
+		.never_fails = true);
+	ATTEMPT("vsmmu_emulated_set_decode", open_mapped_bar, end_decode, close_emulated);
+	ATTEMPT("vsmmu_emulated_bar", open_emulated, bar_memory, close_emulated);
+}
+
 void emulated_calls(void)
 {
 	RUN(emulated_creation);
 	RUN(files);
 	RUN(objects);
+	RUN(bars);
 	RUN(viommus);
 	RUN(vms);
 	RUN(faults);

@@ -240,6 +240,60 @@ static void devices(void)
 	ATTEMPT("vsmmu_ram_remove with a host", open_attached, ram_remove, close_hosted);
 }
 
+/* BARs. */
+
+#define BAR UINT64_C(0x90000000)
+
+static void open_barred(void)
+{
+	vsmmu_bar bar = {
+		.size = sizeof(bar), .device = ASSIGNED, .length = sizeof(more), .address = BAR,
+	};
+
+	open_translated();
+	EQUAL(api.vsmmu_bar_add(VSMMU, &bar), 0);
+}
+
+static int64_t bar_add(void)
+{
+	vsmmu_bar bar = {
+		.size = sizeof(bar), .device = ASSIGNED, .length = sizeof(more), .address = BAR,
+	};
+
+	return api.vsmmu_bar_add(VSMMU, &bar);
+}
+
+static int64_t bar_add_over_ram(void)
+{
+	vsmmu_bar bar = {
+		.size = sizeof(bar), .device = ASSIGNED, .length = sizeof(more), .address = RAM,
+	};
+
+	return api.vsmmu_bar_add(VSMMU, &bar);
+}
+
+static int64_t bar_remove(void) { return api.vsmmu_bar_remove(VSMMU, BAR); }
+static int64_t bar_renew(void) { return api.vsmmu_bar_renew(VSMMU, BAR); }
+
+static int64_t ram_add_over_bar(void)
+{
+	return api.vsmmu_ram_add(VSMMU, BAR, sizeof(more), more);
+}
+
+static void bars(void)
+{
+	ATTEMPT("vsmmu_bar_add", open_translated, bar_add, close_hosted);
+	ATTEMPT("vsmmu_bar_add, over RAM", open_translated, bar_add_over_ram, close_hosted,
+		.expected = -EEXIST);
+	ATTEMPT("vsmmu_ram_add, over a BAR", open_barred, ram_add_over_bar, close_hosted,
+		.expected = -EEXIST);
+	ATTEMPT("vsmmu_bar_remove", open_barred, bar_remove, close_hosted);
+	ATTEMPT("vsmmu_bar_renew", open_barred, bar_renew, close_hosted, .is_the_kernels = true);
+	ATTEMPT("vsmmu_device_reset with a BAR", open_barred, reset_device, close_hosted,
+		.is_the_kernels = true);
+	ATTEMPT("vsmmu_device_detach with a BAR", open_barred, detach, close_hosted);
+}
+
 /* A linked VM. */
 
 static void open_linkable(void)
@@ -428,6 +482,7 @@ void host_calls(void)
 {
 	RUN(opening);
 	RUN(devices);
+	RUN(bars);
 	RUN(links);
 	RUN(events);
 	RUN(the_queue_stops);

@@ -46,7 +46,7 @@ void bars_map(struct vm *vm, uint64_t tables)
 		map(&vm->guest, tables, bar_iova(device), bar_address(device), PAGE1);
 }
 
-/* The kernel has called it back, wherever it was mapped. */
+/* By the kernel, wherever it was mapped. */
 static void revoked(unsigned device)
 {
 	for (unsigned i = 0; i < VMS; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import SMMUBase
 
-/// BARs are called back where their memory stops to answer.
+/// BARs are revoked where their memory stops to answer.
 extension EmulatedKernelState {
   /// When this returns, no access of a device uses the BAR. Mappings of it stay as holes.
   func revoke(_ bar: EmulatedBAR) {

@@ -3,8 +3,8 @@ import CKernel
 import SMMUBase
 import SMMUSpec
 
-/// BARs of assigned devices in stage 2, where the others reach them. The kernel calls them back
-/// where a device is reset or decodes no memory, and keeps a hole that a new mapping alone fills.
+/// BARs of assigned devices in stage 2, where the others reach them. The kernel revokes them where a
+/// device is reset or decodes no memory, and keeps a hole that a new mapping alone fills.
 extension Nesting {
   static var mostBARs: Int { 256 }
 
@@ -77,8 +77,8 @@ extension Nesting {
 
   // MARK: With its device
 
-  /// After a reset that succeeded or not: the kernel may have called them back. While memory decode
-  /// is off there is nothing to map.
+  /// After a reset that succeeded or not: the kernel may have revoked them. While memory decode is
+  /// off there is nothing to map.
   func renewBARs(of device: AssignedDevice) {
     for index in bars.indices where bars[index].device == device.id {
       do throws(Refusal) { try remap(index, device) } catch {
@@ -103,7 +103,7 @@ extension Nesting {
 
   // MARK: Calls
 
-  /// Puts a mapping of what is there now in the place of what was mapped. Where that is called back
+  /// Puts a mapping of what is there now in the place of what was mapped. Where that is revoked
   /// (ENODEV) or the kernel fails to map it, nothing is mapped.
   private func remap(_ index: Int, _ device: AssignedDevice) throws(Refusal) {
     let range = bars[index].range

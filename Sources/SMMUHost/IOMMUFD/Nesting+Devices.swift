@@ -72,8 +72,8 @@ extension Nesting {
   }
 
   /// Function-level reset. The kernel parks the device meanwhile and attaches what it had, but the
-  /// device's BARs it has called back. Without its file that is the owner's to do; it is attached
-  /// anew then.
+  /// device's BARs it has revoked. Without its file that is the owner's to do; it is attached anew
+  /// then.
   func resetDevice(_ name: DeviceName) throws(Refusal) {
     let index = try streams.require(name)
     guard devices[index].fd >= 0 else { return try attachAgain(index) }

@@ -77,7 +77,7 @@ extension VirtualSMMU {
     try requireNesting().removeBAR(address)
   }
 
-  /// What was called back is there again.
+  /// What was revoked is there again.
   public func renewBAR(_ address: UInt64) throws(Refusal) {
     try requireNesting().renewBAR(address)
   }

@@ -193,6 +193,21 @@ private final class Lines {
     #expect(text.hasSuffix("... => entry_num=4294967295}) = -1 EIO"))
   }
 
+  @Test("Of VFIO_DEVICE_FEATURE the range of the BAR is told, and the file that it makes")
+  func feature() {
+    kernel.onControl = { _, _ in .success(7) }
+    var argument = vfio_feature_dma_buf()
+    argument.argsz = 40
+    argument.flags = VFIO_FEATURE_GET | VFIO_FEATURE_DMA_BUF
+    argument.region_index = 2
+    argument.nr_ranges = 1
+    argument.range = vfio_bar_range(offset: 0x1000, length: 0x2000)
+    #expect(
+      line(VFIO_REQUEST_DEVICE_FEATURE.rawValue, &argument)
+        == "ioctl(5, VFIO_DEVICE_FEATURE, {flags=0x1000b, region_index=2, nr_ranges=1, "
+        + "offset=0x1000, length=0x2000}) = 7")
+  }
+
   @Test("Every request has a name, and each counts for itself")
   func table() throws {
     let recorder = recorder()

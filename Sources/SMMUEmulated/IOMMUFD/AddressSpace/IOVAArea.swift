@@ -40,7 +40,7 @@ struct IOVAArea {
     }
   }
 
-  /// Its memory was called back: the addresses stay taken, and nothing is there.
+  /// Its memory was revoked: the addresses stay taken, and nothing is there.
   var isHole: Bool {
     if case .bar(let bar) = memory { bar.isRevoked } else { false }
   }

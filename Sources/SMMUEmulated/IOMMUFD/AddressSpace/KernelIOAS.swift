@@ -20,11 +20,11 @@ final class KernelIOAS: KernelObject {
   /// Bytes that addresses and lengths are multiples of: any, until a page table needs pages.
   var alignment: UInt64 { tables.isEmpty ? 1 : 4096 }
 
-  /// Nothing is mapped where a BAR was called back.
+  /// Nothing is mapped where a BAR was revoked.
   override func check(_ broken: inout BrokenInvariants) {
     for area in areas where area.isHole {
       for table in tables where table.maps(area) {
-        broken.add("a BAR that was called back is mapped at ", area.first)
+        broken.add("a BAR that was revoked is mapped at ", area.first)
       }
     }
   }

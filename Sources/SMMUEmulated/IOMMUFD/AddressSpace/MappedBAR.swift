@@ -32,7 +32,7 @@ final class MappedBAR {
       buffer, address: memory.address + buffer.ranges[0].offset + offset, among: descriptors)
   }
 
-  /// It was called back. That this dma-buf can be mapped again does not bring it back.
+  /// That its dma-buf can be mapped again does not bring it back.
   var isRevoked: Bool { revocations != buffer.bar.revocations }
   func isOf(_ bar: EmulatedBAR) -> Bool { buffer.bar === bar }
 }
