@@ -204,7 +204,7 @@ typedef struct vsmmu_config {
 	 * "IIDR"); value is decimal or 0x..., in the field's own encoding. What the library does not
 	 * implement is refused, and so is a set that those clauses call illegal. StreamIDs have 16 bits
 	 * in every profile, as some drivers allocate a table for all that SIDSIZE promises; up to 32
-	 * can be asked for. NULL = none. */
+	 * can be asked for. ATS=1 takes effect with assigned devices alone. NULL = none. */
 	const char *features;
 
 	/* Where assigned devices come from (vsmmuv3_host.h). NULL = there are none. */

@@ -15,7 +15,8 @@
  * thread, the others are serial. The third blame is the kernel's: calls return its errno, and where it
  * fails on behalf of a guest's command, the command queue stops there with CERROR_ABT, the command is
  * tried again when the guest acknowledges, and VSMMU_LOG_HOST tells why; that a kernel has no memory
- * is such a failure. On a vSMMU without config.host the calls are -EINVAL, if not said otherwise;
+ * is such a failure. A device that answers no CMD_ATC_INV is CERROR_ATC_INV_SYNC at the CMD_SYNC that
+ * waits for it. On a vSMMU without config.host the calls are -EINVAL, if not said otherwise;
  * vsmmu_freeze and vsmmu_negotiation_report work there too.
  */
 #ifndef VSMMUV3_HOST_H
@@ -138,7 +139,12 @@ typedef struct vsmmu_device {
  * cannot honour them is refused. Errors: -EINVAL (another physical SMMU; no host; the sentence
  * names both sides), -EEXIST (the StreamID), -EOPNOTSUPP (no nesting here; ID registers), and the
  * kernel's. On an error nothing has changed, but that a file of yours stays bound, as after a
- * detach, until you close it: open the device anew for another attempt. */
+ * detach, until you close it: open the device anew for another attempt.
+ *
+ * ATS (features "ATS=1"): IDR0.ATS is 1 with a device that may use it, and without emulated streams
+ * (vsmmu_stream_add), whose ATS would be their models'; before that it is 0, also for a guest that has
+ * looked. A later device without ATS, and an emulated stream added to a guest that has seen 1, never
+ * ask for translations: for them CMD_ATC_INV completes. */
 int32_t vsmmu_device_attach(vsmmu_t *vsmmu, const vsmmu_device *device);
 /* Takes it away: no DMA of it passes any more. Errors: -ENOENT, and the kernel's. */
 int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint32_t stream);

@@ -153,11 +153,13 @@ void device_attach_step(struct vm *vm)
 	vm->assigned[stream] = device + 1;
 	vm->borrowed[stream] = config.flags != 0;
 	vm->files[stream] = config.fd;
+	endpoint_empty(vm, stream);
 	note_lag(vm, failures, none);
 }
 
 void forget_device(struct vm *vm, unsigned stream)
 {
+	endpoint_empty(vm, stream);
 	world.owners[vm->assigned[stream] - 1] = 0;
 	vm->assigned[stream] = 0;
 	vm->model.streams[stream].lag = 0;
@@ -224,6 +226,8 @@ void device_renumber_step(struct vm *vm)
 		vm->assigned[stream] = 0;
 		vm->model.streams[other].lag = vm->model.streams[stream].lag;
 		vm->model.streams[stream].lag = 0;
+		endpoint_empty(vm, stream);
+		endpoint_empty(vm, other);
 		before[other] = 0;
 	}
 	note_lag(vm, failures, before);

@@ -8,7 +8,7 @@ import Testing
   static let stage1 = AssignedStream.stage1(11, 22)
   static let all: [DeviceState] = [
     .absent, .abort, .bypass, .stage1(hwpt: 5, made: stage1), .failed(has: .nothing),
-    .failed(has: .abort), .failed(has: .bypass), .failed(has: .stage1(hwpt: 5)),
+    .failed(has: .abort), .failed(has: .bypass), .failed(has: .stage1(hwpt: 5, made: stage1)),
   ]
 
   @Test("A state gives what was asked for and nothing else; a failed one gives nothing")
@@ -28,10 +28,19 @@ import Testing
     #expect(
       Self.all.map(\.failed) == [
         .failed(has: .nothing), .failed(has: .abort), .failed(has: .bypass),
-        .failed(has: .stage1(hwpt: 5)), .failed(has: .nothing), .failed(has: .abort),
-        .failed(has: .bypass), .failed(has: .stage1(hwpt: 5)),
+        .failed(has: .stage1(hwpt: 5, made: Self.stage1)), .failed(has: .nothing),
+        .failed(has: .abort),
+        .failed(has: .bypass), .failed(has: .stage1(hwpt: 5, made: Self.stage1)),
       ])
     #expect(Self.all.map(\.hwpt) == [nil, nil, nil, 5, nil, nil, nil, 5])
     #expect(Self.all.map(\.isFailed) == [false, false, false, false, true, true, true, true])
+  }
+
+  @Test("A device that was let to keep translations may have some, also after a failure")
+  func ats() {
+    let ats = AssignedStream.stage1(11, 1 << 28)
+    let state = DeviceState.stage1(hwpt: 5, made: ats)
+    #expect(state.enablesATS && state.failed.enablesATS)
+    #expect(Self.all.allSatisfy { !$0.enablesATS })
   }
 }
