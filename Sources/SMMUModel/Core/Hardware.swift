@@ -15,14 +15,6 @@ public struct HardwareResult: Sendable {
   }
 }
 
-/// Why hardware could not be made to follow.
-public enum HardwareFailure: Error, Equatable, Sendable {
-  /// It has told why.
-  case refused
-  /// An endpoint did not answer a CMD_ATC_INV (§3.9.1.4). All else is carried out.
-  case endpointTimeout
-}
-
 /// Hardware that works for this SMMU's guest beside the model: what the guest asks of the SMMU must
 /// happen there too. Serialised by the caller, and called with the command in effect here already.
 ///
