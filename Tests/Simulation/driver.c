@@ -75,12 +75,9 @@ static void acknowledge(struct vm *vm)
 /* A device did not answer: told at the CMD_SYNC that waits for it, and to be told for a reason. */
 static void time_out(struct vm *vm, uint64_t consumer)
 {
-	bool silent = false;
-
-	for (unsigned stream = 0; stream < STREAMS; stream++)
-		silent |= has_endpoint(vm, stream) && world.is_silent[vm->assigned[stream] - 1];
 	/* What was asked of one that has gone may be told late. */
-	silent |= vm->asked_silent;
+	bool silent = has_silent(vm) || vm->asked_silent;
+
 	vm->asked_silent = false;
 	if (!silent && !times_out() && !vm->may_time_out)
 		violation("a device timed out, and nobody ordered it: %s", vm->guest.log);

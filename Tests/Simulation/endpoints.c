@@ -7,6 +7,14 @@ bool has_endpoint(const struct vm *vm, unsigned stream)
 	return vm->has_ats && vm->assigned[stream] && world.has_ats[vm->assigned[stream] - 1];
 }
 
+bool has_silent(const struct vm *vm)
+{
+	for (unsigned stream = 0; stream < STREAMS; stream++)
+		if (has_endpoint(vm, stream) && world.is_silent[vm->assigned[stream] - 1])
+			return true;
+	return false;
+}
+
 void endpoint_saw(struct vm *vm, unsigned stream, unsigned context, unsigned slot, outcomes what)
 {
 	struct stream *s = &vm->model.streams[stream];

@@ -207,6 +207,8 @@ void vm_stream_step(struct vm *vm);
 /* endpoints.c */
 /* The device of a stream has ATS, and the guest knows. */
 bool has_endpoint(const struct vm *vm, unsigned stream);
+/* One of them answers no CMD_ATC_INV, neither the guest's nor one of a reset or restore. */
+bool has_silent(const struct vm *vm);
 /* It has seen this, and may keep it. */
 void endpoint_saw(struct vm *vm, unsigned stream, unsigned context, unsigned slot, outcomes what);
 /* A CMD_ATC_INV is on its way. */
