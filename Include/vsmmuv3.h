@@ -228,10 +228,10 @@ typedef struct vsmmu_config {
 	 * "IIDR"); value is decimal or 0x..., in the field's own encoding. What the library does not
 	 * implement is refused, and so is a set that those clauses call illegal. StreamIDs have 16 bits
 	 * in every profile, as some drivers allocate a table for all that SIDSIZE promises; up to 32
-	 * can be asked for. SSIDSIZE, OAS, ATS and RIL may be "auto" ("OAS=auto"): all that the hosts
-	 * of the assigned devices and the library can do, decided anew with each device until the guest
-	 * may have seen the registers (vsmmu_freeze); OAS 4 (44 bits) and else 0 while there is no such
-	 * device. NULL = none. */
+	 * can be asked for. ATS=1 takes effect with assigned devices alone. SSIDSIZE, OAS, ATS and RIL
+	 * may be "auto" ("OAS=auto"): all that the hosts of the assigned devices and the library can do,
+	 * decided anew with each device until the guest may have seen the registers (vsmmu_freeze); OAS 4
+	 * (44 bits) and else 0 while there is no such device. NULL = none. */
 	const char *features;
 
 	/* Where assigned devices come from (vsmmuv3_host.h). NULL = there are none, until

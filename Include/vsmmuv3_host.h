@@ -15,7 +15,8 @@
  * thread, the others are serial. The third blame is the kernel's: calls return its errno, and where it
  * fails on behalf of a guest's command, the command queue stops there with CERROR_ABT, the command is
  * tried again when the guest acknowledges, and VSMMU_LOG_HOST tells why; that a kernel has no memory
- * is such a failure. On a vSMMU without a host the calls are -EINVAL, if not said otherwise;
+ * is such a failure. A device that answers no CMD_ATC_INV is CERROR_ATC_INV_SYNC at the CMD_SYNC that
+ * waits for it. On a vSMMU without a host the calls are -EINVAL, if not said otherwise;
  * vsmmu_freeze and vsmmu_negotiation_report work there too.
  *
  * FAILURES: where a command asks for another stage 1, or for a bypass, and the kernel fails, DMA goes
@@ -165,7 +166,12 @@ typedef struct vsmmu_device {
  * Errors: -EINVAL (another physical SMMU; no host; the sentence names both sides), -EEXIST (the
  * StreamID or the devid), -EOPNOTSUPP (no nesting here; ID registers), and the kernel's. On an error
  * nothing has changed, but that a file of yours stays bound, as after a detach, until you close it:
- * open the device anew for another attempt. */
+ * open the device anew for another attempt.
+ *
+ * ATS (features "ATS=1"): IDR0.ATS is 1 with a device that may use it, and without emulated streams
+ * (vsmmu_stream_add), whose ATS would be their models'; before that it is 0, also for a guest that has
+ * looked. A later device without ATS, and an emulated stream added to a guest that has seen 1, never
+ * ask for translations: for them CMD_ATC_INV completes. */
 int32_t vsmmu_device_attach(vsmmu_t *vsmmu, vsmmu_device *device);
 
 /* What names an attached device, as `device` of the calls below: its StreamID, or this. Others are
@@ -241,15 +247,16 @@ typedef struct vsmmu_bar {
  * address, or until its device is detached; vsmmu_device_renumber() does not touch it. Errors: -EINVAL
  * (also no host; with config.ioas, in which you map BARs yourself; the window of vsmmu_msi_window),
  * -ENOENT (the device), -EEXIST (RAM or another BAR is there), -ENOMEM (256 are the most), -ENODEV
- * (revoked now; given without its file), -ENOTTY (a kernel without CONFIG_VFIO_PCI_DMABUF), and the kernel's. On an error
- * nothing has changed. */
+ * (revoked now; given without its file), -ENOTTY (a kernel without CONFIG_VFIO_PCI_DMABUF), and the
+ * kernel's. On an error nothing has changed. */
 int32_t vsmmu_bar_add(vsmmu_t *vsmmu, const vsmmu_bar *bar);
 /* Where the kernel could not unmap the BAR of a detached device, which the log tells, this is tried
  * again here. Errors: -ENOENT, and the kernel's; it is still there then. */
 int32_t vsmmu_bar_remove(vsmmu_t *vsmmu, uint64_t address);
 /* The BAR is back: the guest turned memory decode on, the device is in D0, or it was reset by another
- * way than vsmmu_device_reset(). Maps it anew, whether or not it was revoked. Errors: -ENOENT; -ENODEV while it is revoked; and the kernel's. On an error it
- * may be that it is not mapped; its place stays taken, and a further call tries again. */
+ * way than vsmmu_device_reset(). Maps it anew, whether or not it was revoked. Errors: -ENOENT; -ENODEV
+ * while it is revoked; and the kernel's. On an error it may be that it is not mapped; its place stays
+ * taken, and a further call tries again. */
 int32_t vsmmu_bar_renew(vsmmu_t *vsmmu, uint64_t address);
 
 /* Guest physical addresses where a Linux host maps the doorbells of assigned devices' MSIs: reserve

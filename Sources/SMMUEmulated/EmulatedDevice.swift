@@ -24,13 +24,13 @@ final class EmulatedDevice {
     _ smmu: PhysicalSMMU, _ configuration: EmulatedConfiguration.Device
   ) -> EmulatedDevice? {
     guard configuration.flags.contains(.ats), smmu.supportsATS else {
-      return EmulatedDevice(smmu, configuration, cache: nil)
+      return EmulatedDevice(smmu, as: configuration, cache: nil)
     }
     guard let reserve = Reserve(bytes: EndpointCache.needed + EmulatedNeed.call) else { return nil }
     defer { reserve.giveBack() }
     return reserve.covering {
       EndpointCache.make().map { cache in
-        let device = EmulatedDevice(smmu, configuration, cache: cache)
+        let device = EmulatedDevice(smmu, as: configuration, cache: cache)
         smmu.add(endpoint: device)
         return device
       }
@@ -38,7 +38,7 @@ final class EmulatedDevice {
   }
 
   private init(
-    _ smmu: PhysicalSMMU, _ configuration: EmulatedConfiguration.Device, cache: EndpointCache?
+    _ smmu: PhysicalSMMU, as configuration: EmulatedConfiguration.Device, cache: EndpointCache?
   ) {
     self.smmu = smmu
     self.cache = cache

@@ -203,7 +203,8 @@ static void ats_needs_a_device(void)
 	hosted_close(&hosted);
 }
 
-/* A device without ATS disturbs no other; an emulated one ends it until the guest has looked. */
+/* A device without ATS disturbs no other; an emulated one ends it until the guest has looked.
+ * proves T-056, T-058 */
 static void ats_beside_others(void)
 {
 	static struct hosted hosted;
@@ -343,7 +344,7 @@ static void ats_spans(void)
 	hosted_close(&hosted);
 }
 
-/* Entries of a PASID, and CMD_ATC_INV of that one and of another. 4.5.1 */
+/* Entries of a PASID, and CMD_ATC_INV of that one and of another. proves T-268 */
 static void ats_of_a_substream(void)
 {
 	static struct hosted hosted;
@@ -353,7 +354,7 @@ static void ats_of_a_substream(void)
 	};
 	vsmmu_result result = { .size = sizeof(result) };
 	static const struct { uint64_t low; bool forgets; } cases[] = {
-		{ SSV | 2 << 12, false }, { SSV | 1 << 12, true }, { SSV | GLOBAL | 2 << 12, true },
+		{ SSV, false }, { SSV | 2 << 12, false }, { SSV | 1 << 12, true }, { SSV | GLOBAL | 2 << 12, true },
 		{ 0, true },
 	};
 	uint64_t cd, value;

@@ -51,12 +51,13 @@ bool system_close(void);
 /* Minor version of Linux 7 whose answers are expected. */
 extern unsigned profile;
 
-/* What the physical SMMUs lack; or the rows that a kernel must be built for. */
+/* What the physical SMMUs lack, or have; or the rows that a kernel must be built for. */
 enum machine {
 	WHOLE,
 	BARS,       /* nothing; CONFIG_VFIO_PCI_DMABUF, which is more than other rows need */
 	INCOHERENT, /* neither does firmware promise write-back nor has the SMMU S2FWB */
 	UNNESTED,   /* stage 1 only */
+	ATS,        /* nothing, and it has ATS: the emulated kernel alone */
 };
 extern enum machine machine;
 
@@ -137,6 +138,11 @@ int64_t invalidate(const struct lab *lab, uint32_t id, const void *commands, uin
 		   uint32_t count);
 int64_t invalidate_one(const struct lab *lab, uint64_t low, uint64_t high);
 
+/* Stage 1 of device 0 by the context at CONTEXT; whether a word travels (dma.c). */
+void write_context(void);
+void map_page(uint64_t iova, uint64_t to);
+int64_t copies(const struct lab *lab, uint64_t from, uint64_t to, uint64_t seen);
+
 /* --- Guest structures ------------------------------------------------------------------------- */
 
 #define STE_ABORT UINT64_C(1)
@@ -186,5 +192,6 @@ void teardown_rows(void);
 void foreign_rows(void);
 void machine_rows(void);
 void bar_rows(void);
+void ats_rows(void);
 
 #endif

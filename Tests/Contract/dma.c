@@ -40,13 +40,13 @@ static volatile uint64_t *leaf(uint64_t iova)
 }
 
 /* nG, AF, inner shareable, unprivileged. */
-static void map(uint64_t iova, uint64_t to)
+void map_page(uint64_t iova, uint64_t to)
 {
 	*leaf(iova) = to | 1 << 11 | 1 << 10 | 3 << 8 | 1 << 6 | 3;
 }
 
 /* A context descriptor: AA64, A, R, ASET, IPS of 44 bits, EPD1, write-back tables, 48 bits. */
-static void context(void)
+void write_context(void)
 {
 	*at(CONTEXT) = ASID | UINT64_C(7) << 45 | UINT64_C(1) << 41 | UINT64_C(4) << 32 |
 		       1u << 31 | 1 << 30 | 3 << 12 | 1 << 10 | 1 << 8 | 16;
@@ -55,7 +55,7 @@ static void context(void)
 }
 
 /* Does a new word travel from SOURCE to `seen`? */
-static int64_t copies(const struct lab *lab, uint64_t from, uint64_t to, uint64_t seen)
+int64_t copies(const struct lab *lab, uint64_t from, uint64_t to, uint64_t seen)
 {
 	static uint32_t word = 0x5a5a0000;
 
@@ -164,7 +164,7 @@ static void event_rows(const struct lab *lab, int32_t fd)
 
 	row_with("its event", event(fd), 0, FAULT_AT("0", "0x7100000000"));
 	row_with("no more", silent(fd), 0, "no event");
-	map(IOVA_TARGET, TARGET);
+	map_page(IOVA_TARGET, TARGET);
 	row_with("mapped again, no command", target(lab), 0, "copied");
 	row_with("a page never mapped", copies(lab, IOVA_SOURCE, last, TARGET), 0, "stopped");
 	note("%s", readable(fd) ? "readable" : "not");
@@ -228,17 +228,17 @@ static void kind_rows(const struct lab *lab, int32_t fd)
 	volatile uint64_t *page = leaf(IOVA_KIND), *context_word = at(CONTEXT);
 	uint64_t saved = *context_word;
 
-	map(IOVA_KIND, TARGET);
+	map_page(IOVA_KIND, TARGET);
 	*page |= 1 << 7;
 	row_with("read only", copies(lab, IOVA_SOURCE, IOVA_KIND, TARGET), 0, "stopped");
 	row_with("its event", kind(fd), 0, "type=0x13 sid=0x1234");
 	*page = 0;
 	invalidate_one(lab, TLBI_NH_ALL, 0);
-	map(IOVA_KIND, TARGET);
+	map_page(IOVA_KIND, TARGET);
 	*page &= ~UINT64_C(0x400);
 	row_with("TLBI of all", copies(lab, IOVA_SOURCE, IOVA_KIND, TARGET), 0, "done=1/1 stopped");
 	row_with("no access flag", kind(fd), 0, "type=0x12 sid=0x1234");
-	map(IOVA_KIND, UINT64_C(1) << 44);
+	map_page(IOVA_KIND, UINT64_C(1) << 44);
 	row_with("an address beyond IPS", copies(lab, IOVA_SOURCE, IOVA_KIND, TARGET), 0, "stopped");
 	row_with("its event", kind(fd), 0, "type=0x11 sid=0x1234");
 	*page = 0;
@@ -266,7 +266,7 @@ static void kind_rows(const struct lab *lab, int32_t fd)
 /* A mapping of stage 2 comes and goes under a stage 1 that stays. */
 static void stage2_rows(const struct lab *lab, int32_t fd)
 {
-	map(IOVA_KIND, RAM + 4 * RAM_SIZE);
+	map_page(IOVA_KIND, RAM + 4 * RAM_SIZE);
 	row("MAP more, meanwhile", ioas_map(lab, lab->ioas, RAM + 4 * RAM_SIZE, RAM_SIZE), 0);
 	row_with("through both stages", copies(lab, IOVA_SOURCE, IOVA_KIND, RAM), 0, "copied");
 	row_with("UNMAP it, meanwhile", ioas_unmap(lab, lab->ioas, RAM + 4 * RAM_SIZE, RAM_SIZE), 0,
@@ -302,7 +302,7 @@ static void stream_rows(const struct lab *lab, int32_t fd)
 	row_with("an abort", silent(fd), 0, "no event");
 	attach(lab->device[0], stage1);
 	row_with("stage 1 again", target(lab), 0, "copied");
-	map(IOVA_HOLE, 0x1000);
+	map_page(IOVA_HOLE, 0x1000);
 	row_with("stage 1 to what stage 2 does not map",
 		 copies(lab, IOVA_SOURCE, IOVA_HOLE, TARGET), 0, "stopped");
 	row_with("a fault of stage 2", silent(fd), 0, "no event");
@@ -325,9 +325,9 @@ void dma_rows(void)
 	int64_t queue = veventq_alloc(&lab, 16, &fd);
 
 	section("dma");
-	context();
-	map(IOVA_SOURCE, SOURCE);
-	map(IOVA_TARGET, TARGET);
+	write_context();
+	map_page(IOVA_SOURCE, SOURCE);
+	map_page(IOVA_TARGET, TARGET);
 	row("attach", attach(lab.device[0], stage1), 0);
 	stale_rows(&lab);
 	event_rows(&lab, fd);

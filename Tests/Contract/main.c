@@ -2,8 +2,9 @@
 /*
  * contract [MACHINE]                   on the kernel of this machine (built with -DREAL)
  * contract LIBRARY 7.2|7.3 [MACHINE]   on the emulated kernel of a library
- * MACHINE is "incoherent" or "unnested", for the few rows of an SMMU that cannot nest, or "bars", for
- * those of a kernel with CONFIG_VFIO_PCI_DMABUF.
+ * MACHINE is "incoherent" or "unnested", for the few rows of an SMMU that cannot nest, "bars", for those
+ * of a kernel with CONFIG_VFIO_PCI_DMABUF, or "ats", for those of an SMMU with ATS, which QEMU does not
+ * have.
  */
 #include "contract.h"
 
@@ -45,7 +46,8 @@ static enum machine machine_named(const char *name)
 {
 	return strcmp(name, "incoherent") == 0 ? INCOHERENT :
 	       strcmp(name, "unnested") == 0   ? UNNESTED :
-	       strcmp(name, "bars") == 0       ? BARS : WHOLE;
+	       strcmp(name, "bars") == 0       ? BARS :
+	       strcmp(name, "ats") == 0	       ? ATS : WHOLE;
 }
 
 int main(int argc, char **argv)
@@ -59,8 +61,10 @@ int main(int argc, char **argv)
 		return 2;
 	if (machine == WHOLE)
 		all_rows();
-	if (machine == BARS)
+	else if (machine == BARS)
 		bar_rows();
+	else if (machine == ATS)
+		ats_rows();
 	else
 		machine_rows();
 	status = rows_end();

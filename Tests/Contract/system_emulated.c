@@ -112,16 +112,18 @@ bool system_open(int argc, char **argv)
 		[BARS] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_FWB,
 		[INCOHERENT] = VSMMU_EMULATED_NO_FWB,
 		[UNNESTED] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_NESTING,
+		[ATS] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_FWB | VSMMU_EMULATED_ROOT_ATS,
 	};
 	const vsmmu_emulated_smmu smmu = {
 		.size = sizeof(smmu), .flags = lacks[machine],
-		.features = "OAS=4, SSIDSIZE=0, ATS=0",
+		.features = machine == ATS ? "OAS=4, SSIDSIZE=0, ATS=1" : "OAS=4, SSIDSIZE=0, ATS=0",
 	};
 	const vsmmu_emulated_smmu smmus[2] = {smmu, smmu};
 	const vsmmu_emulated_device devices[3] = {
-		{.size = sizeof(devices[0]), .smmu = 0, .stream = 0x20},
+		{.size = sizeof(devices[0]), .smmu = 0, .stream = 0x20, .flags = VSMMU_EMULATED_ATS},
 		{.size = sizeof(devices[0]), .smmu = 0, .stream = 0x08},
-		{.size = sizeof(devices[0]), .smmu = 1, .stream = 0x900},
+		{.size = sizeof(devices[0]), .smmu = machine == ATS ? 0 : 1, .stream = 0x900,
+		 .flags = VSMMU_EMULATED_ATS | VSMMU_EMULATED_SILENT},
 	};
 	const vsmmu_emulated_config config = {
 		.size = sizeof(config), .smmus = smmus, .smmu_count = 2, .devices = devices,

@@ -38,7 +38,7 @@ void note_lag(struct vm *vm, uint64_t failures, const codes before[STREAMS])
 {
 	if (host_failures(vm) == failures)
 		return;
-	if (!failures_ordered())
+	if (!failures_ordered() && !has_silent(vm))
 		violation("the host failed, and nobody ordered it: %s", vm->guest.log);
 	tell("the host failed");
 	for (unsigned stream = 0; stream < STREAMS; stream++)
@@ -164,11 +164,13 @@ void device_attach_step(struct vm *vm)
 	vm->assigned[stream] = device + 1;
 	vm->borrowed[stream] = config.flags != 0;
 	vm->files[stream] = config.fd;
+	endpoint_empty(vm, stream);
 	note_lag(vm, failures, none);
 }
 
 void forget_device(struct vm *vm, unsigned stream)
 {
+	endpoint_empty(vm, stream);
 	world.owners[vm->assigned[stream] - 1] = 0;
 	vm->assigned[stream] = 0;
 	vm->model.streams[stream].lag = 0;
@@ -239,6 +241,8 @@ void device_renumber_step(struct vm *vm)
 		vm->assigned[stream] = 0;
 		vm->model.streams[other].lag = vm->model.streams[stream].lag;
 		vm->model.streams[stream].lag = 0;
+		endpoint_empty(vm, stream);
+		endpoint_empty(vm, other);
 		before[other] = 0;
 	}
 	note_lag(vm, failures, before);

@@ -31,6 +31,28 @@ static outcomes by_code(const struct vm *vm, unsigned code, unsigned slot)
 	       vm->model.slots[code - 2][slot].covered;
 }
 
+/* What is covered by a command on its way is gone before any that follows it. */
+outcomes reachable(const struct vm *vm, unsigned stream, unsigned context, unsigned slot)
+{
+	const struct stream *s = &vm->model.streams[stream];
+	codes now = (codes)(s->codes[context].now | s->codes[context].stale) | s->lag |
+		    (context && s->lag & ANY_TRANSLATION ? ANY_TRANSLATION : 0);
+	outcomes all = 0;
+
+	for (unsigned space = 0; space < SPACES; space++)
+		if (now & TRANSLATES(space))
+			all |= vm->model.slots[space][slot].now | vm->model.slots[space][slot].stale;
+	return all;
+}
+
+/* Beside what the SMMU may answer. */
+static outcomes kept(const struct vm *vm, unsigned stream, unsigned context, unsigned slot)
+{
+	if (!has_endpoint(vm, stream) || !(effective(vm, stream, context) & ANY_TRANSLATION))
+		return 0;
+	return vm->model.streams[stream].kept[context][slot];
+}
+
 static outcomes expected(struct vm *vm, unsigned stream, unsigned context, unsigned slot)
 {
 	codes now = effective(vm, stream, context);
@@ -73,7 +95,8 @@ static const char *kind_of(const struct vm *vm, unsigned stream)
 
 static void check_read(struct vm *vm, unsigned stream, unsigned context, unsigned slot)
 {
-	outcomes may = expected(vm, stream, context, slot);
+	outcomes asked = expected(vm, stream, context, slot);
+	outcomes may = asked | kept(vm, stream, context, slot);
 	uint64_t value = 0;
 	vsmmu_result result = transfer(vm, stream, context, slot_address(slot), &value, false);
 	unsigned page = value & 0xff;
@@ -98,6 +121,8 @@ static void check_read(struct vm *vm, unsigned stream, unsigned context, unsigne
 		violation("VM %llu's %s stream %u.%u reads page %u at slot %u, may %#llx",
 			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, context, page, slot,
 			  (unsigned long long)may);
+	totals.kept += !(asked & (WRITABLE(page) | READ_ONLY(page)));
+	endpoint_saw(vm, stream, context, slot, may & (WRITABLE(page) | READ_ONLY(page)));
 }
 
 unsigned page_written(struct vm *owner, uint64_t value)
@@ -117,7 +142,7 @@ unsigned page_written(struct vm *owner, uint64_t value)
 
 static void check_write(struct vm *vm, unsigned stream, unsigned context, unsigned slot)
 {
-	outcomes may = expected(vm, stream, context, slot);
+	outcomes may = expected(vm, stream, context, slot) | kept(vm, stream, context, slot);
 	outcomes read_only = may & ~ABORTED & ~UINT64_C(0x1fffe);
 	uint64_t value = any() | 1;
 	vsmmu_result result = transfer(vm, stream, context, slot_address(slot) + 8, &value, true);
@@ -134,6 +159,8 @@ static void check_write(struct vm *vm, unsigned stream, unsigned context, unsign
 		violation("VM %llu's %s stream %u.%u writes page %u at slot %u, may %#llx",
 			  (unsigned long long)vm->serial, kind_of(vm, stream), stream, context, page, slot,
 			  (unsigned long long)may);
+	} else {
+		endpoint_saw(vm, stream, context, slot, WRITABLE(page));
 	}
 }
 
@@ -219,7 +246,8 @@ static bool find_fault(struct vm *vm, unsigned *stream, unsigned *slot)
 		for (*slot = 4; *slot < SLOTS; ++*slot)
 			if (vm->assigned[*stream] && now[*stream] & ANY_TRANSLATION &&
 			    !(now[*stream] & ~ANY_TRANSLATION) &&
-			    expected(vm, *stream, 0, *slot) == ABORTED)
+			    expected(vm, *stream, 0, *slot) == ABORTED &&
+			    !kept(vm, *stream, 0, *slot))
 				return true;
 	return false;
 }

@@ -61,6 +61,7 @@ static void done(struct vm *vm)
 			s->lag = 0;
 		s->healing = false;
 	}
+	endpoints_done(vm);
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		if (slots & 1u << slot)
 			dma_touch(vm, slot);
@@ -69,6 +70,24 @@ static void done(struct vm *vm)
 static void acknowledge(struct vm *vm)
 {
 	write_register(&vm->guest, GERRORN, read_register(&vm->guest, GERROR));
+}
+
+/* A device did not answer: told at the CMD_SYNC that waits for it, and to be told for a reason. */
+static void time_out(struct vm *vm, uint64_t consumer)
+{
+	/* What was asked of one that has gone may be told late. */
+	bool silent = has_silent(vm) || vm->asked_silent;
+
+	vm->asked_silent = false;
+	if (!silent && !times_out() && !vm->may_time_out)
+		violation("a device timed out, and nobody ordered it: %s", vm->guest.log);
+	consumer &= QUEUE_MASK >> 1;
+	if ((load64(&vm->guest, COMMANDS + consumer * 16) & 0xff) != SYNC)
+		violation("a timeout is told at another command than CMD_SYNC");
+	totals.timeouts++;
+	tell("a device did not answer");
+	endpoints_timed_out(vm);
+	acknowledge(vm);
 }
 
 /* What became of the commands. An illegal one is replaced by a CMD_SYNC, as Linux does; where the
@@ -113,6 +132,11 @@ static void look(struct vm *vm)
 			vm->stopped = true;
 			dma_all(vm);
 			return;
+		case 3:
+			if (rounds > 300)
+				violation("CERROR_ATC_INV_SYNC again and again");
+			time_out(vm, consumer);
+			break;
 		default:
 			violation("CONS is %#llx", (unsigned long long)consumer);
 		}
@@ -214,6 +238,7 @@ static void toggle_block(struct vm *vm, unsigned space)
 		store64(&vm->guest, entry, RAM | (PAGE1 & ~UINT64_C(2)));
 		become(cell, WRITABLE(BLOCK_PAGE), 0);
 	}
+	endpoints_note(vm);
 	tell_map(vm, space, BLOCK_SLOT);
 }
 
@@ -240,6 +265,7 @@ void driver_map(struct vm *vm)
 			map(&vm->guest, tables(space), slot_address(slot), to, PAGE1);
 			become(cell, WRITABLE(page), ABORTED);
 		}
+		endpoints_note(vm);
 		tell_map(vm, space, slot);
 	}
 }
@@ -311,6 +337,47 @@ void driver_invalidate(struct vm *vm)
 		show(vm);
 }
 
+/* CMD_ATC_INV for some of the streams: of a page, of pages around it, or of all; with the PASID of
+ * context 1, or without. */
+static void ask_endpoint(struct vm *vm, unsigned stream, unsigned slot)
+{
+	unsigned log2 = chance(40) ? 0 : chance(50) ? 52 : below(20);
+	bool pasid = chance(25), global = chance(20);
+	uint64_t mask = log2 == 52 ? UINT64_MAX : (UINT64_C(4096) << log2) - 1;
+	uint64_t first = slot_address(slot) & ~mask;
+
+	put(vm, ATC_INV | (uint64_t)stream << 32 | (pasid ? 1 << 11 | 1 << 12 : 0) |
+	    (global ? 1 << 9 : 0), (slot_address(slot) & ~UINT64_C(0xfff)) | log2);
+	if (vm->assigned[stream])
+		vm->asked_silent |= world.is_silent[vm->assigned[stream] - 1];
+	if (!vm->model.on)
+		return;
+	for (unsigned context = pasid && vm->has_substreams; context < CONTEXTS; context++)
+		for (unsigned i = 0; i < SLOTS; i++)
+			if (slot_address(i) - first <= mask)
+				endpoint_asked(vm, stream, context, i);
+}
+
+/* Linux waits for the TLBIs first; others may not. */
+void driver_endpoints(struct vm *vm)
+{
+	unsigned slot = below(SLOTS);
+
+	if (!vm->model.started || !vm->has_ats)
+		return;
+	if (chance(60))
+		driver_sync(vm);
+	for (unsigned n = chance(10) ? 70 : 1 + below(4); n > 0; n--) {
+		ask_endpoint(vm, chance(90) ? FIRST_ASSIGNED + below(STREAMS - FIRST_ASSIGNED)
+					    : below(STREAMS), slot);
+		slot = below(SLOTS);
+	}
+	if (chance(60))
+		show(vm);
+	if (chance(70))
+		driver_sync(vm);
+}
+
 /* Structures. */
 
 static unsigned some_stream(struct vm *vm)
@@ -338,6 +405,8 @@ static void ste_became(struct stream *s, codes ste)
 	s->ste_dirty = true;
 	for (unsigned context = 0; context < CONTEXTS; context++)
 		become(&s->codes[context], code(s, context), 0);
+	if (ste != ANY_TRANSLATION)
+		s->eats = false;
 }
 
 static void write_cd(struct vm *vm, unsigned stream, unsigned context, unsigned space)
@@ -367,6 +436,7 @@ static void change_context(struct vm *vm, unsigned stream, unsigned context, uns
 	if (context == 0 && s->lag & ANY_TRANSLATION)
 		s->lag |= TRANSLATES(space);
 	become(cell, code(s, context), 0);
+	endpoints_note(vm);
 }
 
 static void write_ste(struct vm *vm, unsigned stream, codes ste)
@@ -375,6 +445,8 @@ static void write_ste(struct vm *vm, unsigned stream, codes ste)
 	uint64_t entry = STREAM_TABLE + stream * 64, low;
 	/* Attributes of the CD's fetch, some of which differ, and SHCFG. */
 	uint64_t high = (chance(30) ? UINT64_C(0xd4) : 0) | UINT64_C(1) << 44;
+	/* What EATS is worth with ATS alone; 3 is as 0, and 2 ILLEGAL then. */
+	uint64_t eats = !vm->has_ats ? below(4) : chance(70) ? 1 : chance(50) ? 3 : 0;
 
 	switch (ste) {
 	case ABORTS: low = chance(50) ? 0 : 1 | below(4) << 1; break;
@@ -384,9 +456,12 @@ static void write_ste(struct vm *vm, unsigned stream, codes ste)
 	/* S1CDMax: four contexts; S1DSS: what has no SubstreamID has context 0. */
 	if (vm->has_substreams)
 		low |= UINT64_C(2) << 59, high |= 2;
-	store64(&vm->guest, entry + 8, high);
+	store64(&vm->guest, entry + 8, high | eats << 28);
 	store64(&vm->guest, entry, low);
 	ste_became(s, ste);
+	s->eats = ste == ANY_TRANSLATION && eats == 1;
+	s->keeps |= s->eats;
+	endpoints_note(vm);
 }
 
 static void cover_stream(struct vm *vm, unsigned stream)
@@ -519,6 +594,9 @@ void driver_nonsense(struct vm *vm)
 		if (chance(50))
 			low &= UINT64_C(0xf000ffff0), low |= asid(0) << 48;
 		low = (low & ~UINT64_C(0xff)) | opcode;
+		/* What devices ask for anew then would have to be known. */
+		if (opcode == ATC_INV && vm->has_ats)
+			continue;
 		put(vm, low, high);
 	}
 	show(vm);
@@ -560,6 +638,9 @@ void driver_start(struct vm *vm)
 		use_two_levels(vm);
 	vm->model.started = vm->model.on = true;
 	vm->btm = read_register(&vm->guest, IDR0) & IDR0_BTM;
+	vm->has_ats = read_register(&vm->guest, IDR0) & IDR0_ATS;
+	if (vm->has_ats && !vm->asks_ats)
+		violation("ATS is offered, and nobody asked for it");
 	/* IDR1.SSIDSIZE */
 	vm->has_substreams = (read_register(&vm->guest, IDR1) >> 6 & 31) >= 2;
 	after_registers(vm, failures, before);

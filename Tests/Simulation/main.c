@@ -207,6 +207,7 @@ static const struct {
 	unsigned weight;
 } steps[] = {
 	{ "map", driver_map, 60 }, { "invalidate", driver_invalidate, 40 },
+	{ "endpoints", driver_endpoints, 30 },
 	{ "sync", driver_sync, 40 }, { "dma", dma_step, 60 },
 	{ "configure", driver_configure, 20 }, { "context", driver_context, 10 },
 	{ "forget", driver_forget, 15 }, { "nonsense", driver_nonsense, 6 },
@@ -276,6 +277,7 @@ static bool tell_totals(uint64_t runs)
 		{ "lost", totals.lost }, { "restored", totals.restores },
 		{ "rollovers", totals.rollovers }, { "pins refused", totals.unpinnable },
 		{ "BARs reached", totals.peers }, { "revoked", totals.revocations },
+		{ "DMAs by what devices keep", totals.kept }, { "timeouts of devices", totals.timeouts },
 	};
 	bool complete = true;
 

@@ -5,7 +5,8 @@
  * What a device may see is kept beside the guest's tables as sets: what they say now, what they
  * said before and no invalidation has covered yet (stale), and what was covered by one that no
  * CMD_SYNC has followed yet. After each step all invariants of the host hold, and a DMA sees a
- * member of the sets: after a CMD_SYNC that is exactly what the tables say.
+ * member of the sets: after a CMD_SYNC that is exactly what the tables say. Beside them stands what
+ * a device with ATS may have kept for itself: what it has seen, until CMD_ATC_INV and CMD_SYNC.
  */
 #ifndef SIMULATION_H
 #define SIMULATION_H
@@ -25,8 +26,8 @@
 #define FIRST_ASSIGNED 8u
 #define BAR_BYTES 8192u
 
-/* More commands, IHI 0070 G.b 4.1.1, and IDR0.BTM. */
-enum { CFGI_CD_ALL = 0x06, PREFETCH = 0x01, IDR0_BTM = 1 << 5 };
+/* More commands, IHI 0070 G.b 4.1.1, and IDR0.BTM and ATS. */
+enum { CFGI_CD_ALL = 0x06, PREFETCH = 0x01, IDR0_BTM = 1 << 5, IDR0_ATS = 1 << 10 };
 
 /* Requests that the simulation makes fail or makes itself. */
 enum {
@@ -59,6 +60,11 @@ struct stream {
 	bool ste_dirty; /* its STE changed since the last CFGI_STE */
 	codes lag;      /* what a failing host may have left it at */
 	bool healing;   /* a CFGI_STE is on its way that ends this */
+	bool eats;      /* its STE lets the device keep translations */
+	bool keeps;     /* it may do so still, or already */
+	/* What it may have kept, and what of it a CMD_ATC_INV that is on its way leaves. */
+	outcomes kept[CONTEXTS][SLOTS], left[CONTEXTS][SLOTS];
+	bool asked[CONTEXTS][SLOTS]; /* there is such a CMD_ATC_INV */
 };
 
 /* What the guest's memory and registers say. */
@@ -89,6 +95,9 @@ struct vm {
 	bool ends_with_sync;
 	uint32_t ioas;     /* that we map the memory in, 0 = the library does */
 	bool has_substreams;
+	bool asks_ats, has_ats; /* for IDR0.ATS, and the guest has seen it */
+	bool may_time_out;      /* one was ordered, that its CMD_SYNC has not told yet */
+	bool asked_silent;      /* a device that does not answer */
 	bool has_emulated; /* devices, on StreamIDs 0 and 1 */
 	bool two_level;   /* its stream table */
 	/* By device: added to the vSMMU, and what a DMA to it may come to (bar.c). */
@@ -111,6 +120,7 @@ struct world {
 	int kvm;
 	int iommufds[2]; /* of hosts that were given one, else -1 */
 	unsigned owners[DEVICES]; /* VM + 1 */
+	bool has_ats[DEVICES], is_silent[DEVICES];
 	struct vm vms[VMS];
 	uint64_t serials;
 	/* VMs of others, which have no devices. */
@@ -131,7 +141,7 @@ extern struct world world;
 struct totals {
 	uint64_t steps, passes, substreams, aborts, syncs, stops, illegal, attachments, refusals,
 		 broadcasts, events, lost, restores, rollovers, unpinnable, failures, peers,
-		 revocations;
+		 revocations, kept, timeouts;
 };
 extern struct totals totals;
 
@@ -160,6 +170,7 @@ void order_failure(void);
 void drain_failures(void);
 bool failures_ordered(void);
 bool is_ordered(int64_t error);
+bool times_out(void);
 void crowd_step(void);
 void crowd_leaves(void);
 int make_kvm_vm(void);
@@ -196,6 +207,7 @@ void bar_after_detach(struct vm *vm, unsigned device, bool kernel_failed);
 void driver_start(struct vm *vm);
 void driver_map(struct vm *vm);
 void driver_invalidate(struct vm *vm);
+void driver_endpoints(struct vm *vm);
 void driver_configure(struct vm *vm);
 void driver_context(struct vm *vm);
 void driver_forget(struct vm *vm);
@@ -211,8 +223,28 @@ void vm_restore_step(struct vm *vm);
 void vm_memory_step(struct vm *vm);
 void vm_stream_step(struct vm *vm);
 
+/* endpoints.c */
+/* The device of a stream has ATS, and the guest knows. */
+bool has_endpoint(const struct vm *vm, unsigned stream);
+/* One of them answers no CMD_ATC_INV, neither the guest's nor one of a reset or restore. */
+bool has_silent(const struct vm *vm);
+/* It has seen this, and may keep it. */
+void endpoint_saw(struct vm *vm, unsigned stream, unsigned context, unsigned slot, outcomes what);
+/* A CMD_ATC_INV is on its way. */
+void endpoint_asked(struct vm *vm, unsigned stream, unsigned context, unsigned slot);
+/* Tables or structures have changed: what is asked for again may be this. */
+void endpoints_note(struct vm *vm);
+/* All CMD_ATC_INV are complete, or none is known to be. */
+void endpoints_done(struct vm *vm);
+void endpoints_timed_out(struct vm *vm);
+/* It keeps nothing, or what it may fetch anew. */
+void endpoint_empty(struct vm *vm, unsigned stream);
+void endpoints_anew(struct vm *vm);
+
 /* dma.c */
 uint64_t slot_address(unsigned slot);
+/* What the SMMU may answer from now on, if it is asked. */
+outcomes reachable(const struct vm *vm, unsigned stream, unsigned context, unsigned slot);
 void dma_step(struct vm *vm);
 /* The page of RAM that a write reached, and which must be the owner's: PAGES = none. */
 unsigned page_written(struct vm *owner, uint64_t value);

@@ -65,6 +65,8 @@ static bool open_guest(struct vm *vm)
 	config.profile = chance(50) ? VSMMU_PROFILE_LINUX : VSMMU_PROFILE_FULL;
 	config.flags = (chance(20) ? VSMMU_STRICT_COMMANDS : 0) | vm->reset_aborts | vm->failed_abort;
 	config.command_budget = chance(30) ? 1 + below(100) : 0;
+	vm->asks_ats = chance(80);
+	config.features = vm->asks_ats ? "ATS=1" : NULL;
 	config.tlb_entries = sizes[below(5)];
 	config.configuration_entries = sizes[below(5)];
 	if (chance(20)) {
@@ -278,6 +280,25 @@ static void remember(struct vm *vm, uint64_t failures, const struct model *old)
 	}
 }
 
+/* A state that is restored finds what devices ask for anew; a silent one, and one that the host failed
+ * to ask, may keep what it had. */
+static void remember_endpoints(struct vm *vm, uint64_t failures, const struct model *old)
+{
+	bool failed = host_failures(vm) != failures;
+
+	for (unsigned stream = 0; stream < STREAMS; stream++)
+		vm->model.streams[stream].keeps |= old->streams[stream].keeps;
+	endpoints_anew(vm);
+	for (unsigned stream = 0; stream < STREAMS; stream++) {
+		struct stream *s = &vm->model.streams[stream];
+		bool silent = vm->assigned[stream] && world.is_silent[vm->assigned[stream] - 1];
+
+		for (unsigned i = 0; (failed || silent) && i < CONTEXTS * SLOTS; i++)
+			s->kept[i / SLOTS][i % SLOTS] |=
+				old->streams[stream].kept[i / SLOTS][i % SLOTS];
+	}
+}
+
 void vm_reset_step(struct vm *vm)
 {
 	codes before[STREAMS];
@@ -332,6 +353,7 @@ void vm_restore_step(struct vm *vm)
 	vm->stopped = false;
 	remember(vm, failures, &old);
 	note_lag(vm, failures, before);
+	remember_endpoints(vm, failures, &old);
 	dma_all(vm);
 }
 

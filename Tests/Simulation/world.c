@@ -20,9 +20,28 @@ static const char *const smmu_features[] = {
 };
 #define ONE_OF(array) ((array)[below(sizeof(array) / sizeof((array)[0]))])
 
+/* With ATS, in most of them: SMMU, root complex and device must have it. */
+static void add_ats(vsmmu_emulated_smmu *smmu, char text[64])
+{
+	if (chance(20))
+		return;
+	snprintf(text, 64, "%s ATS=1", smmu->features ? smmu->features : "");
+	if (chance(90))
+		smmu->features = text;
+	if (chance(90))
+		smmu->flags |= VSMMU_EMULATED_ROOT_ATS;
+}
+
+static bool smmu_has_ats(const vsmmu_emulated_smmu *smmu)
+{
+	return smmu->flags & VSMMU_EMULATED_ROOT_ATS && smmu->features &&
+	       strstr(smmu->features, "ATS=1");
+}
+
 static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		      vsmmu_emulated_device *devices)
 {
+	static char texts[2][64];
 	static const uint32_t cpus[] = { 1, 4, 4, 4, 4, 64, 128, 128, 128, 128, 254, 300 };
 	unsigned smmu_count = 1 + below(2), kernel = chance(60) ? VSMMU_EMULATED_LINKED : below(2);
 
@@ -34,6 +53,7 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		if (kernel == VSMMU_EMULATED_LINUX_7_2)
 			smmus[i].flags &= ~VSMMU_EMULATED_REPEAT;
 		smmus[i].features = ONE_OF(smmu_features);
+		add_ats(&smmus[i], texts[i]);
 		smmus[i].extra_idr0 = chance(30) ? 2u << 6 | 1u << 10 : 0;
 	}
 	world.device_count = 2 + below(DEVICES - 1);
@@ -44,6 +64,11 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		devices[i].stream = 8 * (i + 1);
 		devices[i].pasid_bits = chance(50) ? 4 : 0;
 		devices[i].bar_bytes = BAR_BYTES;
+		devices[i].flags = (chance(75) ? VSMMU_EMULATED_ATS : 0) |
+				   (chance(10) ? VSMMU_EMULATED_SILENT : 0);
+		world.has_ats[i] = devices[i].flags & VSMMU_EMULATED_ATS &&
+				   smmu_has_ats(&smmus[devices[i].smmu]);
+		world.is_silent[i] = devices[i].flags & VSMMU_EMULATED_SILENT;
 	}
 	*config = (vsmmu_emulated_config) {
 		.size = sizeof(*config),
@@ -193,6 +218,9 @@ void drain_failures(void)
 		for (unsigned n = 0; n < world.order_calls; n++)
 			api.vsmmu_emulated_ioctl(world.emulated, world.kvm, world.orders[i].request,
 						 NULL);
+	/* What came true of it may still have to be told. */
+	for (unsigned i = 0; i < VMS; i++)
+		world.vms[i].may_time_out |= times_out();
 	world.order_count = world.order_calls = world.errors = 0;
 }
 
@@ -207,6 +235,11 @@ bool is_ordered(int64_t error)
 		if (failure_errors[i] == error && world.errors & 1u << i)
 			return true;
 	return false;
+}
+
+bool times_out(void)
+{
+	return is_ordered(ETIMEDOUT);
 }
 
 /* The VMs of others: they take VMIDs, and give them back. */

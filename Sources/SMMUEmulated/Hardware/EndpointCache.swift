@@ -3,9 +3,11 @@ import SMMUAtomics
 import SMMUModel
 import SMMUSpec
 
-/// The translations that a device keeps for itself (an ATC, §3.9.1): by page of 4 KiB, substream and
-/// privilege. No TLBI and no broadcast reaches them, only invalidation requests. Any thread may call.
+/// The translations that a device keeps for itself (an ATC, §3.9.1): by page of 4 KiB, substream
+/// and privilege. No TLBI and no broadcast reaches them, only invalidation requests. Any thread may
+/// call.
 final class EndpointCache {
+  /// As many as a slot has bits for.
   private static var entries: Int { 256 }
 
   private struct Entry {
@@ -45,8 +47,9 @@ final class EndpointCache {
   static var needed: Int { entries * MemoryLayout<Entry>.stride + 1024 }
 
   private func slot(_ key: Key) -> Int {
-    let mixed = key.page &* 5 &+ key.page >> 8 &+ UInt64(key.substream.map { $0 &+ 1 } ?? 0) &* 37
-    return Int(truncatingIfNeeded: (mixed &+ UInt64(key.flags)) % UInt64(Self.entries))
+    let context = UInt64(key.substream.map { $0 &+ 1 } ?? 0) << 4 | UInt64(key.flags)
+    let mixed = (key.page ^ context << 40) &* 0x9e37_79b9_7f4a_7c15
+    return Int(truncatingIfNeeded: mixed >> 56)
   }
 
   private static func key(_ access: Access) -> Key {

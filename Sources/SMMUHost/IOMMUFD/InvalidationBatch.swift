@@ -30,7 +30,8 @@ struct InvalidationBatch {
   var hasATCInvalidations: Bool { atcCount != 0 }
 
   func hasRoom(for command: Command) -> Bool {
-    count < (hasATCInvalidations || command.isATCInvalidation ? Self.capacityWithATC : Self.capacity)
+    let isMixed = hasATCInvalidations || command.isATCInvalidation
+    return count < (isMixed ? Self.capacityWithATC : Self.capacity)
   }
 
   mutating func append(_ command: Command) {

@@ -11,7 +11,8 @@ extension StreamTableEntry {
     let config = self[Self.config]
     // Config 0b0xx aborts without a look at anything else.
     guard config & 0b100 != 0 else { return nil }
-    let stage1 = config & 0b001 != 0, stage2 = config & 0b010 != 0
+    let stage1 = config & 0b001 != 0
+    let stage2 = config & 0b010 != 0
     if stage1, let violation = stage1Violation(features) { return violation }
     if stage2, let violation = stage2Violation(features) { return violation }
     if let violation = atsViolation(features) { return violation }
@@ -22,8 +23,9 @@ extension StreamTableEntry {
     return nil
   }
 
-  /// EATS, which is ignored without ATS or stages. Split-stage ATS (2) needs both stages; with stage 2
-  /// stalls, which rule out full ATS, the STE is ILLEGAL anyway. What is reserved (3) is as 0.
+  /// EATS, which is ignored without ATS or stages. Split-stage ATS (2) needs both stages; with
+  /// stage 2 stalls, which rule out full ATS, the STE is ILLEGAL anyway. What is reserved (3) is as
+  /// 0.
   private func atsViolation(_ features: Features) -> Violation? {
     guard features.ats, self[Self.config] & 0b011 != 0, self[Self.eats] == 0b10 else { return nil }
     return self[Self.config] == 0b111 && features[.idr0, IDR0.ns1ats] == 0

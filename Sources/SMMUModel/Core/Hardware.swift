@@ -15,26 +15,19 @@ public struct HardwareResult: Sendable {
   }
 }
 
-/// Why hardware could not be made to follow.
-public enum HardwareFailure: Error, Equatable, Sendable {
-  /// It has told why.
-  case refused
-  /// An endpoint did not answer a CMD_ATC_INV (§3.9.1.4). All else is carried out.
-  case endpointTimeout
-}
-
 /// Hardware that works for this SMMU's guest beside the model: what the guest asks of the SMMU must
 /// happen there too. Serialised by the caller, and called with the command in effect here already.
 ///
-/// Where something returns false or throws, hardware could not be made to follow: the command queue stops at
-/// the command, and tries it again when the guest acknowledges the error.
+/// Where something returns false or throws, hardware could not be made to follow: the command queue
+/// stops at the command, and tries it again when the guest acknowledges the error.
 public protocol Hardware: AnyObject {
-  /// A TLBI, CFGI_CD, CFGI_CD_ALL or ATC_INV. May be carried out as late as `synchronize`, in order.
+  /// A TLBI, CFGI_CD, CFGI_CD_ALL or ATC_INV. May be carried out as late as `synchronize`, in
+  /// order.
   func invalidate(_ command: Command) -> Bool
   /// STEs may have changed; all that was asked before is to be carried out first.
   func configurationChanged(first: StreamID, last: StreamID) -> HardwareResult
-  /// CMD_SYNC: all that was asked is carried out. An endpoint's timeout is told here alone, and once:
-  /// the CMD_ATC_INV that met it is not asked again.
+  /// CMD_SYNC: all that was asked is carried out. An endpoint's timeout is told here alone, and
+  /// once: the CMD_ATC_INV that met it is not asked again.
   func synchronize() throws(HardwareFailure)
   /// CR0.SMMUEN or GBPA changed: what all streams become.
   func bypassChanged()

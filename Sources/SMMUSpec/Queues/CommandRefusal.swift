@@ -37,7 +37,8 @@ extension CommandDecoder {
   /// if other features would define it.
   private func reservedField(_ words: CommandWords, _ opcode: Opcode) -> Field? {
     let reserved = words.reserved(opcode, features)
-    let low = words.low & reserved.low, high = words.high & reserved.high
+    let low = words.low & reserved.low
+    let high = words.high & reserved.high
     guard low | high != 0 else { return nil }
     let bit = low != 0 ? low.trailingZeroBitCount : 64 + high.trailingZeroBitCount
     for field in CommandWords.fields(of: opcode) where field.low <= bit && bit <= field.high {

@@ -23,6 +23,7 @@ private struct Accepted {
     case 0x30: return (0xff, 0)
     case 0x05: return (0xff | 0xfffff << 12 | 0xffff_ffff << 32, 1)
     case 0x06: return (0xff | 0xffff_ffff << 32, 0)
+    case 0x40: return (0xff | 1 << 11 | 1 << 9 | 0xfffff << 12 | 0xffff_ffff << 32, address | 0x3f)
     default: return nil
     }
   }
@@ -31,8 +32,10 @@ private struct Accepted {
     guard let (low, high) = mask(UInt8(truncatingIfNeeded: command.low)),
       command.low & ~low == 0, command.high & ~high == 0
     else { return false }
+    if command.low & 0xff == 0x40 { return command.high & 0x3f <= 52 }
     guard command.low & 0xff == 0x12 || command.low & 0xff == 0x13 else { return true }
-    let granule = command.high >> 10 & 3, hint = command.high >> 8 & 3
+    let granule = command.high >> 10 & 3
+    let hint = command.high >> 8 & 3
     let scaled = command.low >> 12 & 0x1f | command.low >> 20 & 0x1f
     if granule == 0 { return scaled == 0 && hint == 0 }
     return !(granule == 2 && hint == 1) && !(scaled == 0 && hint == 0)
@@ -42,6 +45,7 @@ private struct Accepted {
 @Suite struct ForwardedCommandTests {
   private var features: Features {
     var features = Features.linux
+    features[.idr0, IDR0.ats] = 1
     features[.idr1, IDR1.ssidsize] = 20
     return features
   }
@@ -64,7 +68,7 @@ private struct Accepted {
     var random = SeededRandom("host commands", default: 11)
     var forwarded = 0
     for _ in 0..<200_000 {
-      let opcode = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30][random.below(7)] as UInt64
+      let opcode = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30, 0x40][random.below(8)] as UInt64
       let words = CommandWords(random.next() & ~0xff | opcode, random.next() & random.next())
       guard let meant = decode(words, features),
         let command = ForwardedCommand.of(meant, features)
@@ -79,13 +83,14 @@ private struct Accepted {
   func equivalent() throws {
     var random = SeededRandom("equivalent host commands", default: 12)
     for _ in 0..<100_000 {
-      let opcode = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30][random.below(7)] as UInt64
+      let opcode = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30, 0x40][random.below(8)] as UInt64
       let words = CommandWords(random.next() & ~0xff | opcode, random.next() & random.next())
       guard let meant = decode(words, features),
         let command = ForwardedCommand.of(meant, features)
       else { continue }
       let again = CommandDecoder(features).decode(command.words)
       #expect(again?.effect(features) == meant.effect(features))
+      if meant.isATCInvalidation { #expect(again == meant) }
     }
   }
 
@@ -127,5 +132,9 @@ private struct Accepted {
     let cfgi = try #require(decode(CommandWords(~0x4ff | 5, ~0), features))
     let context = try #require(ForwardedCommand.of(cfgi, features)).words
     #expect(context.low == 0xffff_ffff << 32 | 5 && context.high == 1)
+    features[.idr0, IDR0.ats] = 1
+    let atc = try #require(decode(CommandWords(~0x4ff | 0x40, ~0x3f | 52), features))
+    let invalidation = try #require(ForwardedCommand.of(atc, features)).words
+    #expect(invalidation.low == 0xffff_ffff << 32 | 0x40 && invalidation.high == 52)
   }
 }

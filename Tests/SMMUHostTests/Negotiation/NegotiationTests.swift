@@ -229,6 +229,25 @@ import Testing
     #expect(later[.idr3, IDR3.had]?.reason == .implied)
   }
 
+  @Test("ATS is never there without a device that may use it, nor beside emulated ones")
+  func withoutATS() {
+    var asked = Features.linux
+    asked[.idr0, IDR0.ats] = 1
+    let none = Negotiation.decide(asked: asked, devices: [])
+    #expect(none.chosen == .linux && none[.idr0, IDR0.ats]?.reason == .noDeviceATS)
+    var evidence = BroadcastEvidence()
+    evidence.hasEmulatedStreams = true
+    let mixed = Negotiation.decide(
+      asked: asked, devices: [.rich], stage2Bits: 48, broadcast: evidence)
+    #expect(!mixed.chosen.ats && mixed[.idr0, IDR0.ats]?.reason == .emulatedATS)
+    // Split-stage ATS is nothing where stage 2 is the host's.
+    asked = .full
+    asked[.idr0, IDR0.ats] = 1
+    let alone = Negotiation.decide(asked: asked, devices: [.rich], stage2Bits: 48)
+    #expect(alone.chosen.ats && !alone.chosen.stage2 && alone.chosen[.idr0, IDR0.ns1ats] == 0)
+    #expect(alone.refusal == nil && alone.chosen.illegality == nil)
+  }
+
   @Test("ATS is offered if a device may use it")
   func ats() {
     var asked = Features.linux

@@ -8,8 +8,9 @@ import Testing
   static let stage1 = AssignedStream.stage1(11, 22)
   static let all: [DeviceState] = [
     .absent, .abort, .bypass, .stage1(hwpt: 5, made: stage1), .failed(has: .nothing),
-    .failed(has: .abort), .failed(has: .bypass), .failed(has: .stage1(hwpt: 5, stays: false)),
-    .failed(has: .stage1(hwpt: 6, stays: true)),
+    .failed(has: .abort), .failed(has: .bypass),
+    .failed(has: .stage1(hwpt: 5, made: stage1, stays: false)),
+    .failed(has: .stage1(hwpt: 6, made: stage1, stays: true)),
   ]
 
   @Test("A state gives what was asked for and nothing else; a failed one gives nothing")
@@ -30,14 +31,23 @@ import Testing
       #expect(
         Self.all.map { $0.failed(stays: stays) } == [
           .failed(has: .nothing), .failed(has: .abort), .failed(has: .bypass),
-          .failed(has: .stage1(hwpt: 5, stays: stays)), .failed(has: .nothing),
-          .failed(has: .abort), .failed(has: .bypass),
-          .failed(has: .stage1(hwpt: 5, stays: stays)),
-          .failed(has: .stage1(hwpt: 6, stays: stays)),
+          .failed(has: .stage1(hwpt: 5, made: Self.stage1, stays: stays)),
+          .failed(has: .nothing), .failed(has: .abort), .failed(has: .bypass),
+          .failed(has: .stage1(hwpt: 5, made: Self.stage1, stays: stays)),
+          .failed(has: .stage1(hwpt: 6, made: Self.stage1, stays: stays)),
         ])
     }
     #expect(Self.all.map(\.hwpt) == [nil, nil, nil, 5, nil, nil, nil, 5, 6])
     #expect(Self.all.map(\.isFailed) == [false, false, false, false, true, true, true, true, true])
-    #expect(Self.all.filter(\.isOpen) == [.failed(has: .stage1(hwpt: 5, stays: false))])
+    #expect(
+      Self.all.filter(\.isOpen) == [.failed(has: .stage1(hwpt: 5, made: Self.stage1, stays: false))])
+  }
+
+  @Test("A device that was let to keep translations may have some, also after a failure")
+  func ats() {
+    let ats = AssignedStream.stage1(11, 1 << 28)
+    let state = DeviceState.stage1(hwpt: 5, made: ats)
+    #expect(state.enablesATS && state.failed().enablesATS)
+    #expect(Self.all.allSatisfy { !$0.enablesATS })
   }
 }

@@ -85,6 +85,31 @@ import TestSupport
     }
   }
 
+  @Test("Split-stage ATS needs both stages and NS1ATS = 0; what is reserved is as 0 (T-056, T-058)")
+  func splitStageATS() {
+    for noSplit in [0, 1] as [UInt32] {
+      let features = Self.features {
+        $0[.idr0, IDR0.ats] = 1
+        $0[.idr0, IDR0.ns1ats] = noSplit
+      }
+      for mode in [Scene.Mode.bypass, .stage1, .stage2, .nested] {
+        let trial = Trial(mode, features)
+        for eats in [0, 1, 3] as [UInt64] { trial.isLegal([(S.eats, eats)]) }
+        let isIgnored = mode == .bypass, isSplit = mode == .nested && noSplit == 0
+        trial.expect(isIgnored || isSplit ? nil : .badSTE, [(S.eats, 2)])
+      }
+    }
+  }
+
+  @Test("With ATS stage 2 may not stall, as without (T-057)")
+  func stallsAndATS() {
+    let features = Self.features { $0[.idr0, IDR0.ats] = 1 }
+    for mode in [Scene.Mode.stage2, .nested] {
+      Trial(mode, features).isIllegal([(S.eats, 1), (S.s2s, 1)])
+    }
+    Trial(.stage1, features).isLegal([(S.eats, 1), (S.s2s, 1)])
+  }
+
   @Test("STRW is ignored without EL2 streams (T-060)")
   func streamWorld() {
     for mode in [Scene.Mode.stage1, .stage2, .nested] {

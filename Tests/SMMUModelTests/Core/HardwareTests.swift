@@ -9,6 +9,7 @@ import Testing
 private final class NotingHardware: Hardware {
   var notes: [String] = []
   var fails = false
+  var timesOut = false
   var systemCalls = 0
   var streams = 0
 
@@ -20,9 +21,10 @@ private final class NotingHardware: Hardware {
     notes.append("streams \(first) to \(last)")
     return HardwareResult(isDone: !fails, systemCalls: systemCalls, streams: streams)
   }
-  func synchronize() -> Bool {
+  func synchronize() throws(HardwareFailure) {
     notes.append("sync")
-    return !fails
+    if fails { throw .refused }
+    if timesOut { throw .endpointTimeout }
   }
   func bypassChanged() { notes.append("bypass") }
   func everythingChanged() { notes.append("everything") }
@@ -83,6 +85,38 @@ struct HardwareTests {
       #expect(guest.activeErrors == 0)
       #expect(guest["CMDQ_CONS"] == 2)
     }
+  }
+
+  @Test("hears of CMD_ATC_INV where there is ATS and SMMUEN is 1 (R-070, R-335)")
+  func endpoints() {
+    var features = Features.full
+    features[.idr0, IDR0.ats] = 1
+    let guest = Guest.started(features)
+    guest.smmu.hardware = hardware
+    guest.command((0x40 | 3 << 32, 52))
+    #expect(hardware.take() == ["atcInv"])
+    guest["CR0"] = 0xc
+    _ = hardware.take()
+    guest.command((0x40 | 3 << 32, 52))
+    #expect(hardware.take() == [] && guest.activeErrors == 0)
+    guest["CR0"] = 0x1d
+    #expect(guest["CR0ACK"] == 0x1d)
+    // Without hardware there is nobody to ask.
+    guest.smmu.hardware = nil
+    #expect(guest.command((0x40 | 3 << 32, 52)) == 3)
+  }
+
+  @Test("whose endpoint does not answer stops the queue at the CMD_SYNC (R-167, R-368)")
+  func timeout() {
+    let guest = started()
+    hardware.timesOut = true
+    let word = guest.allocate(64)
+    #expect(guest.command((0x46 | 1 << 12 | 0x77 << 32, word)) == 0 | 3 << 24)
+    #expect(guest.activeErrors == 1 && guest.machine[word] == 0)
+    #expect(guest.machine.reports.isEmpty)
+    hardware.timesOut = false
+    guest.acknowledgeErrors()
+    #expect(guest.activeErrors == 0 && guest["CMDQ_CONS"] == 1 && guest.machine[word] == 0x77)
   }
 
   @Test("that fails is not told as the guest's mistake")

@@ -64,6 +64,25 @@ import Testing
     }
   }
 
+  @Test("Full ATS is handed on where there is ATS, and no other (T-058)")
+  func ats() {
+    for ats in [0, 1] as [UInt32] {
+      var features = features
+      features[.idr0, IDR0.ats] = ats
+      let scene = Scene(.stage1, features)
+      let found = (0...3 as ClosedRange<UInt64>).map { eats in
+        scene.ste[S.eats] = eats
+        scene.apply()
+        return scene.guest.smmu.assignment(of: scene.stream)
+      }
+      #expect(found[0] != .abort && found[3] == found[0])
+      #expect((found[1] != found[0]) == (ats == 1))
+      #expect(found[1].enablesATS == (ats == 1) && !found[0].enablesATS)
+      #expect(found[2] == (ats == 1 ? .abort : found[0]))
+    }
+    #expect(!AssignedStream.bypass.enablesATS)
+  }
+
   @Test("An STE that is ILLEGAL, or cannot be fetched, aborts")
   func unusable() {
     let scene = Scene(.stage1, features)

@@ -30,7 +30,7 @@ struct ProfileTests {
   func unimplemented() {
     let absent: [(IdentificationRegister, Field)] = [
       (.idr0, IDR0.rmeImpl), (.idr0, IDR0.httu), (.idr0, IDR0.dormhint),
-      (.idr0, IDR0.hyp), (.idr0, IDR0.ats), (.idr0, IDR0.ns1ats), (.idr0, IDR0.sev),
+      (.idr0, IDR0.hyp), (.idr0, IDR0.ns1ats), (.idr0, IDR0.sev),
       (.idr0, IDR0.atos), (.idr0, IDR0.pri), (.idr0, IDR0.vatos), (.idr0, IDR0.atsrecerr),
       (.idr1, IDR1.priqs), (.idr1, IDR1.rel), (.idr1, IDR1.queuesPreset),
       (.idr1, IDR1.tablesPreset), (.idr1, IDR1.ecmdq), (.idr2, IDR2.baVATOS), (.idr3, IDR3.pbha),
@@ -59,13 +59,13 @@ struct ProfileTests {
     }
   }
 
-  @Test("less than everything is implemented too, and BTM where it is promised")
+  @Test("less than everything is implemented too, and BTM and ATS where they are promised")
   func less() {
     let smaller: [(IdentificationRegister, Field, UInt32)] = [
       (.idr0, IDR0.s2p, 0), (.idr0, IDR0.msi, 0), (.idr0, IDR0.asid16, 0), (.idr0, IDR0.vmid16, 0),
       (.idr0, IDR0.cd2l, 0), (.idr0, IDR0.ttendian, 2), (.idr0, IDR0.ttendian, 3),
-      (.idr0, IDR0.termModel, 1), (.idr0, IDR0.btm, 1), (.idr1, IDR1.sidsize, 6),
-      (.idr1, IDR1.cmdqs, 0),
+      (.idr0, IDR0.termModel, 1), (.idr0, IDR0.btm, 1), (.idr0, IDR0.ats, 1),
+      (.idr1, IDR1.sidsize, 6), (.idr1, IDR1.cmdqs, 0),
       (.idr3, IDR3.ril, 0), (.idr5, IDR5.oas, 0), (.idr5, IDR5.gran16K, 0),
       (.iidr, IIDR.implementer, 0x43b), (.iidr, IIDR.productID, 0xfff),
     ]

@@ -38,6 +38,8 @@ final class NotingExecutor: CommandExecutor, QueueMemory {
   /// Of a command of this kind, what it costs or that hardware refuses it.
   var cost: (Command) -> Int? = { _ in 1 }
   var wasUnsettled: [Bool] = []
+  /// What becomes of the next CMD_SYNCs.
+  var failures: [HardwareFailure] = []
   var signals: [Synchronization] = []
   var onSignal: () -> Void = {}
   var renewals = 0
@@ -57,8 +59,12 @@ final class NotingExecutor: CommandExecutor, QueueMemory {
     isQuick ? command().flatMap { carryOut($0) } : nil
   }
 
-  func synchronize(isUnsettled: Bool) -> Int? {
-    guard let cost = cost(.sync(Synchronization())) else { return nil }
+  func synchronize(isUnsettled: Bool) throws(HardwareFailure) -> Int {
+    if let failure = failures.first {
+      failures.removeFirst()
+      throw failure
+    }
+    guard let cost = cost(.sync(Synchronization())) else { throw .refused }
     wasUnsettled.append(isUnsettled)
     return cost
   }

@@ -81,7 +81,7 @@ struct QueueValueTests {
     executor.put(.cfgiCDAll(2), 1, of: registers)
     registers.producer = 2
     executor.cost = { $0 == .cfgiCDAll(1) ? nil : 1 }
-    guard case .stopped(.hardware, slot: 0) = queue.consume(.max, executor) else {
+    guard case .stopped(.hardware(.refused), slot: 0) = queue.consume(.max, executor) else {
       return lost()
     }
     #expect(registers.error == .abort && registers.consumer == 0 && executor.notes.isEmpty)
@@ -95,6 +95,27 @@ struct QueueValueTests {
     executor.aborting = []
     guard case .done = queue.consume(.max, executor) else { return lost() }
     #expect(executor.notes == [.cfgiCDAll(1), .cfgiCDAll(2)])
+  }
+
+  @Test("an endpoint's timeout stops the queue at the CMD_SYNC, with an error of its own (R-167)")
+  func timeout() {
+    var (queue, registers) = queue(base: 0x1_0000 | 2)
+    executor.put(.cfgiCDAll(1), 0, of: registers)
+    executor.put(.sync(Synchronization()), 1, of: registers)
+    registers.producer = 2
+    executor.failures = [.endpointTimeout, .refused]
+    for (failure, error) in [
+      (HardwareFailure.endpointTimeout, CommandError.atcInvSync), (.refused, .abort),
+    ] {
+      guard case .stopped(.hardware(failure), slot: 1) = queue.consume(.max, executor) else {
+        return lost()
+      }
+      #expect(registers.error == error && error.rawValue == (failure == .refused ? 2 : 3))
+      #expect(registers.consumer == 1 && executor.count == 1 && executor.signals.isEmpty)
+      registers.isStopped = false
+    }
+    guard case .done = queue.consume(.max, executor) else { return lost() }
+    #expect(registers.consumer == 2 && executor.signals.count == 1)
   }
 
   @Test("an output queue of other entries tells what becomes of each (§7.4)")

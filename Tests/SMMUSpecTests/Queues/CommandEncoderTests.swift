@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The command encoder")
 struct CommandEncoderTests {
-  private static let opcodes = CommandSheet.all.filter { $0.need != .notBuilt }
+  private static let opcodes = CommandSheet.all.filter { $0.need != .absent }
 
   /// The bits that mean something in these words, by positions of the text alone.
   private static func meaning(_ sheet: CommandSheet, _ words: CommandWords) -> CommandWords {

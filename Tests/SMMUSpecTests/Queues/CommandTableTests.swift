@@ -4,7 +4,8 @@ import Testing
 
 /// The commands as §4.1.1 and §4.2 to §4.7 print them, written down a second time.
 struct CommandSheet {
-  enum Need { case always, stage1, stage2, hyp, notBuilt }
+  /// `absent`: a feature that no `FeatureCase` has.
+  enum Need { case always, stage1, stage2, hyp, absent }
   let opcode: UInt8
   let need: Need
   let hasSSec: Bool
@@ -26,7 +27,7 @@ struct CommandSheet {
     CommandSheet(
       opcode: 0x05, need: .stage1, hasSSec: true, fields: ssec + ssid + sid + [(64, 64)]),
     CommandSheet(opcode: 0x06, need: .stage1, hasSSec: true, fields: ssec + sid),
-    CommandSheet(opcode: 0x07, need: .notBuilt, hasSSec: true, fields: ssec + vmid),
+    CommandSheet(opcode: 0x07, need: .absent, hasSSec: true, fields: ssec + vmid),
     CommandSheet(opcode: 0x10, need: .stage1, hasSSec: false, fields: vmid),
     CommandSheet(opcode: 0x11, need: .stage1, hasSSec: false, fields: vmid + asid),
     CommandSheet(
@@ -41,20 +42,20 @@ struct CommandSheet {
       opcode: 0x2a, need: .stage2, hasSSec: false, fields: vmid + [(119, 76)] + range),
     CommandSheet(opcode: 0x30, need: .always, hasSSec: false, fields: []),
     CommandSheet(
-      opcode: 0x40, need: .notBuilt, hasSSec: true,
+      opcode: 0x40, need: .absent, hasSSec: true,
       fields: [(9, 9)] + ssec + ssv + ssid + sid + [(69, 64)] + address),
     CommandSheet(
-      opcode: 0x41, need: .notBuilt, hasSSec: true,
+      opcode: 0x41, need: .absent, hasSSec: true,
       fields: ssec + ssv + ssid + sid + [(72, 64), (77, 76)]),
     CommandSheet(
-      opcode: 0x44, need: .notBuilt, hasSSec: true,
+      opcode: 0x44, need: .absent, hasSSec: true,
       fields: ssec + [(12, 12), (13, 13)] + sid + [(79, 64)]),
-    CommandSheet(opcode: 0x45, need: .notBuilt, hasSSec: true, fields: ssec + sid),
+    CommandSheet(opcode: 0x45, need: .absent, hasSSec: true, fields: ssec + sid),
     CommandSheet(
       opcode: 0x46, need: .always, hasSSec: false,
       fields: [(13, 12), (23, 22), (27, 24), (63, 32), (119, 66)]),
-    CommandSheet(opcode: 0x70, need: .notBuilt, hasSSec: false, fields: []),
-    CommandSheet(opcode: 0x73, need: .notBuilt, hasSSec: false, fields: []),
+    CommandSheet(opcode: 0x70, need: .absent, hasSSec: false, fields: []),
+    CommandSheet(opcode: 0x73, need: .absent, hasSSec: false, fields: []),
   ]
 
   static func of(_ opcode: UInt8) -> CommandSheet? { all.first { $0.opcode == opcode } }
@@ -65,7 +66,7 @@ struct CommandSheet {
     case .stage1: stage1
     case .stage2: stage2
     case .hyp: stage1 && hyp
-    case .notBuilt: false
+    case .absent: false
     }
   }
 
@@ -182,7 +183,7 @@ struct CommandTableTests {
 
   @Test("commands of features that are not built are illegal (R-070)")
   func absent() {
-    for sheet in CommandSheet.all where sheet.need == .notBuilt {
+    for sheet in CommandSheet.all where sheet.need == .absent {
       for features in FeatureCase.all {
         #expect(decode(UInt64(sheet.opcode), 0, features.features) == nil, "\(sheet.opcode)")
       }
@@ -191,7 +192,7 @@ struct CommandTableTests {
 
   @Test("SSec is illegal in every command that has it, reserved in the others (R-271)")
   func secure() {
-    for sheet in CommandSheet.all where sheet.need != .notBuilt {
+    for sheet in CommandSheet.all where sheet.need != .absent {
       let plain = decode(UInt64(sheet.opcode))
       #expect(plain != nil)
       let set = decode(UInt64(sheet.opcode) | 1 << 10)
@@ -201,7 +202,7 @@ struct CommandTableTests {
 
   @Test("a reserved bit is ignored, or illegal under strict rules (R-272, R-360)")
   func reservedBits() {
-    for sheet in CommandSheet.all where sheet.need != .notBuilt {
+    for sheet in CommandSheet.all where sheet.need != .absent {
       let plain = decode(UInt64(sheet.opcode))
       for bit in 8..<128 where !sheet.defines(bit) {
         let low: UInt64 = bit < 64 ? 1 << UInt64(bit) : 0
@@ -217,7 +218,7 @@ struct CommandTableTests {
   @Test("strict rules leave every defined parameter alone (R-272)")
   func definedBits() {
     // Bits of a range need TG; SCALE bit 25 and TTL128 need features that cannot be offered.
-    for sheet in CommandSheet.all where sheet.need != .notBuilt {
+    for sheet in CommandSheet.all where sheet.need != .absent {
       let isRange = sheet.defines(74) && sheet.fields.contains { $0 == (16, 12) }
       for bit in 8..<128 where sheet.defines(bit) && bit != 10 {
         if isRange && (bit == 25 || bit == 71) { continue }

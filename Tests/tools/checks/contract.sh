@@ -28,7 +28,7 @@ rows() {
 # emulated VERSION: each machine on the emulated kernel.
 emulated() {
   : > "$out/emulated-$1.txt"
-  for machine in whole incoherent unnested; do
+  for machine in whole incoherent unnested ats; do
     counted "emulated $1 $machine" Tests/tools/patience.sh 120 "$out/emulated" \
       "$BUILD/libvsmmuv3-emulated.so.0" "$1" $machine
     rows "$log" >> "$out/emulated-$1.txt"

@@ -69,7 +69,7 @@ extension GuestCommand {
   /// Bytes for a copy of the commands, and for what the erratum holds back of each block.
   static func needed(for count: Int) -> Int {
     let command = MemoryLayout<CommandWords>.stride
-    return count * command + (count / block + 1) * (3 * block * command + 256)
+    return count * command + (count / block + 1) * (4 * block * command + 256)
       + RepeatErratum.needed
   }
 
