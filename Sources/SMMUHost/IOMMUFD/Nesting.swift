@@ -43,6 +43,8 @@ public final class Nesting {
   private static var roomForKept: Int { 256 }
   /// The VMID is pinned with the first device, not when the VM is linked.
   var pinsOnDemand = false
+  /// The VMM's, until the link takes it.
+  var givenVFIO: Int32?
   /// The caller tells KVM of devices, before it hands them over.
   var isKVMTold = false
   /// IDR0.STALL_MODEL of the host is 0: a stream stalls unless its STE says not to.
@@ -121,6 +123,7 @@ public final class Nesting {
     // A stage 2 that stayed may still name the VMID.
     link?.close(unpins: kept.isEmpty)
     link = nil
+    dropGivenVFIO()
     if ownsAddressSpace {
       host.removeMappings(of: addressSpace) { give(back: addressSpace, "address space") }
     }
