@@ -41,7 +41,7 @@ extern "C" {
 
 /* A kernel that you bring: a VMM whose sandbox has a broker make its system calls, or the emulated
  * one (vsmmuv3_emulated.h). Each function is the system call of its name, and returns what that
- * returns, or its errno as a negative number. None may be NULL. They are called from any thread that
+ * returns, or its errno as a negative number. None but `same` may be NULL. They are called from any thread that
  * calls this library, several at a time, with locks of the library held: they must not call it for
  * the device or the host in question.
  *
@@ -50,7 +50,7 @@ extern "C" {
  * GET_HW_INFO, HWPT_ALLOC, HWPT_INVALIDATE, VIOMMU_ALLOC, VDEVICE_ALLOC, VEVENTQ_ALLOC and read of
  * what the last one opens; VFIO_DEVICE_BIND_IOMMUFD, _ATTACH_IOMMUFD_PT, _DETACH_IOMMUFD_PT, _RESET,
  * and _FEATURE with DMA_BUF, whose result is a file that is closed again (vsmmu_bar_add);
- * and after vsmmu_link_vm() dup, KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_GET_MP_STATE,
+ * and for vsmmu_link_vm() dup, same, KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_GET_MP_STATE,
  * KVM_CREATE_DEVICE, KVM_SET_DEVICE_ATTR, and the requests that pin and unpin a VMID. `argument` is
  * the pointer, to memory of this process, or the number that the request takes. IOAS_MAP names memory
  * of the calling process: a broker that is another one is given files (vsmmu_ram_add_file) or maps
@@ -74,6 +74,9 @@ typedef struct vsmmu_kernel {
 	/* Shared, for reading and writing. Returns 0 and the address. */
 	int32_t (*mmap)(void *opaque, int32_t fd, uint64_t offset, uint64_t length, void **address);
 	int32_t (*munmap)(void *opaque, void *address, uint64_t length);
+	/* 1 if both are the same open file, 0 if not (fcntl F_DUPFD_QUERY, else kcmp KCMP_FILE); NULL
+	 * or a negative errno: that cannot be told. */
+	int32_t (*same)(void *opaque, int32_t fd, int32_t other);
 } vsmmu_kernel;
 
 /* ---------------------------------------------------------------------------------------------
@@ -122,15 +125,27 @@ int32_t vsmmu_set_host(vsmmu_t *vsmmu, vsmmu_host_t *host, uint32_t ioas, uint32
  */
 
 /* Links the vSMMU with a KVM VM, which is kept open as long as the link lasts: until
- * vsmmu_destroy(). Devices are bound for that VM, so link before you attach the first (-EBUSY). Its
- * VMID is pinned now, unless VSMMU_LINK_ON_DEMAND leaves it to the first attachment that needs it.
- * KVM is told of each device before it is bound; where the VM has a KVM VFIO device already, that is
- * yours to do: say so with VSMMU_LINK_TOLD, else there is no BTM.
- * Errors: -EINVAL (no VM of an arm64 host, no host), -EEXIST (linked already), -ENOSPC (no VMID is
- * left to pin). */
+ * vsmmu_destroy(), or until the host is given back. Devices are bound for that VM, so link before you
+ * attach the first (-EBUSY). Its VMID is pinned now, unless VSMMU_LINK_ON_DEMAND leaves it to the
+ * first attachment that needs it; vSMMUs of a VM pin it once each, and it is one number.
+ *
+ * KVM is told of each device before the library binds it, by KVM's VFIO device. A VM has one: it is
+ * made with the VM's first link on a host, and shared by its other vSMMUs there. Where the VM has it
+ * already, give it (vsmmu_give_kvm_vfio), or tell KVM yourself and say so with VSMMU_LINK_TOLD: that
+ * also holds for devices that you bind, and for a parent_hwpt, which is the VM's if its device was.
+ *
+ * Errors: -EINVAL (no VM of an arm64 host, no host), -EEXIST (linked already), -EBUSY (KVM's VFIO
+ * device is neither given nor is KVM told), -ENOSPC (no VMID is left to pin). */
 #define VSMMU_LINK_ON_DEMAND 1u
 #define VSMMU_LINK_TOLD 2u
 int32_t vsmmu_link_vm(vsmmu_t *vsmmu, int32_t vm_fd, uint32_t flags);
+
+/* Before vsmmu_link_vm: the KVM VFIO device of the VM that is to be linked. It is duplicated.
+ * Errors: -EINVAL, -EEXIST (one was given), -EBUSY (linked already), -EBADF. */
+int32_t vsmmu_give_kvm_vfio(vsmmu_t *vsmmu, int32_t fd);
+/* After it: the KVM VFIO device by which the library tells KVM, open as long as a vSMMU is linked
+ * with the VM; -ENODEV if there is none. */
+int32_t vsmmu_kvm_vfio_fd(vsmmu_t *vsmmu);
 
 /* ---------------------------------------------------------------------------------------------
  * 4. Devices

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int64_t result(int64_t value)
@@ -59,6 +60,23 @@ int32_t vsmmu_system_poll(int32_t fd)
 int32_t vsmmu_system_dup(int32_t fd)
 {
 	return (int32_t)result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+/* Linux 6.10. */
+#ifndef F_DUPFD_QUERY
+#define F_DUPFD_QUERY 1027
+#endif
+
+int32_t vsmmu_system_same(int32_t fd, int32_t other)
+{
+	int32_t answer = (int32_t)result(fcntl(fd, F_DUPFD_QUERY, other));
+	pid_t process = getpid();
+
+	if (answer != -EINVAL)
+		return answer;
+	/* Before it: KCMP_FILE, where it is built in and allowed. It orders files: 0 is equal. */
+	answer = (int32_t)result(syscall(SYS_kcmp, process, process, 0, fd, other));
+	return answer < 0 ? answer : answer == 0;
 }
 
 int64_t vsmmu_system_mmap(int32_t fd, uint64_t offset, uint64_t length)

@@ -90,7 +90,7 @@ AT(vsmmu_iort, mappings, 40);
 AT(vsmmu_iort, mapping_count, 48);
 AT(vsmmu_iort, identifier, 52);
 
-SIZE(vsmmu_kernel, 88);
+SIZE(vsmmu_kernel, 96);
 AT(vsmmu_kernel, size, 0);
 AT(vsmmu_kernel, reserved, 4);
 AT(vsmmu_kernel, opaque, 8);
@@ -103,6 +103,7 @@ AT(vsmmu_kernel, poll, 56);
 AT(vsmmu_kernel, dup, 64);
 AT(vsmmu_kernel, mmap, 72);
 AT(vsmmu_kernel, munmap, 80);
+AT(vsmmu_kernel, same, 88);
 
 SIZE(vsmmu_host_config, 56);
 AT(vsmmu_host_config, kernel, 8);

@@ -115,6 +115,12 @@ extension EmulatedHost: Kernel {
     try call(isLasting: true) { () throws(Errno) -> Int32 in try kernel.descriptors.duplicate(fd) }
   }
 
+  public func same(_ fd: Int32, _ other: Int32) throws(Errno) -> Bool {
+    try call { () throws(Errno) -> Bool in
+      try kernel.descriptors.file(fd) === kernel.descriptors.file(other)
+    }
+  }
+
   /// No file of this host has memory of its own to map.
   public func map(
     _ fd: Int32, offset: UInt64, length: Int

@@ -188,6 +188,11 @@ public final class FailureInjector: Kernel {
     return try kernel.duplicate(fd)
   }
 
+  public func same(_ fd: Int32, _ other: Int32) throws(Errno) -> Bool {
+    try fail(.same)
+    return try kernel.same(fd, other)
+  }
+
   public func map(
     _ fd: Int32, offset: UInt64, length: Int
   ) throws(Errno) -> UnsafeMutableRawPointer {

@@ -86,6 +86,10 @@ final class CallbackKernel: Kernel {
     try checked(calls.dup?(calls.opaque, fd))
   }
 
+  func same(_ fd: Int32, _ other: Int32) throws(Errno) -> Bool {
+    try checked(calls.same?(calls.opaque, fd, other), most: 1) != 0
+  }
+
   func map(
     _ fd: Int32, offset: UInt64, length: Int
   ) throws(Errno) -> UnsafeMutableRawPointer {

@@ -39,6 +39,8 @@
 	X(vsmmu_host_close) \
 	X(vsmmu_set_host) \
 	X(vsmmu_link_vm) \
+	X(vsmmu_give_kvm_vfio) \
+	X(vsmmu_kvm_vfio_fd) \
 	X(vsmmu_device_attach) \
 	X(vsmmu_device_detach) \
 	X(vsmmu_device_renumber) \

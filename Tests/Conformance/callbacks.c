@@ -68,6 +68,8 @@ static void host_calls(vsmmu_t *vsmmu)
 	REFUSES(vsmmu_device_fd(vsmmu, 1));
 	REFUSES(vsmmu_get_device_info(vsmmu, 1, &info));
 	REFUSES(vsmmu_set_host(vsmmu, NULL, 0, 0));
+	REFUSES(vsmmu_give_kvm_vfio(vsmmu, 0));
+	REFUSES(vsmmu_kvm_vfio_fd(vsmmu));
 	REFUSES(vsmmu_link_vm(vsmmu, 0, 0));
 	REFUSES(vsmmu_msi_window(vsmmu, &first, &last));
 	REFUSES(vsmmu_event_fd(vsmmu));

@@ -14,7 +14,7 @@ enum {
 
 static struct broker {
 	vsmmu_kernel to;
-	unsigned opens, closes, ioctls, reads, dups, invalidations;
+	unsigned opens, closes, ioctls, reads, dups, sames, invalidations;
 	/* What it answers in place of an ioctl, if not 0. */
 	uint32_t refused;
 	int64_t answer;
@@ -104,6 +104,14 @@ static int32_t broker_dup(void *opaque, int32_t fd)
 	return this->to.dup(this->to.opaque, fd);
 }
 
+static int32_t broker_same(void *opaque, int32_t fd, int32_t other)
+{
+	struct broker *this = opaque;
+
+	this->sames++;
+	return this->to.same(this->to.opaque, fd, other);
+}
+
 /* Puts the broker before a kernel. */
 static void bring(vsmmu_kernel *kernel)
 {
@@ -112,7 +120,7 @@ static void bring(vsmmu_kernel *kernel)
 		.size = sizeof(*kernel), .opaque = &broker, .open = broker_open,
 		.close = broker_close, .ioctl = broker_ioctl, .read = broker_read,
 		.write = broker_write, .poll = broker_poll, .dup = broker_dup,
-		.mmap = broker_mmap, .munmap = broker_munmap,
+		.mmap = broker_mmap, .munmap = broker_munmap, .same = broker_same,
 	};
 }
 
@@ -136,7 +144,8 @@ static bool brokered_open_translated(struct hosted *hosted)
 /* The calls that a kernel answered are the broker's. */
 static unsigned brokered(void)
 {
-	return broker.opens + broker.closes + broker.ioctls + broker.reads + broker.dups;
+	return broker.opens + broker.closes + broker.ioctls + broker.reads + broker.dups +
+	       broker.sames;
 }
 
 /* Opening, attaching, invalidating, reading events, closing: nothing passes the broker by. */
@@ -311,8 +320,15 @@ static void kernel_port_is_checked(void)
 	kernel.reserved = 1;
 	REFUSED_WITH(-EINVAL, "config.kernel.reserved");
 	kernel = whole;
-	kernel.size = sizeof(kernel) - 1;
+	/* All but `same`, which came later. */
+	kernel.size = offsetof(vsmmu_kernel, same) - 1;
 	REFUSED_WITH(-EINVAL, "config.kernel.size");
+	kernel = whole;
+	kernel.size = offsetof(vsmmu_kernel, same);
+	EQUAL(api.vsmmu_host_open(&config, &host, message, sizeof(message)), 0);
+	EQUAL(api.vsmmu_host_close(host), 0);
+	host = NULL;
+	broker.opens = broker.closes = 0;
 	larger.kernel = whole;
 	larger.kernel.size = sizeof(larger);
 	larger.tail = 1;
@@ -332,11 +348,11 @@ static void kernel_port_is_checked(void)
 /* The emulated host as a kernel: what it fills, and what it answers to calls that it has not. */
 static void kernel_port_of_the_emulated_host(void)
 {
-	vsmmu_kernel kernel = { .size = sizeof(kernel) - 1 };
+	vsmmu_kernel kernel = { .size = offsetof(vsmmu_kernel, same) - 1 };
 	vsmmu_emulated_t *emulated = NULL;
 	void *address = NULL;
 	char byte = 0;
-	int fd;
+	int fd, other;
 
 	EQUAL(api.vsmmu_emulated_api_version(), api.vsmmu_api_version());
 	EQUAL(api.vsmmu_emulated_create(NULL, &emulated, NULL, 0), 0);
@@ -351,6 +367,14 @@ static void kernel_port_of_the_emulated_host(void)
 	CHECK(fd >= 0);
 	EQUAL(kernel.open(kernel.opaque, "/dev/none"), -ENOENT);
 	EQUAL(kernel.poll(kernel.opaque, fd), 0);
+	EQUAL(kernel.same(kernel.opaque, fd, fd), 1);
+	EQUAL(kernel.same(kernel.opaque, fd, -1), -EBADF);
+	other = kernel.dup(kernel.opaque, fd);
+	EQUAL(kernel.same(kernel.opaque, fd, other), 1);
+	EQUAL(kernel.close(kernel.opaque, other), 0);
+	other = kernel.open(kernel.opaque, "/dev/iommu");
+	EQUAL(kernel.same(kernel.opaque, fd, other), 0);
+	EQUAL(kernel.close(kernel.opaque, other), 0);
 	EQUAL(kernel.read(kernel.opaque, fd, &byte, 1), -EINVAL);
 	EQUAL(kernel.write(kernel.opaque, fd, &byte, 1), -EINVAL);
 	EQUAL(kernel.mmap(kernel.opaque, fd, 0, 4096, &address), -ENODEV);

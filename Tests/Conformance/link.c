@@ -301,7 +301,7 @@ static void btm_needs_all_of_it(void)
 		.size = sizeof(device), .stream = ASSIGNED, .path = "/dev/vfio/devices/vfio0",
 	};
 	static const char *const words[] = {
-		"emulated device", "without KVM being told", "BTM: offered",
+		"emulated device", "BTM: offered", "BTM: offered",
 	};
 	int vm;
 
@@ -314,11 +314,20 @@ static void btm_needs_all_of_it(void)
 		/* The VMM has KVM's VFIO device itself. */
 		if (i != 0)
 			EQUAL(api.vsmmu_emulated_ioctl(hosted.emulated, vm, 0xc00caee0, &vfio), 0);
+		if (i != 0) {
+			EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), -EBUSY);
+			CONTAINS(sentence(&hosted), "VSMMU_LINK_TOLD");
+			CONTAINS(sentence(&hosted), "vsmmu_give_kvm_vfio");
+			EQUAL(emulated_counters(&hosted).pins, 0);
+		}
+		/* It is given, or the VMM tells KVM. */
+		if (i == 1)
+			EQUAL(api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, (int32_t)vfio.fd), 0);
 		EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, i == 2 ? VSMMU_LINK_TOLD : 0), 0);
 		EQUAL(api.vsmmu_device_attach(hosted.guest.vsmmu, &device), 0);
 		print_report(&hosted, text, sizeof(text), VSMMU_REPORT_TEXT);
 		CONTAINS(text, words[i]);
-		EQUAL(read_register(&hosted.guest, IDR0) & IDR0_BTM, i == 2 ? IDR0_BTM : 0);
+		EQUAL(read_register(&hosted.guest, IDR0) & IDR0_BTM, i != 0 ? IDR0_BTM : 0);
 		if (i != 0)
 			EQUAL(api.vsmmu_emulated_close(hosted.emulated, (int)vfio.fd), 0);
 		EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
@@ -326,8 +335,153 @@ static void btm_needs_all_of_it(void)
 	}
 }
 
+/* The vSMMUs of a VM, whose descriptors need not be one. Each has BTM: KVM's VFIO device is theirs
+ * together, and so is the VMID, which each of them pins. */
+static void vsmmus_of_a_vm_share_its_vfio(void)
+{
+	static struct hosted hosted;
+	const vsmmu_ops ops = { .size = sizeof(ops) };
+	vsmmu_config config = { .size = sizeof(config) };
+	vsmmu_device device = {
+		.size = sizeof(device), .stream = 1, .path = "/dev/vfio/devices/vfio1",
+	};
+	vsmmu_t *other = NULL, *told = NULL;
+	int vm, again, strange;
+	uint64_t idr0;
+
+	if (!hosted_open(&hosted, &linked))
+		return;
+	vm = create_vm(&hosted);
+	again = api.vsmmu_emulated_dup(hosted.emulated, vm);
+	no_emulated_devices(&hosted.guest);
+	config.host = hosted.host;
+	EQUAL(api.vsmmu_create(&config, &ops, NULL, &other, NULL, 0), 0);
+	EQUAL(api.vsmmu_create(&config, &ops, NULL, &told, NULL, 0), 0);
+	EQUAL(api.vsmmu_kvm_vfio_fd(other), -ENODEV);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), 0);
+	EQUAL(api.vsmmu_link_vm(other, again, 0), 0);
+	EQUAL(api.vsmmu_link_vm(told, vm, VSMMU_LINK_TOLD), 0);
+	CHECK(api.vsmmu_kvm_vfio_fd(other) >= 0);
+	EQUAL(api.vsmmu_kvm_vfio_fd(other), api.vsmmu_kvm_vfio_fd(hosted.guest.vsmmu));
+	EQUAL(emulated_counters(&hosted).pins, 1);
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	EQUAL(api.vsmmu_device_attach(other, &device), 0);
+	EQUAL(api.vsmmu_mmio_read(other, IDR0, 4, &idr0), 0);
+	EQUAL(idr0 & IDR0_BTM, IDR0_BTM);
+	EQUAL(read_register(&hosted.guest, IDR0) & IDR0_BTM, IDR0_BTM);
+	EQUAL(api.vsmmu_emulated_stream_vmid(hosted.emulated, 0),
+	      api.vsmmu_emulated_stream_vmid(hosted.emulated, 1));
+	/* Another VM has another. */
+	strange = create_vm(&hosted);
+	api.vsmmu_destroy(told);
+	EQUAL(api.vsmmu_create(&config, &ops, NULL, &told, NULL, 0), 0);
+	EQUAL(api.vsmmu_link_vm(told, strange, 0), 0);
+	CHECK(api.vsmmu_kvm_vfio_fd(told) != api.vsmmu_kvm_vfio_fd(other));
+	EQUAL(emulated_counters(&hosted).pins, 2);
+	check_invariants(&hosted);
+	/* The first goes, the others keep it. */
+	EQUAL(api.vsmmu_device_detach(hosted.guest.vsmmu, ASSIGNED), 0);
+	EQUAL(api.vsmmu_set_host(hosted.guest.vsmmu, NULL, 0, 0), 0);
+	EQUAL(api.vsmmu_device_detach(other, 1), 0);
+	EQUAL(api.vsmmu_device_attach(other, &device), 0);
+	/* With its host the link has gone. */
+	EQUAL(api.vsmmu_kvm_vfio_fd(hosted.guest.vsmmu), -ENODEV);
+	EQUAL(api.vsmmu_set_host(hosted.guest.vsmmu, hosted.host, 0, 0), 0);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, again, 0), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, again), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, strange), 0);
+	api.vsmmu_destroy(other);
+	api.vsmmu_destroy(told);
+	hosted_close(&hosted);
+}
+
+/* A kernel of an older caller's, without `same`: the second link says what to do. */
+static void without_same(vsmmu_kernel *kernel) { kernel->same = NULL; }
+
+static void vms_that_cannot_be_told_apart(void)
+{
+	static struct hosted hosted;
+	const vsmmu_ops ops = { .size = sizeof(ops) };
+	vsmmu_config config = { .size = sizeof(config) };
+	char message[256];
+	vsmmu_t *other = NULL;
+	uint32_t files;
+	int vm;
+
+	if (!hosted_open_by(&hosted, &linked, config, without_same))
+		return;
+	vm = create_vm(&hosted);
+	config.host = hosted.host;
+	EQUAL(api.vsmmu_create(&config, &ops, NULL, &other, NULL, 0), 0);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), 0);
+	files = emulated_counters(&hosted).files;
+	EQUAL(api.vsmmu_link_vm(other, vm, 0), -EBUSY);
+	api.vsmmu_error_message(other, message, sizeof(message));
+	CONTAINS(message, "VSMMU_LINK_TOLD");
+	EQUAL(emulated_counters(&hosted).files, files);
+	EQUAL(api.vsmmu_give_kvm_vfio(other, api.vsmmu_kvm_vfio_fd(hosted.guest.vsmmu)), 0);
+	EQUAL(api.vsmmu_link_vm(other, vm, VSMMU_LINK_TOLD), -EINVAL);
+	EQUAL(api.vsmmu_link_vm(other, vm, 0), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	api.vsmmu_destroy(other);
+	hosted_close(&hosted);
+}
+
+static void vfio_is_given_once(void)
+{
+	static struct hosted hosted;
+	static struct guest hostless;
+	struct { uint32_t type, fd, flags; } vfio = { .type = 4 };
+	int32_t fd;
+	uint32_t files;
+	int vm;
+
+	if (!hosted_open(&hosted, &linked) || !guest_open(&hostless, NULL))
+		return;
+	vm = create_vm(&hosted);
+	EQUAL(api.vsmmu_emulated_ioctl(hosted.emulated, vm, 0xc00caee0, &vfio), 0);
+	fd = (int32_t)vfio.fd;
+	EQUAL(api.vsmmu_give_kvm_vfio(NULL, fd), -EINVAL);
+	EQUAL(api.vsmmu_kvm_vfio_fd(NULL), -EINVAL);
+	REFUSED(&hostless, -EINVAL, "config.host", api.vsmmu_give_kvm_vfio(hostless.vsmmu, fd));
+	REFUSED(&hostless, -ENODEV, "config.host", api.vsmmu_kvm_vfio_fd(hostless.vsmmu));
+	guest_close(&hostless);
+	REFUSED(&hosted.guest, -EINVAL, "fd is negative",
+		api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, -1));
+	REFUSED(&hosted.guest, -EBADF, "duplicate",
+		api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, 123456));
+	files = emulated_counters(&hosted).files;
+	EQUAL(api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, fd), 0);
+	REFUSED(&hosted.guest, -EEXIST, "given before",
+		api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, fd));
+	REFUSED(&hosted.guest, -EINVAL, "VSMMU_LINK_TOLD",
+		api.vsmmu_link_vm(hosted.guest.vsmmu, vm, VSMMU_LINK_TOLD));
+	/* Not linked, it goes with the host. */
+	EQUAL(api.vsmmu_set_host(hosted.guest.vsmmu, NULL, 0, 0), 0);
+	EQUAL(emulated_counters(&hosted).files, files);
+	EQUAL(api.vsmmu_set_host(hosted.guest.vsmmu, hosted.host, 0, 0), 0);
+	EQUAL(api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, fd), 0);
+	/* The link fails at its last step: what was given is still there for the next attempt. */
+	EQUAL(api.vsmmu_emulated_fail(hosted.emulated,
+				      api.vsmmu_emulated_pin_request(hosted.emulated), 1, ENOSPC, 0),
+	      0);
+	REFUSED(&hosted.guest, -ENOSPC, "VMID", api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0));
+	EQUAL(emulated_counters(&hosted).files, files + 1);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), 0);
+	REFUSED(&hosted.guest, -EBUSY, "linked", api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, fd));
+	CHECK(api.vsmmu_kvm_vfio_fd(hosted.guest.vsmmu) >= 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, fd), 0);
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	hosted_close(&hosted);
+}
+
 void link_section(void)
 {
+	RUN(vsmmus_of_a_vm_share_its_vfio);
+	RUN(vms_that_cannot_be_told_apart);
+	RUN(vfio_is_given_once);
 	RUN(btm_needs_all_of_it);
 	RUN(link_gives_btm);
 	RUN(released_kernels_have_no_btm);

@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (machine == WHOLE)
 		all_rows();
-	else if (machine == BARS)
+	if (machine == BARS)
 		bar_rows();
 	else if (machine == ATS)
 		ats_rows();

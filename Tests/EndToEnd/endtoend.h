@@ -16,6 +16,12 @@
 /* --- Where it runs (platform_linux.c, platform_emulated.c) ----------------------------------- */
 
 bool platform_open(vsmmu_host_t **host);
+/* The two halves of that for who brings the iommufd, and its system calls. */
+bool platform_start(void);
+bool platform_lend(int32_t iommufd, vsmmu_host_t **host);
+int32_t platform_file(const char *path);
+void platform_close_file(int32_t fd);
+int64_t platform_ioctl(int32_t fd, uint32_t request, void *argument);
 /* Asks for nothing of ours to be left: objects, files, pinned memory. */
 bool platform_is_clean(void);
 void platform_close(void);
@@ -31,12 +37,18 @@ void platform_vm_close(int32_t vm);
 /* Until an event that was caused has come. */
 void platform_settle(void);
 
+struct guest;
+
 /* --- Steps (main.c) --------------------------------------------------------------------------- */
 
 /* One line. */
 bool step(bool right, const char *what);
 /* The same with what it was, where that is wrong. */
 bool equal(uint64_t got, uint64_t want, const char *what);
+
+/* --- A VMM that owns everything (owner.c) ------------------------------------------------------ */
+
+void owner_life(struct guest *guest);
 
 /* --- The guest (guest.c) ---------------------------------------------------------------------- */
 

@@ -520,6 +520,7 @@ int main(void)
 	for (unsigned i = 0; i < 3; i++)
 		short_life();
 	linked_life();
+	owner_life(&guest);
 	platform_close();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0 || passed == 0;

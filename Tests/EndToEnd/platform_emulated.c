@@ -9,21 +9,54 @@
 
 static vsmmu_emulated_t *emulated;
 
-bool platform_open(vsmmu_host_t **host)
+static bool open_host(vsmmu_host_config config, vsmmu_host_t **host)
 {
 	vsmmu_kernel kernel = {.size = sizeof(kernel)};
-	vsmmu_host_config config = {.size = sizeof(config), .kernel = &kernel};
 	char message[200] = "";
 
-	if (!emulated && vsmmu_emulated_create(NULL, &emulated, message, sizeof(message)) != 0) {
-		printf("     %s\n", message);
-		return false;
-	}
+	config.kernel = &kernel;
 	if (vsmmu_emulated_kernel(emulated, &kernel) == 0 &&
 	    vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
 		return true;
 	printf("     %s\n", message);
 	return false;
+}
+
+bool platform_start(void)
+{
+	char message[200] = "";
+
+	if (emulated || vsmmu_emulated_create(NULL, &emulated, message, sizeof(message)) == 0)
+		return true;
+	printf("     %s\n", message);
+	return false;
+}
+
+bool platform_open(vsmmu_host_t **host)
+{
+	return platform_start() && open_host((vsmmu_host_config){.size = sizeof(vsmmu_host_config)}, host);
+}
+
+bool platform_lend(int32_t iommufd, vsmmu_host_t **host)
+{
+	return open_host((vsmmu_host_config){
+		.size = sizeof(vsmmu_host_config), .flags = VSMMU_HOST_IOMMUFD, .iommufd = iommufd,
+	}, host);
+}
+
+int32_t platform_file(const char *path)
+{
+	return vsmmu_emulated_open(emulated, path);
+}
+
+void platform_close_file(int32_t fd)
+{
+	vsmmu_emulated_close(emulated, fd);
+}
+
+int64_t platform_ioctl(int32_t fd, uint32_t request, void *argument)
+{
+	return vsmmu_emulated_ioctl(emulated, fd, request, argument);
 }
 
 bool platform_is_clean(void)

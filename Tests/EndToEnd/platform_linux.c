@@ -26,16 +26,49 @@ static unsigned entries(const char *path)
 	return count;
 }
 
-bool platform_open(vsmmu_host_t **host)
+static bool open_host(vsmmu_host_config config, vsmmu_host_t **host)
 {
-	vsmmu_host_config config = {.size = sizeof(config)};
 	char message[200] = "";
 
-	files_before = entries("/proc/self/fd");
 	if (vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
 		return true;
 	printf("     %s\n", message);
 	return false;
+}
+
+bool platform_start(void)
+{
+	files_before = entries("/proc/self/fd");
+	return true;
+}
+
+bool platform_open(vsmmu_host_t **host)
+{
+	return platform_start() && open_host((vsmmu_host_config){.size = sizeof(vsmmu_host_config)}, host);
+}
+
+bool platform_lend(int32_t iommufd, vsmmu_host_t **host)
+{
+	return open_host((vsmmu_host_config){
+		.size = sizeof(vsmmu_host_config), .flags = VSMMU_HOST_IOMMUFD, .iommufd = iommufd,
+	}, host);
+}
+
+int32_t platform_file(const char *path)
+{
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+void platform_close_file(int32_t fd)
+{
+	close(fd);
+}
+
+int64_t platform_ioctl(int32_t fd, uint32_t request, void *argument)
+{
+	int result = ioctl(fd, request, argument);
+
+	return result < 0 ? -errno : result;
 }
 
 /* Memory that the kernel has pinned for the devices, in KiB. */

@@ -59,6 +59,7 @@ import Testing
       (.read, { _ = try injector.read(3, into: &word, count: 8) }),
       (.write, { _ = try injector.write(3, from: &word, count: 8) }),
       (.poll, { _ = try injector.poll(3) }), (.duplicate, { _ = try injector.duplicate(3) }),
+      (.same, { _ = try injector.same(3, 3) }),
       (.map, { _ = try injector.map(3, offset: 0, length: 8) }),
     ]
     for (call, make) in calls {

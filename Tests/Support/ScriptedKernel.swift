@@ -28,6 +28,7 @@ public final class ScriptedKernel: Kernel {
   ) throws(Errno) -> Int { count }
   public func poll(_ fd: Int32) throws(Errno) -> Int32 { 5 }
   public func duplicate(_ fd: Int32) throws(Errno) -> Int32 { fd + 1 }
+  public func same(_ fd: Int32, _ other: Int32) throws(Errno) -> Bool { fd == other }
   public func map(
     _ fd: Int32, offset: UInt64, length: Int
   ) throws(Errno) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 0x10000)! }

@@ -42,6 +42,7 @@ struct CallbackKernelTests {
     calls.write = { opaque, fd, _, count in answer(opaque, fd, count) }
     calls.poll = { opaque, fd in Int32(answer(opaque, fd)) }
     calls.dup = { opaque, fd in Int32(answer(opaque, fd)) }
+    calls.same = { opaque, fd, other in Int32(answer(opaque, fd, UInt64(other))) }
     calls.mmap = { opaque, fd, offset, length, address in
       told(opaque).pointee.offset = offset
       address?.pointee = told(opaque).pointee.address
@@ -69,7 +70,12 @@ struct CallbackKernelTests {
       #expect(notes.pointee.fd == 7 && notes.pointee.count == 3)
       notes.pointee.answer = 5
       #expect(try kernel.poll(8) == 5 && notes.pointee.fd == 8)
+      notes.pointee.answer = 1
+      #expect(try kernel.same(5, 6) && notes.pointee.fd == 5 && notes.pointee.count == 6)
+      notes.pointee.answer = 2
+      #expect(error { () throws(Errno) in _ = try kernel.same(5, 6) } == .eio)
       notes.pointee.answer = 0
+      #expect(try !kernel.same(5, 6))
       notes.pointee.address = UnsafeMutableRawPointer(bitPattern: 0x10000)
       #expect(try kernel.map(9, offset: 4096, length: 8192) == notes.pointee.address)
       #expect(notes.pointee.fd == 9 && notes.pointee.offset == 4096 && notes.pointee.count == 8192)

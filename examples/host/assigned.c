@@ -135,7 +135,7 @@ static gboolean move_events(gint fd, GIOCondition condition, gpointer data)
 static gboolean attach(struct play *play, struct machine *machine)
 {
 	const struct library *library = machine->library;
-	const vsmmu_device device = {
+	vsmmu_device device = {
 		.size = sizeof device, .stream = STREAM, .path = "/dev/vfio/devices/vfio0",
 	};
 	char message[256];

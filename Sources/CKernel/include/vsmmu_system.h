@@ -17,6 +17,8 @@ int64_t vsmmu_system_write(int32_t fd, const void *data, uint64_t count);
 /* The events of poll(2) that are set now: never waits. */
 int32_t vsmmu_system_poll(int32_t fd);
 int32_t vsmmu_system_dup(int32_t fd);
+/* 1 if both are the same open file, 0 if not; a negative errno if this kernel does not tell. */
+int32_t vsmmu_system_same(int32_t fd, int32_t other);
 /* The address, or a negative errno. */
 int64_t vsmmu_system_mmap(int32_t fd, uint64_t offset, uint64_t length);
 int32_t vsmmu_system_munmap(uint64_t address, uint64_t length);

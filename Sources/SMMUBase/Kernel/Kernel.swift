@@ -17,6 +17,8 @@ public protocol Kernel: AnyObject {
   /// The events of poll(2) that are set now; never waits.
   func poll(_ fd: Int32) throws(Errno) -> Int32
   func duplicate(_ fd: Int32) throws(Errno) -> Int32
+  /// Both are one open file. An error: that cannot be told.
+  func same(_ fd: Int32, _ other: Int32) throws(Errno) -> Bool
   func map(_ fd: Int32, offset: UInt64, length: Int) throws(Errno) -> UnsafeMutableRawPointer
   func unmap(_ address: UnsafeMutableRawPointer, length: Int)
 }

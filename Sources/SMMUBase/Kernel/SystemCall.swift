@@ -2,5 +2,5 @@
 
 /// The calls of `Kernel`.
 public enum SystemCall: UInt8, CaseIterable, Sendable {
-  case open, close, control, read, write, poll, duplicate, map, unmap
+  case open, close, control, read, write, poll, duplicate, same, map, unmap
 }

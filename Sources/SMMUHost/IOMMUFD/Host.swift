@@ -8,6 +8,7 @@ public final class Host {
   let kernel: any Kernel
   let fd: Int32
   let knowledge: Knowledge
+  let vms: LinkedVMs
   /// vSMMUs.
   private let users = Atomic<UInt32>(0)
   private let mutex: Mutex
@@ -38,10 +39,12 @@ public final class Host {
   public static func open(
     _ kernel: any Kernel, fd: Int32?, knowing knowledge: Knowledge
   ) throws(Refusal) -> Host {
-    guard let mutex = Mutex() else { throw Refusal(.enomem, "no memory for a lock") }
+    guard let vms = LinkedVMs.make(kernel), let mutex = Mutex() else {
+      throw Refusal(.enomem, "no memory for a lock")
+    }
     do throws(Errno) {
       let opened = if let fd { try kernel.duplicate(fd) } else { try open(kernel) }
-      return Host(kernel, fd: opened, knowledge: knowledge, mutex: mutex)
+      return Host(kernel, fd: opened, knowledge: knowledge, vms: vms, mutex: mutex)
     } catch {
       mutex.destroy()
       throw Refusal(
@@ -54,10 +57,13 @@ public final class Host {
     return try kernel.open(UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self))
   }
 
-  private init(_ kernel: any Kernel, fd: Int32, knowledge: Knowledge, mutex: Mutex) {
+  private init(
+    _ kernel: any Kernel, fd: Int32, knowledge: Knowledge, vms: LinkedVMs, mutex: Mutex
+  ) {
     self.kernel = kernel
     self.fd = fd
     self.knowledge = knowledge
+    self.vms = vms
     self.mutex = mutex
   }
 

@@ -46,6 +46,8 @@ public final class Nesting {
   var bars: [PeerBAR] = []
   /// The VMID is pinned with the first device, not when the VM is linked.
   var pinsOnDemand = false
+  /// The VMM's, until the link takes it.
+  var givenVFIO: Int32?
   /// The caller tells KVM of devices, before it hands them over.
   var isKVMTold = false
   /// A stream that the kernel fails to change aborts, even where its old stage 1 could stay.
@@ -127,6 +129,7 @@ public final class Nesting {
     // A stage 2 that stayed may still name the VMID.
     link?.close(unpins: kept.isEmpty)
     link = nil
+    dropGivenVFIO()
     if ownsAddressSpace {
       host.removeMappings(of: addressSpace) { give(back: addressSpace, "address space") }
     }

@@ -61,6 +61,10 @@ public final class LinuxKernel: Kernel {
     Int32(truncatingIfNeeded: try checked(Int64(vsmmu_system_dup(fd))))
   }
 
+  public func same(_ fd: Int32, _ other: Int32) throws(Errno) -> Bool {
+    try checked(Int64(vsmmu_system_same(fd, other))) != 0
+  }
+
   public func map(
     _ fd: Int32, offset: UInt64, length: Int
   ) throws(Errno) -> UnsafeMutableRawPointer {

@@ -193,6 +193,18 @@ public final class Recorder: Kernel {
     return Int32(truncatingIfNeeded: other)
   }
 
+  public func same(_ fd: Int32, _ other: Int32) throws(Errno) -> Bool {
+    let answer = try told(
+      .same,
+      text: {
+        var text = Self.text("fcntl", fd)
+        text.append(", F_DUPFD_QUERY, ")
+        text.append(signed: Int64(other))
+        return text
+      }, calling: { () throws(Errno) in try kernel.same(fd, other) ? 1 : 0 })
+    return answer != 0
+  }
+
   public func map(
     _ fd: Int32, offset: UInt64, length: Int
   ) throws(Errno) -> UnsafeMutableRawPointer {

@@ -18,49 +18,30 @@ public final class VMLink {
 
   private let kernel: any Kernel
   private let requests: Requests
-  /// A duplicate of the caller's.
-  private let vm: Int32
-  /// KVM's VFIO device; -1 where the VMM has it, and tells KVM of devices itself.
-  private var vfio: Int32 = -1
+  private let vms: LinkedVMs
+  private let vm: LinkedVM
+  /// KVM's VFIO device; -1 where the VMM tells KVM of devices itself.
+  let vfio: Int32
   /// The pinned VMID, 0 = none.
   public private(set) var vmid: UInt32 = 0
 
-  /// Checks that `fd` is a VM, and holds it.
+  /// Checks that `fd` is a VM, and holds it. `vfio` and `isTold`: see `LinkedVMs.join`.
   public static func make(
-    _ kernel: any Kernel, vm fd: Int32, requests: Requests
+    _ kernel: any Kernel, vm fd: Int32, requests: Requests, among vms: LinkedVMs,
+    vfio: Int32? = nil, isTold: Bool = false
   ) throws(Refusal) -> VMLink {
     if let refusal = VMIdentity.of(kernel, fd).refusal { throw Refusal(.einval, refusal) }
-    let vm: Int32
-    do throws(Errno) { vm = try kernel.duplicate(fd) } catch {
-      throw Refusal(error, trying: "duplicate the VM's file descriptor")
-    }
-    let link = VMLink(kernel, requests: requests, vm: vm)
-    do throws(Refusal) {
-      try link.makeVFIO()
-    } catch {
-      link.close()
-      throw error
-    }
-    return link
+    let joined = try vms.join(fd, given: vfio, isTold: isTold)
+    return VMLink(kernel, requests: requests, vms: vms, joined: joined)
   }
 
-  private init(_ kernel: any Kernel, requests: Requests, vm: Int32) {
+  private init(
+    _ kernel: any Kernel, requests: Requests, vms: LinkedVMs, joined: (vm: LinkedVM, vfio: Int32)
+  ) {
     self.kernel = kernel
     self.requests = requests
-    self.vm = vm
-  }
-
-  private func makeVFIO() throws(Refusal) {
-    var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
-    do throws(Errno) {
-      try control(kernel, fd: vm, request: KVM_REQUEST_CREATE_DEVICE.number, argument: &argument)
-      vfio = Int32(truncatingIfNeeded: argument.fd)
-    } catch {
-      // A VM has one such device: it is the VMM's, which tells KVM of its devices by itself. And a
-      // KVM that has none of the kind wants to know of no devices.
-      if error == .ebusy || error == .eexist || error == .enodev { return }
-      throw Refusal(error, trying: "make KVM's VFIO device (KVM_CREATE_DEVICE)")
-    }
+    self.vms = vms
+    (vm, vfio) = joined
   }
 
   // MARK: The VMID
@@ -72,7 +53,7 @@ public final class VMLink {
     guard canPin, vmid == 0 else { return }
     var number: UInt32 = 0
     do throws(Errno) {
-      try control(kernel, fd: vm, request: requests.pin, argument: &number)
+      try control(kernel, fd: vm.file, request: requests.pin, argument: &number)
     } catch {
       if error == .enospc {
         throw Refusal(error, "no VMID is left to pin for this VM: other VMs have them all")
@@ -81,7 +62,7 @@ public final class VMLink {
     }
     // 0 is the number of no VM; in place of an error it would be another VM's memory.
     guard number != 0 else {
-      _ = try? kernel.control(vm, request: requests.unpin, argument: nil)
+      _ = try? kernel.control(vm.file, request: requests.unpin, argument: nil)
       throw Refusal(.enospc, "the host kernel pinned VMID 0, which is that of no VM")
     }
     vmid = number
@@ -89,7 +70,7 @@ public final class VMLink {
 
   /// Gives the VMID back; no STE of this vSMMU's names it any more.
   func unpin() {
-    if vmid != 0 { _ = try? kernel.control(vm, request: requests.unpin, argument: nil) }
+    if vmid != 0 { _ = try? kernel.control(vm.file, request: requests.unpin, argument: nil) }
     vmid = 0
   }
 
@@ -126,8 +107,6 @@ public final class VMLink {
   /// After the last device has gone, and with it the last STE that names the VMID.
   public func close(unpins: Bool = true) {
     if unpins { unpin() }
-    if vfio >= 0 { try? kernel.close(vfio) }
-    vfio = -1
-    try? kernel.close(vm)
+    vms.leave(vm)
   }
 }

@@ -125,3 +125,21 @@ public func vsmmu_link_vm(_ vsmmu: OpaquePointer?, _ vm_fd: Int32, _ flags: UInt
     }
   }
 }
+
+@implementation @_cdecl("vsmmu_give_kvm_vfio")
+public func vsmmu_give_kvm_vfio(_ vsmmu: OpaquePointer?, _ fd: Int32) -> Int32 {
+  serially(vsmmu) { (instance) throws(Refusal) -> Void in
+    guard fd >= 0 else { throw .invalid("fd is negative") }
+    try instance.covering { () throws(Refusal) in
+      try instance.virtual.requireNesting().giveVFIO(fd)
+    }
+  }
+}
+
+@implementation @_cdecl("vsmmu_kvm_vfio_fd")
+public func vsmmu_kvm_vfio_fd(_ vsmmu: OpaquePointer?) -> Int32 {
+  Int32(
+    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
+      Int64(try instance.virtual.requireNesting(or: .enodev).kvmVFIO())
+    })
+}

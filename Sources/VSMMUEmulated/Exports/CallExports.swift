@@ -104,6 +104,11 @@ extension vsmmu_kernel {
     write = { vsmmu_emulated_write($0.map { OpaquePointer($0) }, $1, $2, $3) }
     poll = { vsmmu_emulated_poll($0.map { OpaquePointer($0) }, $1) }
     dup = { vsmmu_emulated_dup($0.map { OpaquePointer($0) }, $1) }
+    same = { handle, fd, other in
+      call32(handle.map { OpaquePointer($0) }) { (kernel) throws(Errno) -> Int32 in
+        try kernel.same(fd, other) ? 1 : 0
+      }
+    }
     mmap = { handle, fd, offset, length, address in
       call32(handle.map { OpaquePointer($0) }) { (kernel) throws(Errno) -> Int32 in
         guard let address else { throw .efault }

@@ -31,6 +31,22 @@ import Testing
     #expect(error { () throws(Errno) in try kernel.close(-1) } == .ebadf)
   }
 
+  @Test("Two descriptors are one file, or not, or this kernel does not tell")
+  func same() throws {
+    let null = try kernel.open("/dev/null")
+    let copy = try kernel.duplicate(null)
+    let other = try kernel.open("/dev/null")
+    defer { for fd in [null, copy, other] { try? kernel.close(fd) } }
+    #expect(error { () throws(Errno) in _ = try kernel.same(null, -1) } != nil)
+    do throws(Errno) {
+      #expect(try kernel.same(null, copy))
+      #expect(try !kernel.same(null, other))
+    } catch {
+      // Before Linux 6.10, in a sandbox or without CONFIG_KCMP.
+      #expect([Errno.eperm, .enosys].contains(error))
+    }
+  }
+
   @Test("A path that is not there is ENOENT")
   func absent() {
     #expect(error { () throws(Errno) in _ = try kernel.open("/dev/there-is-none") } == .enoent)

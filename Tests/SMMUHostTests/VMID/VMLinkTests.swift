@@ -64,6 +64,7 @@ import Testing
   let host: EmulatedHost
   let injector: FailureInjector
   let recorder: Recorder
+  let vms: LinkedVMs
 
   init() {
     var configuration = EmulatedConfiguration()
@@ -72,6 +73,7 @@ import Testing
     host = EmulatedHost.make(configuration)!
     injector = FailureInjector.make(before: host)!
     recorder = Recorder.make(before: injector)!
+    vms = LinkedVMs.make(recorder)!
   }
 
   var requests: VMLink.Requests {
@@ -95,7 +97,9 @@ import Testing
   }
 
   func refusal(_ fd: Int32) -> Refusal? {
-    refusal { () throws(Refusal) in try VMLink.make(recorder, vm: fd, requests: requests).close() }
+    refusal { () throws(Refusal) in
+      try VMLink.make(recorder, vm: fd, requests: requests, among: vms).close()
+    }
   }
 
   @Test("Files of the emulated host are told apart as the real ones are")
@@ -121,7 +125,7 @@ import Testing
   @Test("A link holds its VM open and its VMID pinned, until it is closed")
   func holds() throws {
     let vm = try makeVM()
-    let link = try VMLink.make(recorder, vm: vm, requests: requests)
+    let link = try VMLink.make(recorder, vm: vm, requests: requests, among: vms)
     try host.close(vm)
     #expect(link.canPin && link.vmid == 0)
     try link.pin()
@@ -137,9 +141,9 @@ import Testing
 
   @Test("No VMID left: ENOSPC in a sentence, and nothing is pinned or leaked")
   func exhausted() throws {
-    let first = try VMLink.make(recorder, vm: makeVM(), requests: requests)
+    let first = try VMLink.make(recorder, vm: makeVM(), requests: requests, among: vms)
     try first.pin()
-    let second = try VMLink.make(recorder, vm: makeVM(), requests: requests)
+    let second = try VMLink.make(recorder, vm: makeVM(), requests: requests, among: vms)
     let error = refusal { () throws(Refusal) in try second.pin() }
     #expect(error?.errno == .enospc)
     #expect(
@@ -157,7 +161,8 @@ import Testing
     kernel.onControl = { request, _ in
       request == 0xae00 ? .failure(.einval) : .success(request == 0xae03 ? 48 : 0)
     }
-    let link = try VMLink.make(kernel, vm: 3, requests: VMLink.Requests(pin: 1, unpin: 2))
+    let link = try VMLink.make(
+      kernel, vm: 3, requests: VMLink.Requests(pin: 1, unpin: 2), among: LinkedVMs.make(kernel)!)
     #expect(refusal { () throws(Refusal) in try link.pin() }?.errno == .enospc)
     #expect(link.vmid == 0)
   }
@@ -165,7 +170,7 @@ import Testing
   @Test("A kernel without such requests pins nothing")
   func cannotPin() throws {
     let link = try VMLink.make(
-      recorder, vm: makeVM(), requests: VMLink.Requests(pin: 0, unpin: 0))
+      recorder, vm: makeVM(), requests: VMLink.Requests(pin: 0, unpin: 0), among: vms)
     #expect(!link.canPin)
     try link.pin()
     #expect(link.vmid == 0 && host.counters.pins == 0)
@@ -174,7 +179,7 @@ import Testing
 
   @Test("KVM is told of a device and told when it goes")
   func devices() throws {
-    let link = try VMLink.make(recorder, vm: makeVM(), requests: requests)
+    let link = try VMLink.make(recorder, vm: makeVM(), requests: requests, among: vms)
     let device = try host.open("/dev/vfio/devices/vfio0")
     try link.add(device)
     #expect(refusal { () throws(Refusal) in try link.add(device) }?.errno == .eexist)
@@ -185,17 +190,68 @@ import Testing
     link.close()
   }
 
-  @Test("A VM whose VMM has KVM's VFIO device, or a KVM that has none, is linked without it")
+  @Test("A VM whose VMM tells KVM, or a KVM that has no VFIO device, is linked without it")
   func noVFIO() throws {
-    for error in [Errno.ebusy, .enodev] {
+    for error in [Errno.ebusy, .eexist, .enodev] {
       let rule = FailureRule(
-        .control, request: KVM_REQUEST_CREATE_DEVICE.number, effect: .error(error))
+        .control, request: KVM_REQUEST_CREATE_DEVICE.number, times: 2, effect: .error(error))
       #expect(injector.add(rule))
-      let link = try VMLink.make(recorder, vm: makeVM(), requests: requests)
+      let vm = try makeVM()
+      #expect(error == .enodev || refusal(vm)?.errno == .ebusy)
+      let link = try VMLink.make(
+        recorder, vm: vm, requests: requests, among: vms, isTold: error != .enodev)
+      #expect(!link.tellsKVM)
       try link.add(77)
       link.close()
+      injector.removeAll()
+      try host.close(vm)
+      #expect(host.counters.files == 0)
     }
     #expect(recorder.count(of: KVM_REQUEST_SET_DEVICE_ATTR.number) == 0)
+  }
+
+  @Test("The vSMMUs of a VM share its file and KVM's VFIO device, to the last of them")
+  func shared() throws {
+    let vm = try makeVM()
+    let other = try host.duplicate(vm)
+    let first = try VMLink.make(recorder, vm: vm, requests: requests, among: vms)
+    let files = host.counters.files
+    let second = try VMLink.make(recorder, vm: other, requests: requests, among: vms)
+    #expect(host.counters.files == files && second.vfio == first.vfio && second.tellsKVM)
+    try first.pin()
+    try second.pin()
+    #expect(first.vmid == second.vmid && host.counters.pins == 1)
+    first.close()
+    #expect(host.counters.pins == 1)
+    try host.close(vm)
+    try host.close(other)
+    let device = try host.open("/dev/vfio/devices/vfio0")
+    try second.add(device)
+    try host.close(device)
+    second.close()
+    #expect(host.counters.files == 0 && host.counters.pins == 0)
+  }
+
+  @Test("Where a kernel does not tell VMs apart, the second link asks for the VFIO device")
+  func untold() throws {
+    let vm = try makeVM()
+    let first = try VMLink.make(recorder, vm: vm, requests: requests, among: vms)
+    for error in [Errno.enosys, .eperm] {
+      #expect(injector.add(FailureRule(.same, effect: .error(error))))
+      let files = host.counters.files
+      let error = refusal(vm)
+      #expect(error?.errno == .ebusy)
+      #expect(error?.sentence.text.contains("vsmmu_give_kvm_vfio") == true)
+      #expect(host.counters.files == files)
+    }
+    #expect(injector.add(FailureRule(.same, effect: .error(.enosys))))
+    let second = try VMLink.make(
+      recorder, vm: vm, requests: requests, among: vms, vfio: first.vfio)
+    #expect(second.tellsKVM && second.vfio != first.vfio)
+    first.close()
+    second.close()
+    try host.close(vm)
+    #expect(host.counters.files == 0)
   }
 
   @Test("A failure while linking is passed on, and leaves nothing open")

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+import CKernel
+import SMMUAtomics
+import SMMUBase
+
+/// A VM that vSMMUs of a host are linked with, held open by all of them together.
+final class LinkedVM {
+  /// A duplicate of a caller's.
+  let file: Int32
+  /// KVM's VFIO device, of which a VM has one; -1 where the VMM tells KVM of devices itself, or KVM
+  /// wants to know of none.
+  fileprivate(set) var vfio: Int32 = -1
+  fileprivate var links = 1
+
+  fileprivate init(_ file: Int32) { self.file = file }
+}
+
+/// The linked VMs of a host.
+public final class LinkedVMs {
+  private let kernel: any Kernel
+  private let mutex: Mutex
+  private var all: [LinkedVM] = []
+
+  public static func make(_ kernel: any Kernel) -> LinkedVMs? {
+    Mutex().map { LinkedVMs(kernel, $0) }
+  }
+
+  private init(_ kernel: any Kernel, _ mutex: Mutex) {
+    self.kernel = kernel
+    self.mutex = mutex
+  }
+
+  deinit { mutex.destroy() }
+
+  /// One more link with the VM of that descriptor, and KVM's VFIO device. `given`: that device, to be
+  /// duplicated. `isTold`: the VMM tells KVM of devices, so there need be none.
+  func join(
+    _ fd: Int32, given: Int32?, isTold: Bool
+  ) throws(Refusal) -> (vm: LinkedVM, vfio: Int32) {
+    try mutex.locked { () throws(Refusal) in
+      let (vm, isNew) = try find(fd)
+      do throws(Refusal) {
+        try equip(vm, given: given, isTold: isTold)
+      } catch {
+        if isNew { try? kernel.close(vm.file) }
+        throw error
+      }
+      if isNew { all.append(vm) } else { vm.links += 1 }
+      return (vm, vm.vfio)
+    }
+  }
+
+  /// Where the kernel does not tell whether two descriptors are one VM, each is its own.
+  private func find(_ fd: Int32) throws(Refusal) -> (LinkedVM, isNew: Bool) {
+    for vm in all where (try? kernel.same(vm.file, fd)) == true { return (vm, false) }
+    do throws(Errno) { return (LinkedVM(try kernel.duplicate(fd)), true) } catch {
+      throw Refusal(error, trying: "duplicate the VM's file descriptor")
+    }
+  }
+
+  private func equip(_ vm: LinkedVM, given: Int32?, isTold: Bool) throws(Refusal) {
+    guard vm.vfio < 0 else { return }
+    if let given {
+      do throws(Errno) { vm.vfio = try kernel.duplicate(given) } catch {
+        throw Refusal(error, trying: "duplicate the KVM VFIO device's descriptor")
+      }
+      return
+    }
+    var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
+    do throws(Errno) {
+      try control(
+        kernel, fd: vm.file, request: KVM_REQUEST_CREATE_DEVICE.number, argument: &argument)
+      vm.vfio = Int32(truncatingIfNeeded: argument.fd)
+    } catch {
+      // A KVM that has none of the kind wants to know of no devices.
+      if error == .enodev { return }
+      guard error == .ebusy || error == .eexist else {
+        throw Refusal(error, trying: "make KVM's VFIO device (KVM_CREATE_DEVICE)")
+      }
+      if isTold { return }
+      throw Refusal(
+        .ebusy,
+        """
+        the VM has a KVM VFIO device already: give it with vsmmu_give_kvm_vfio, or tell KVM of \
+        devices yourself and say so with VSMMU_LINK_TOLD
+        """)
+    }
+  }
+
+  func leave(_ vm: LinkedVM) {
+    mutex.locked {
+      vm.links -= 1
+      guard vm.links == 0 else { return }
+      if vm.vfio >= 0 { try? kernel.close(vm.vfio) }
+      try? kernel.close(vm.file)
+      all.removeAll { $0 === vm }
+    }
+  }
+}
