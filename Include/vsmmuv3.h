@@ -291,12 +291,14 @@ int32_t vsmmu_run(vsmmu_t *vsmmu, uint32_t budget);
 
 /* Registers `length` bytes of guest RAM at guest physical `address`, mapped at `host`, as the fast
  * path for tables, queues and vsmmu_dma_*. All three are multiples of 4096. The memory must stay
- * mapped until vsmmu_ram_remove() or vsmmu_destroy(). Errors: -EINVAL (alignment, wrap), -EEXIST
- * (overlap), -ENOMEM (more than 64 regions). */
+ * mapped until vsmmu_ram_remove() or vsmmu_destroy(). Regions are looked up in the order in which
+ * they came: add the large ones first. Errors: -EINVAL (alignment, wrap; with a host its window for
+ * MSIs), -EEXIST (overlap), -ENOMEM (more than 512 regions). */
 int32_t vsmmu_ram_add(vsmmu_t *vsmmu, uint64_t address, uint64_t length, void *host);
 
 /* The same for memory of a file (a memfd) from byte `offset` on, a multiple of 4096, mapped at
- * `host`: with a host SMMU (vsmmuv3_host.h) the kernel then pins the file's pages. */
+ * `host`: with a host SMMU (vsmmuv3_host.h) the kernel then pins the file's pages. `fd` is
+ * duplicated, for a host that comes later. */
 int32_t vsmmu_ram_add_file(vsmmu_t *vsmmu, uint64_t address, uint64_t length, void *host,
 			   int32_t fd, uint64_t offset);
 

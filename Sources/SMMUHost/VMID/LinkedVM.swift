@@ -32,8 +32,8 @@ public final class LinkedVMs {
 
   deinit { mutex.destroy() }
 
-  /// One more link with the VM of that descriptor, and KVM's VFIO device. `given`: that device, to be
-  /// duplicated. `isTold`: the VMM tells KVM of devices, so there need be none.
+  /// One more link with the VM of that descriptor, and KVM's VFIO device. `given`: that device, to
+  /// be duplicated. `isTold`: the VMM tells KVM of devices, so there need be none.
   func join(
     _ fd: Int32, given: Int32?, isTold: Bool
   ) throws(Refusal) -> (vm: LinkedVM, vfio: Int32) {

@@ -72,7 +72,7 @@ extension MemoryError {
       Refusal(.einval, "address, length and host must be multiples of 4096, and length not 0")
     case .wraps: Refusal(.einval, "address + length passes the end of the address space")
     case .overlaps: Refusal(.eexist, "address overlaps a region that was added before")
-    case .full: Refusal(.enomem, "64 RAM regions are registered already")
+    case .full: Refusal(.enomem, "512 RAM regions are registered already")
     case .absent: Refusal(.enoent, "address is no region's first address")
     }
   }

@@ -18,7 +18,8 @@ struct GuestMemory {
   }
   typealias Table = UnsafeMutablePointer<Region>
 
-  static var capacity: Int { 64 }
+  /// A look-up passes those that were added before it: the small ones of many belong behind.
+  static var capacity: Int { 512 }
   static var alignment: UInt64 { 4096 }
 
   private let published: UnsafeMutablePointer<Atomic<Table>>

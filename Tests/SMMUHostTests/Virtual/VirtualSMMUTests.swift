@@ -148,6 +148,27 @@ import Testing
     #expect(!bench.host.isUsed)
   }
 
+  @Test("A lent iommufd is duplicated, or there is no host")
+  func lent() throws {
+    let bench = try VirtualBench()
+    let iommufd = try bench.emulated.open("/dev/iommu")
+    let files = bench.emulated.counters.files
+    let knowledge = Host.Knowledge()
+    func open() throws(Refusal) -> Host {
+      try Host.open(bench.injector, fd: iommufd, knowing: knowledge)
+    }
+    #expect(bench.injector.add(FailureRule(.duplicate, effect: .error(.emfile))))
+    #expect(bench.refusal { () throws(Refusal) in _ = try open() }?.errno == .emfile)
+    #expect(bench.emulated.counters.files == files)
+    do {
+      let host = try open()
+      #expect(host.fd != iommufd && bench.emulated.counters.files == files + 1)
+      try bench.emulated.close(iommufd)
+      _ = try IOMMUFD(kernel: bench.emulated, fd: host.fd).allocateAddressSpace()
+    }
+    #expect(bench.emulated.counters.files == files - 1)
+  }
+
   @Test("RAM that the host does not map is not the guest's either")
   func memory() throws {
     let bench = try VirtualBench()
