@@ -48,12 +48,14 @@ static int64_t create_many(void)
 
 	for (unsigned i = 0; i < 3; i++)
 		smmus[i] = (vsmmu_emulated_smmu){
-			.size = sizeof(smmus[i]), .flags = i % 2 ? VSMMU_EMULATED_REPEAT : 0,
-			.features = i == 2 ? "ST_LEVEL=0 SIDSIZE=6" : NULL,
+			.size = sizeof(smmus[i]),
+			.flags = VSMMU_EMULATED_ROOT_ATS | (i % 2 ? VSMMU_EMULATED_REPEAT : 0),
+			.features = i == 2 ? "ST_LEVEL=0 SIDSIZE=6 ATS=1" : i ? "ATS=1" : NULL,
 		};
 	for (unsigned i = 0; i < 30; i++)
 		devices[i] = (vsmmu_emulated_device){
 			.size = sizeof(devices[i]), .smmu = i % 3, .stream = i % 3 == 2 ? i : i * 120,
+			.flags = VSMMU_EMULATED_ATS,
 		};
 	return create(&config);
 }
