@@ -137,8 +137,8 @@ AT(vsmmu_dvm_op, last, 32);
 
 SIZE(vsmmu_emulated_smmu, 24);
 AT(vsmmu_emulated_smmu, features, 16);
-SIZE(vsmmu_emulated_device, 24);
-AT(vsmmu_emulated_device, bar_bytes, 16);
+SIZE(vsmmu_emulated_device, 20);
+AT(vsmmu_emulated_device, bar_bits, 16);
 SIZE(vsmmu_emulated_config, 48);
 AT(vsmmu_emulated_config, smmus, 8);
 AT(vsmmu_emulated_config, devices, 16);

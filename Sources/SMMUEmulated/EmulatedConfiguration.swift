@@ -10,14 +10,15 @@ public struct EmulatedConfiguration {
     public var smmu: Int
     public var stream: StreamID
     public var pasidBits: Int
-    public var barBytes: UInt64
+    /// Of the addresses in its BAR.
+    public var barBits: Int
 
-    /// `barBytes` 0: as many as most have.
-    public init(smmu: Int, stream: StreamID, pasidBits: Int = 0, barBytes: UInt64 = 0) {
+    /// `barBits` 0: as many as most have.
+    public init(smmu: Int, stream: StreamID, pasidBits: Int = 0, barBits: Int = 0) {
       self.smmu = smmu
       self.stream = stream
       self.pasidBits = pasidBits
-      self.barBytes = barBytes == 0 ? EmulatedBAR.usualBytes : barBytes
+      self.barBits = barBits == 0 ? 16 : barBits
     }
   }
 
@@ -75,10 +76,7 @@ public struct EmulatedConfiguration {
     // Linux's stream table reaches no further.
     guard device.stream >> 25 == 0 else { return "device.stream is not below 2^25" }
     guard (0...20).contains(device.pasidBits) else { return "device.pasid_bits is more than 20" }
-    let bytes = device.barBytes
-    guard bytes & (bytes &- 1) == 0, (4096...EmulatedBAR.mostBytes).contains(bytes) else {
-      return "device.bar_bytes is no power of two from 4096 to 2^32"
-    }
+    guard (12...32).contains(device.barBits) else { return "device.bar_bits is not in 12...32" }
     for other in others where other.smmu == device.smmu && other.stream == device.stream {
       return "two devices have the same StreamID at one SMMU"
     }

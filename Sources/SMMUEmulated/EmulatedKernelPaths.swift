@@ -18,7 +18,7 @@ extension EmulatedKernelState {
       devices.append(
         EmulatedDevice(
           smmus[device.smmu], stream: device.stream, pasidBits: device.pasidBits,
-          bar: EmulatedBAR(bytes: device.barBytes)))
+          bar: EmulatedBAR(bytes: 1 << UInt64(device.barBits))))
     }
     return EmulatedKernelState(
       configuration.version, hypervisor: hypervisor, smmus: smmus, devices: devices)

@@ -112,7 +112,7 @@ extension EmulatedConfiguration {
       devices.append(
         Device(
           smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits),
-          barBytes: copy.bar_bytes))
+          barBits: Int(copy.bar_bits)))
     }
     return devices
   }
