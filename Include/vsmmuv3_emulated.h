@@ -82,9 +82,8 @@ typedef struct vsmmu_emulated_device {
 	uint32_t stream; /* its StreamID at that SMMU, below 2^25 */
 	uint32_t pasid_bits;
 	uint32_t flags; /* VSMMU_EMULATED_ATS, _SILENT */
-	uint32_t reserved;
-	/* Of its one BAR, which is region 0 and memory: a power of two from 4096 to 2^32; 0 = 64 KiB. */
-	uint64_t bar_bytes;
+	/* Its one BAR, which is region 0 and memory, has 2^bar_bits bytes: 12 to 32, 0 = 16. */
+	uint32_t bar_bits;
 } vsmmu_emulated_device;
 
 typedef struct vsmmu_emulated_config {

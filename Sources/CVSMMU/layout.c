@@ -149,8 +149,9 @@ AT(vsmmu_dvm_op, last, 32);
 
 SIZE(vsmmu_emulated_smmu, 24);
 AT(vsmmu_emulated_smmu, features, 16);
-SIZE(vsmmu_emulated_device, 32);
-AT(vsmmu_emulated_device, bar_bytes, 24);
+SIZE(vsmmu_emulated_device, 24);
+AT(vsmmu_emulated_device, flags, 16);
+AT(vsmmu_emulated_device, bar_bits, 20);
 SIZE(vsmmu_emulated_config, 48);
 AT(vsmmu_emulated_config, smmus, 8);
 AT(vsmmu_emulated_config, devices, 16);

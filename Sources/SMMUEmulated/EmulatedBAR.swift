@@ -3,7 +3,7 @@ import SMMUBase
 
 /// A device's memory BAR, which is region 0. What was lent of it can be revoked.
 final class EmulatedBAR {
-  /// A power of two, pages or more.
+  /// A power of two, a page or more.
   let bytes: UInt64
   /// Made when somebody first wants it.
   private var pages: PhysicalPages?
@@ -13,9 +13,6 @@ final class EmulatedBAR {
   private(set) var revocations: UInt64 = 0
   /// How often the device was closed. A dma-buf of an earlier time is never good again.
   private(set) var sessions: UInt64 = 0
-
-  static var usualBytes: UInt64 { 64 << 10 }
-  static var mostBytes: UInt64 { 1 << 32 }
 
   init(bytes: UInt64) { self.bytes = bytes }
 

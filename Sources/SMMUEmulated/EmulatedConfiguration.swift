@@ -11,7 +11,8 @@ public struct EmulatedConfiguration {
     public var stream: StreamID
     public var pasidBits: Int
     public var flags: Flags
-    public var barBytes: UInt64
+    /// Of the addresses in its BAR.
+    public var barBits: Int
 
     /// VSMMU_EMULATED_ATS and so on, with their bits.
     public struct Flags: OptionSet, Sendable {
@@ -24,15 +25,15 @@ public struct EmulatedConfiguration {
       public static var all: Flags { Flags(rawValue: 3) }
     }
 
-    /// `barBytes` 0: as many as most have.
+    /// `barBits` 0: as many as most have.
     public init(
-      smmu: Int, stream: StreamID, pasidBits: Int = 0, flags: Flags = [], barBytes: UInt64 = 0
+      smmu: Int, stream: StreamID, pasidBits: Int = 0, flags: Flags = [], barBits: Int = 0
     ) {
       self.smmu = smmu
       self.stream = stream
       self.pasidBits = pasidBits
       self.flags = flags
-      self.barBytes = barBytes == 0 ? EmulatedBAR.usualBytes : barBytes
+      self.barBits = barBits == 0 ? 16 : barBits
     }
   }
 
@@ -93,10 +94,7 @@ public struct EmulatedConfiguration {
     guard device.flags.isSubset(of: .all) else {
       return "device.flags has a bit set that this library does not know"
     }
-    let bytes = device.barBytes
-    guard bytes & (bytes &- 1) == 0, (4096...EmulatedBAR.mostBytes).contains(bytes) else {
-      return "device.bar_bytes is no power of two from 4096 to 2^32"
-    }
+    guard (12...32).contains(device.barBits) else { return "device.bar_bits is not in 12...32" }
     for other in others where other.smmu == device.smmu && other.stream == device.stream {
       return "two devices have the same StreamID at one SMMU"
     }

@@ -44,7 +44,7 @@ final class EmulatedDevice {
     self.cache = cache
     stream = configuration.stream
     pasidBits = configuration.pasidBits
-    bar = EmulatedBAR(bytes: configuration.barBytes)
+    bar = EmulatedBAR(bytes: 1 << UInt64(configuration.barBits))
     answersInvalidations = !configuration.flags.contains(.silent)
     block()
   }

@@ -798,19 +798,16 @@ static void ats_of_a_failed_change(void)
 
 static void ats_refusals(void)
 {
-	static const struct { uint32_t flags, reserved; const char *word; } cases[] = {
-		{ 4, 0, "flags" }, { 1u << 31, 0, "flags" }, { 0, 1, "reserved" },
-	};
+	static const uint32_t flags[] = { 4, 1u << 31 };
 
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (unsigned i = 0; i < 2; i++) {
 		vsmmu_emulated_t *emulated = NULL;
 		char message[256] = "";
 
-		make_machine(VSMMU_EMULATED_ROOT_ATS, cases[i].flags, 0);
-		machine.devices[0].reserved = cases[i].reserved;
+		make_machine(VSMMU_EMULATED_ROOT_ATS, flags[i], 0);
 		EQUAL(api.vsmmu_emulated_create(&machine.config, &emulated, message,
 						sizeof(message)), -EINVAL);
-		CONTAINS(message, cases[i].word);
+		CONTAINS(message, "flags");
 		CHECK(emulated == NULL);
 	}
 	make_machine(128, 0, 0);

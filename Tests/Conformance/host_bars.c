@@ -499,7 +499,7 @@ static void emulated_bars(void)
 	vsmmu_emulated_config config = {
 		.size = sizeof(config), .devices = &device, .device_count = 1,
 	};
-	static const uint64_t sizes[] = { 1, 2048, 12288, UINT64_C(1) << 33, UINT64_C(1) << 63 };
+	static const uint32_t wrong[] = { 1, 11, 33, 64, UINT32_MAX };
 	vsmmu_emulated_t *emulated = NULL;
 	void *memory = NULL;
 	uint64_t length;
@@ -517,12 +517,12 @@ static void emulated_bars(void)
 	EQUAL(api.vsmmu_emulated_set_decode(hosted.emulated, 0, 2), -EINVAL);
 	CHECK(bar_memory(&hosted, 0) != bar_memory(&hosted, 1));
 	hosted_close(&hosted);
-	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		device.bar_bytes = sizes[i];
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		device.bar_bits = wrong[i];
 		EQUAL(api.vsmmu_emulated_create(&config, &emulated, message, sizeof(message)), -EINVAL);
-		CONTAINS(message, "bar_bytes");
+		CONTAINS(message, "bar_bits");
 	}
-	device.bar_bytes = UINT64_C(1) << 21;
+	device.bar_bits = 21;
 	EQUAL(api.vsmmu_emulated_create(&config, &emulated, message, sizeof(message)), 0);
 	EQUAL(api.vsmmu_emulated_bar(emulated, 0, 0, &memory, &length), 0);
 	EQUAL(length, UINT64_C(1) << 21);

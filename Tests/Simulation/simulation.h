@@ -24,7 +24,8 @@
 #define CONTEXTS 2u /* of a stream: without a SubstreamID, and with SubstreamID 1 */
 #define EMULATED 2u /* emulated devices of a VM: StreamIDs 0 and 1 */
 #define FIRST_ASSIGNED 8u
-#define BAR_BYTES 8192u
+#define BAR_BITS 13u
+#define BAR_BYTES (1u << BAR_BITS)
 
 /* More commands, IHI 0070 G.b 4.1.1, and IDR0.BTM and ATS. */
 enum { CFGI_CD_ALL = 0x06, PREFETCH = 0x01, IDR0_BTM = 1 << 5, IDR0_ATS = 1 << 10 };

@@ -63,7 +63,7 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		devices[i].smmu = i % smmu_count;
 		devices[i].stream = 8 * (i + 1);
 		devices[i].pasid_bits = chance(50) ? 4 : 0;
-		devices[i].bar_bytes = BAR_BYTES;
+		devices[i].bar_bits = BAR_BITS;
 		devices[i].flags = (chance(75) ? VSMMU_EMULATED_ATS : 0) |
 				   (chance(10) ? VSMMU_EMULATED_SILENT : 0);
 		world.has_ats[i] = devices[i].flags & VSMMU_EMULATED_ATS &&

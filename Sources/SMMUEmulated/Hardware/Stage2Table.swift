@@ -75,7 +75,7 @@ final class Stage2Table {
     isDevice: Bool = false
   ) {
     guard isInside(ipa, length), physical >> 48 == 0, length <= (1 << 48) - physical else { return }
-    let attributes = leaf(readable, writable, isDevice: isDevice)
+    let attributes = leaf(readable: readable, writable: writable, isDevice: isDevice)
     var done: UInt64 = 0
     while done < length {
       let from = ipa + done
@@ -128,7 +128,7 @@ final class Stage2Table {
   private static var address: UInt64 { UInt64.ones(48) & ~0xfff }
 
   /// S2AP, write-back cacheable or Device-nGnRE, inner shareable, Access flag.
-  private func leaf(_ readable: Bool, _ writable: Bool, isDevice: Bool) -> UInt64 {
+  private func leaf(readable: Bool, writable: Bool, isDevice: Bool) -> UInt64 {
     let memAttr: UInt64 = isDevice ? 0b0001 : forcesWriteBack ? 0b0110 : 0b1111
     return memAttr << 2 | (readable ? 1 << 6 : 0) | (writable ? 1 << 7 : 0) | 3 << 8 | 1 << 10
   }

@@ -3,8 +3,8 @@ import CKernel
 import SMMUBase
 import SMMUSpec
 
-/// BARs of assigned devices in stage 2, where the others reach them. The kernel revokes them where a
-/// device is reset or decodes no memory, and keeps a hole that a new mapping alone fills.
+/// BARs of assigned devices in stage 2, where the others reach them. The kernel revokes them where
+/// a device is reset or decodes no memory, and keeps a hole that a new mapping alone fills.
 extension Nesting {
   static var mostBARs: Int { 256 }
 

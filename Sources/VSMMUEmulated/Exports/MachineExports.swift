@@ -113,11 +113,10 @@ extension EmulatedConfiguration {
     for _ in 0..<config.device_count {
       var copy = vsmmu_emulated_device()
       try next(&place, named: "config.devices", into: &copy)
-      guard copy.reserved == 0 else { throw .invalid("device.reserved is not 0") }
       devices.append(
         Device(
           smmu: Int(copy.smmu), stream: copy.stream, pasidBits: Int(copy.pasid_bits),
-          flags: Device.Flags(rawValue: copy.flags), barBytes: copy.bar_bytes))
+          flags: Device.Flags(rawValue: copy.flags), barBits: Int(copy.bar_bits)))
     }
     return devices
   }
