@@ -2,6 +2,7 @@
 /* ATS of assigned devices: who has it, what the guest may do with it, and what fails. */
 #include "hosted.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -796,6 +797,49 @@ static void ats_of_a_failed_change(void)
 	hosted_close(&hosted);
 }
 
+static bool reading;
+
+static void *read_on(void *opaque)
+{
+	struct hosted *hosted = opaque;
+	vsmmu_access access = { .size = sizeof(access), .address = IOVA };
+
+	while (__atomic_load_n(&reading, __ATOMIC_ACQUIRE)) {
+		vsmmu_result result = { .size = sizeof(result) };
+		uint64_t value;
+
+		api.vsmmu_emulated_dma_read(hosted->emulated, 0, &access, &value, 8, &result);
+	}
+	return NULL;
+}
+
+/* While the device goes on, no CMD_SYNC completes over a translation that is kept after all. */
+static void ats_under_load(void)
+{
+	static struct hosted hosted;
+	pthread_t thread;
+
+	make_machine(VSMMU_EMULATED_ROOT_ATS, VSMMU_EMULATED_ATS, 0);
+	if (!open_translated(&hosted))
+		return;
+	reading = true;
+	if (!EQUAL(pthread_create(&thread, NULL, read_on, &hosted), 0))
+		return;
+	for (uint64_t times = 0; times < 400; times++) {
+		map(&hosted.guest, STAGE1, IOVA, DATA + (times & 1) * 2 * 4096, PAGE1);
+		queue(&hosted.guest, TLBI_NH_VA | UINT64_C(5) << 48, IOVA | 1);
+		if (times & 2)
+			sync_all(&hosted.guest);
+		queue(&hosted.guest, ATC_INV | TO(ASSIGNED), times & 4 ? ALL : IOVA);
+		sync_all(&hosted.guest);
+		if (!EQUAL(read_page(&hosted, 0), times & 1 ? 0x2000 : 0x1000))
+			break;
+	}
+	__atomic_store_n(&reading, false, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	hosted_close(&hosted);
+}
+
 static void ats_refusals(void)
 {
 	static const uint32_t flags[] = { 4, 1u << 31 };
@@ -844,4 +888,5 @@ void ats_section(void)
 	RUN(ats_fails_otherwise);
 	RUN(ats_times_out_early);
 	RUN(ats_of_a_failed_change);
+	RUN(ats_under_load);
 }
