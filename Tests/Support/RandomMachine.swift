@@ -150,8 +150,8 @@ public final class RandomWorld {
     return (0..<4).map { machine.host.load(fromByteOffset: slot + $0 * 8, as: UInt64.self) }
   }
 
-  /// What a look at the access tells, in the reference's terms but for the record, which it does not
-  /// leave.
+  /// What a look at the access tells, in the reference's terms but for the record, which it does
+  /// not leave.
   public func look(_ access: Access) -> ReferenceWalk.Answer {
     var access = access
     access.flags.insert(.inspect)

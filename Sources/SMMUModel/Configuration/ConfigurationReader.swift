@@ -20,6 +20,7 @@ struct ConfigurationReader {
   }
 
   /// The same of an STE that was fetched.
+  @inline(never)
   func decide(
     _ ste: StreamTableEntry, access: Access, configuration: inout StreamConfiguration,
     walk: inout Walk

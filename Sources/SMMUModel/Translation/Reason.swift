@@ -81,6 +81,6 @@ extension Translator {
     if policy == .stage2 && !features.isPhysical(access.address) {
       throw Fault(event: .addressSize)
     }
-    return answer(passage, try self.walk(&passage, walker).0)
+    return answer(passage, try walkTables(&passage, walker).0)
   }
 }

@@ -7,7 +7,7 @@ extension Translator {
   @inline(never)
   func translateByTables(_ passage: inout Passage) throws(Fault) -> Translation {
     counters.add(.tlbMisses)
-    let (found, isGlobal) = try walk(&passage, walker)
+    let (found, isGlobal) = try walkTables(&passage, walker)
     if let key = passage.key {
       keep(found, key: key, owner: passage.walk.owner, isGlobal: isGlobal, time: passage.start.time)
     }
@@ -47,8 +47,8 @@ extension Translator {
   }
 
   /// Step 5: the stages that the policy has.
-  @inline(__always)
-  func walk(
+  @inline(never)
+  func walkTables(
     _ passage: inout Passage, _ walker: TableWalker
   ) throws(Fault) -> (CachedTranslation, isGlobal: Bool) {
     let policy = passage.plan.policy
