@@ -108,7 +108,7 @@ int32_t vsmmu_host_close(vsmmu_host_t *host);
  * Errors: -EEXIST (it has one), -EINVAL (ioas or parent_hwpt; RAM in the window of
  * vsmmu_msi_window), -EBUSY (parent_hwpt), and the kernel's; nothing has changed then.
  * `host` NULL, with 0 and 0, has it give its host back, and with it the link with a VM. Errors:
- * -EBUSY (a device is attached), -ENODEV (it has none). Serial. */
+ * -EBUSY (a device is attached), -ENODEV (it has none). */
 int32_t vsmmu_set_host(vsmmu_t *vsmmu, vsmmu_host_t *host, uint32_t ioas, uint32_t parent_hwpt);
 
 /* ---------------------------------------------------------------------------------------------
