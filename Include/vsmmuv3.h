@@ -36,7 +36,7 @@
  *     vsmmu_translate, _access_begin, _access_end, _dma_*         any; a lock for events alone
  *     vsmmu_create                                                any
  *     vsmmuv3_host.h: vsmmu_host_open any, the others             serial
- *     vsmmu_device_attach, _link_vm before vsmmu_freeze           alone
+ *     vsmmu_device_attach, _link_vm, _set_host before vsmmu_freeze  alone
  *     vsmmu_destroy                                               alone
  *     vsmmu_error_message, _api_version, _library_version         any
  *
@@ -164,8 +164,9 @@ typedef struct vsmmu_ops {
 	/* Assigned devices (vsmmuv3_host.h, section 4) that you have bound: attach device `devid` of
 	 * your iommufd to `hwpt`, in place of what it is attached to and without a gap; and take it
 	 * away from there, to the nest parent or nowhere. Return 0, or a negative errno: the device
-	 * then is where it was. They run with locks of the library held, also on behalf of guest
-	 * commands. Both are NULL or neither is. NULL: the library attaches, by the device's file. */
+	 * then is where it was, and at the vSMMU's end the kernel keeps what it is attached to. They
+	 * run with locks of the library held, also on behalf of guest commands. Both are NULL or
+	 * neither is. NULL: the library attaches, by the device's file. */
 	int32_t (*attach)(void *opaque, uint32_t devid, uint32_t hwpt);
 	int32_t (*detach)(void *opaque, uint32_t devid);
 } vsmmu_ops;

@@ -41,9 +41,9 @@ extern "C" {
 
 /* A kernel that you bring: a VMM whose sandbox has a broker make its system calls, or the emulated
  * one (vsmmuv3_emulated.h). Each function is the system call of its name, and returns what that
- * returns, or its errno as a negative number. None but `same` may be NULL. They are called from any thread that
- * calls this library, several at a time, with locks of the library held: they must not call it for
- * the device or the host in question.
+ * returns, or its errno as a negative number. None but `same` may be NULL. They are called from any
+ * thread that calls this library, several at a time, with locks of the library held: they must not
+ * call it for the device or the host in question.
  *
  * What the library asks of it: open of "/dev/iommu" and of vsmmu_device.path; of /dev/iommu
  * IOMMU_DESTROY, IOAS_ALLOC, IOAS_IOVA_RANGES, IOAS_MAP, IOAS_MAP_FILE, IOAS_COPY, IOAS_UNMAP,
@@ -117,7 +117,7 @@ int32_t vsmmu_host_close(vsmmu_host_t *host);
  * Errors: -EEXIST (it has one), -EINVAL (ioas or parent_hwpt; RAM in the window of
  * vsmmu_msi_window), -EBUSY (parent_hwpt), and the kernel's; nothing has changed then.
  * `host` NULL, with 0 and 0, has it give its host back, and with it the link with a VM. Errors:
- * -EBUSY (a device is attached), -ENODEV (it has none). Serial. */
+ * -EBUSY (a device is attached), -ENODEV (it has none). */
 int32_t vsmmu_set_host(vsmmu_t *vsmmu, vsmmu_host_t *host, uint32_t ioas, uint32_t parent_hwpt);
 
 /* ---------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint64_t device);
 #define VSMMU_INFO_PASID_PRIVILEGED 16u /* ... privileged mode */
 #define VSMMU_INFO_ATS 32u              /* it, its root complex and its SMMU have ATS */
 #define VSMMU_INFO_ATS_REQUIRED 64u     /* VSMMU_DEVICE_NEEDS_ATS was said of it */
-#define VSMMU_INFO_FAILED 128u          /* `attached` is not what the guest asks for: the kernel failed */
+#define VSMMU_INFO_FAILED 128u          /* the kernel failed to attach what the guest asks for */
 
 #define VSMMU_ATTACHED_NOTHING 0u
 #define VSMMU_ATTACHED_ABORT 1u

@@ -162,6 +162,16 @@ func serially(_ handle: OpaquePointer?, _ body: (Instance) throws(Refusal) -> In
   return with(handle) { instance in instance.serially { () throws(Refusal) in try body(instance) } }
 }
 
+/// The same for calls that are -ENODEV without a host.
+func onHost(
+  _ vsmmu: OpaquePointer?, _ body: (Instance, Nesting) throws(Refusal) -> Int32
+) -> Int32 {
+  Int32(
+    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
+      Int64(try body(instance, try instance.virtual.requireNesting(or: .enodev)))
+    })
+}
+
 /// The same for calls without a result of their own.
 func serially(_ handle: OpaquePointer?, _ body: (Instance) throws(Refusal) -> Void) -> Int32 {
   Int32(

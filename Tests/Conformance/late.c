@@ -166,6 +166,7 @@ static void late_host_maps_what_is_there(void)
 		return;
 	memory = mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0x4000);
 	page = aligned_alloc(4096, 4096);
+	memset(page, 0, 4096);
 	CHECK(memory != MAP_FAILED);
 	REFUSED(&hosted.guest, -EBADF, "fd",
 		api.vsmmu_ram_add_file(hosted.guest.vsmmu, address, 0x8000, memory, 12345, 0x4000));
@@ -212,6 +213,7 @@ static void late_host_keeps_its_window(void)
 		return;
 	EQUAL(api.vsmmu_msi_window(hosted.guest.vsmmu, &first, &last), 0);
 	pages = aligned_alloc(4096, 0x4000);
+	memset(pages, 0, 0x4000);
 	/* Early: there is no device yet. */
 	REFUSES(&hosted, -EINVAL, "window",
 		api.vsmmu_ram_add(hosted.guest.vsmmu, first - 0x1000, 0x2000, pages));

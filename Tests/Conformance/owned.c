@@ -128,6 +128,28 @@ static void owned_goes_back_to_the_parent(void)
 	free(vmm.hosted.guest.ram);
 }
 
+/* Ids and ops are enough on a stage 2 of the library's too. */
+static void owned_devices_on_the_librarys_parent(void)
+{
+	static struct vmm vmm;
+	const vsmmu_config config = { .size = sizeof(config), .host = NULL };
+	uint64_t value;
+
+	if (!vmm_open(&vmm, NULL) || !guest_open_with(&vmm.hosted.guest, &config, &vmm_ops))
+		return;
+	EQUAL(api.vsmmu_set_host(vmm.hosted.guest.vsmmu, vmm.hosted.host, 0, 0), 0);
+	EQUAL(emulated_counters(&vmm.hosted).mappings, 1);
+	EQUAL(vmm_attach(&vmm, 0, 0), 0);
+	translate_device(&vmm);
+	EQUAL(device_read(&vmm.hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
+	EQUAL(value, 7);
+	CHECK(device_info(vmm.hosted.guest.vsmmu, ASSIGNED).parent != vmm.parent);
+	guest_close(&vmm.hosted.guest);
+	EQUAL(vmm.detaches, 1);
+	EQUAL(vmm.attached[0], vmm.parent);
+	vmm_close(&vmm);
+}
+
 static void answer(struct vmm *vmm, int32_t answer, unsigned times)
 {
 	vmm->answer = answer;
@@ -505,6 +527,7 @@ void owned_section(void)
 {
 	RUN(owned_needs_no_file);
 	RUN(owned_goes_back_to_the_parent);
+	RUN(owned_devices_on_the_librarys_parent);
 	RUN(owned_ops_may_fail);
 	RUN(owned_attachment_fails_at_each_step);
 	RUN(owned_refusals);

@@ -176,7 +176,7 @@ void forget_device(struct vm *vm, unsigned stream)
 	vm->model.streams[stream].lag = 0;
 }
 
-static unsigned some_assigned(const struct vm *vm)
+unsigned some_assigned(const struct vm *vm)
 {
 	for (unsigned i = 0, first = below(STREAMS); i < STREAMS; i++)
 		if (vm->assigned[(first + i) % STREAMS])
@@ -184,7 +184,7 @@ static unsigned some_assigned(const struct vm *vm)
 	return STREAMS;
 }
 
-static void expect_gone(unsigned device)
+void expect_gone(unsigned device)
 {
 	vsmmu_access access = { .size = sizeof(access), .address = DATA };
 	vsmmu_result result = { .size = sizeof(result) };

@@ -214,6 +214,7 @@ static const struct {
 	{ "registers", driver_registers, 6 }, { "broadcast", driver_broadcast, 40 },
 	{ "settle", settle_step, 12 }, { "events", take_events, 6 },
 	{ "attach", device_attach_step, 16 }, { "detach", device_detach_step, 5 },
+	{ "late host", late_host_step, 3 }, { "late number", late_number_step, 4 },
 	{ "renumber", device_renumber_step, 4 }, { "device reset", device_reset_step, 4 },
 	{ "cpu", cpu_step, 10 }, { "close the VM's file", vm_close_fd, 1 },
 	{ "create", create_step, 5 }, { "destroy", vm_destroy, 2 },

@@ -189,6 +189,14 @@ void device_attach_step(struct vm *vm);
 void device_detach_step(struct vm *vm);
 void device_renumber_step(struct vm *vm);
 void device_reset_step(struct vm *vm);
+/* The StreamID of one, or STREAMS. */
+unsigned some_assigned(const struct vm *vm);
+/* No DMA of it passes. */
+void expect_gone(unsigned device);
+
+/* late_steps.c */
+void late_host_step(struct vm *vm);
+void late_number_step(struct vm *vm);
 void forget_device(struct vm *vm, unsigned stream);
 /* The host may have failed since `failures`: assigned streams may still be what they were. */
 void note_lag(struct vm *vm, uint64_t failures, const codes before[STREAMS]);

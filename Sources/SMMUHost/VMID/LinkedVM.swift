@@ -10,7 +10,9 @@ final class LinkedVM {
   /// KVM's VFIO device, of which a VM has one; -1 where the VMM tells KVM of devices itself, or KVM
   /// wants to know of none.
   fileprivate(set) var vfio: Int32 = -1
-  fileprivate var links = 1
+  fileprivate var links = 0
+  /// The host's next one: a list, which has no code of its own.
+  fileprivate var next: LinkedVM?
 
   fileprivate init(_ file: Int32) { self.file = file }
 }
@@ -19,7 +21,7 @@ final class LinkedVM {
 public final class LinkedVMs {
   private let kernel: any Kernel
   private let mutex: Mutex
-  private var all: [LinkedVM] = []
+  private var first: LinkedVM?
 
   public static func make(_ kernel: any Kernel) -> LinkedVMs? {
     Mutex().map { LinkedVMs(kernel, $0) }
@@ -38,22 +40,31 @@ public final class LinkedVMs {
     _ fd: Int32, given: Int32?, isTold: Bool
   ) throws(Refusal) -> (vm: LinkedVM, vfio: Int32) {
     try mutex.locked { () throws(Refusal) in
-      let (vm, isNew) = try find(fd)
+      let vm = try find(fd)
       do throws(Refusal) {
         try equip(vm, given: given, isTold: isTold)
       } catch {
-        if isNew { try? kernel.close(vm.file) }
+        if vm.links == 0 { remove(vm) }
         throw error
       }
-      if isNew { all.append(vm) } else { vm.links += 1 }
+      vm.links += 1
       return (vm, vm.vfio)
     }
   }
 
   /// Where the kernel does not tell whether two descriptors are one VM, each is its own.
-  private func find(_ fd: Int32) throws(Refusal) -> (LinkedVM, isNew: Bool) {
-    for vm in all where (try? kernel.same(vm.file, fd)) == true { return (vm, false) }
-    do throws(Errno) { return (LinkedVM(try kernel.duplicate(fd)), true) } catch {
+  private func find(_ fd: Int32) throws(Refusal) -> LinkedVM {
+    var place = first
+    while let vm = place {
+      if (try? kernel.same(vm.file, fd)) == true { return vm }
+      place = vm.next
+    }
+    do throws(Errno) {
+      let made = LinkedVM(try kernel.duplicate(fd))
+      made.next = first
+      first = made
+      return made
+    } catch {
       throw Refusal(error, trying: "duplicate the VM's file descriptor")
     }
   }
@@ -90,10 +101,19 @@ public final class LinkedVMs {
   func leave(_ vm: LinkedVM) {
     mutex.locked {
       vm.links -= 1
-      guard vm.links == 0 else { return }
-      if vm.vfio >= 0 { try? kernel.close(vm.vfio) }
-      try? kernel.close(vm.file)
-      all.removeAll { $0 === vm }
+      if vm.links == 0 { remove(vm) }
     }
+  }
+
+  private func remove(_ vm: LinkedVM) {
+    if vm.vfio >= 0 { try? kernel.close(vm.vfio) }
+    try? kernel.close(vm.file)
+    guard first !== vm else {
+      first = vm.next
+      return
+    }
+    var before = first
+    while let other = before, other.next !== vm { before = other.next }
+    before?.next = vm.next
   }
 }

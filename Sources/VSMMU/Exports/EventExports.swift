@@ -18,15 +18,6 @@ public func vsmmu_event_run(_ vsmmu: OpaquePointer?) -> Int32 {
   }
 }
 
-private func onHost(
-  _ vsmmu: OpaquePointer?, _ body: (Instance, Nesting) throws(Refusal) -> Int32
-) -> Int32 {
-  Int32(
-    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
-      Int64(try body(instance, try instance.virtual.requireNesting(or: .enodev)))
-    })
-}
-
 @implementation @_cdecl("vsmmu_event_thread")
 public func vsmmu_event_thread(_ vsmmu: OpaquePointer?, _ on: UInt32) -> Int32 {
   guard let vsmmu else { return vsmmu_support_einval }

@@ -138,8 +138,5 @@ public func vsmmu_give_kvm_vfio(_ vsmmu: OpaquePointer?, _ fd: Int32) -> Int32 {
 
 @implementation @_cdecl("vsmmu_kvm_vfio_fd")
 public func vsmmu_kvm_vfio_fd(_ vsmmu: OpaquePointer?) -> Int32 {
-  Int32(
-    truncatingIfNeeded: serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
-      Int64(try instance.virtual.requireNesting(or: .enodev).kvmVFIO())
-    })
+  onHost(vsmmu) { (_, nesting) throws(Refusal) in try nesting.kvmVFIO() }
 }
