@@ -14,6 +14,7 @@ enum {
 #define BAR UINT64_C(0x80000000)
 #define BAR_SIZE UINT64_C(0x10000)
 #define BAR_IOVA UINT64_C(0x9000)
+#define SELF (RAM + 0x200000)
 #define PATTERN UINT64_C(0x1122334455667788)
 
 static vsmmu_bar whole(void)
@@ -160,13 +161,14 @@ static void bars_are_reached_through_stage1(void)
 	/* An emulated device's access goes where it always goes outside RAM. */
 	set_stage1(&hosted.guest, 3, 5);
 	EQUAL(translate(&hosted.guest, 3, BAR_IOVA, 0).address, BAR);
-	/* The table that the walk ends in. */
-	for (unsigned i = 0; i < 512; i++)
-		bar_memory(&hosted, 1)[i] = DATA | PAGE1;
-	store64(&hosted.guest, STAGE1 + 8, (BAR) | 3);
-	command(&hosted.guest, TLBI_NH_ALL, 0);
-	sync_all(&hosted.guest);
-	EQUAL(device_read(&hosted, 0, UINT64_C(1) << 30, &value), VSMMU_RESULT_ABORT);
+	/* A page that is its own table of levels 2 and 3, in RAM and in the BAR. */
+	store64(&hosted.guest, STAGE1 + 8, SELF | 3);
+	store64(&hosted.guest, SELF, SELF | PAGE1);
+	EQUAL(device_read(&hosted, 0, UINT64_C(1) << 30, &value), VSMMU_RESULT_OK);
+	EQUAL(value, SELF | PAGE1);
+	store64(&hosted.guest, STAGE1 + 16, BAR | 3);
+	*bar_memory(&hosted, 1) = BAR | PAGE1;
+	EQUAL(device_read(&hosted, 0, UINT64_C(2) << 30, &value), VSMMU_RESULT_ABORT);
 	hosted_close(&hosted);
 }
 
