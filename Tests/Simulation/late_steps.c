@@ -57,6 +57,7 @@ void late_number_step(struct vm *vm)
 		expect_gone(device);
 		UNTIL(api.vsmmu_device_renumber(vm->guest.vsmmu, VSMMU_BY_DEVID(info.devid), stream),
 		      EEXIST);
+		endpoint_empty(vm, stream);
 	}
 	note_lag(vm, failures, before);
 }
