@@ -27,6 +27,8 @@ final class EmulatedKernelState {
   var hwpts: UInt64 = 0
   /// The open iommufds, for what is counted and checked over all of them.
   private(set) var iommufds: [IOMMUFDFile] = []
+  /// Pages of hardware that user space has mapped.
+  var mappings: [PageMapping] = []
   /// Objects that the end of an iommufd could not destroy: 0 if reference counts are right.
   var leaked = 0
 
@@ -39,6 +41,14 @@ final class EmulatedKernelState {
     self.smmus = smmus
     self.devices = devices
     hypervisor.files = descriptors
+  }
+
+  /// The end of the process that uses it.
+  func closeAll() {
+    while let mapping = mappings.last {
+      _ = removeMapping(mapping.interface.page.pointer, length: mapping.interface.page.bytes)
+    }
+    descriptors.closeAll()
   }
 
   func add(_ file: IOMMUFDFile) { iommufds.append(file) }

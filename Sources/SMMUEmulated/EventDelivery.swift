@@ -39,6 +39,17 @@ extension EmulatedKernelState {
   }
 }
 
+extension EmulatedKernelState {
+  /// Those of direct command queues.
+  fileprivate func deliverErrors() {
+    for iommufd in iommufds {
+      iommufd.objects.each { entry in
+        if case .viommu(let viommu) = entry { viommu.reportErrors() }
+      }
+    }
+  }
+}
+
 // MARK: DMA
 
 extension EmulatedHost {
@@ -48,6 +59,7 @@ extension EmulatedHost {
   ) -> Translation? {
     guard kernel.devices.indices.contains(index) else { return nil }
     let device = kernel.devices[index]
+    runQueues(of: device.smmu)
     var access = access
     access.stream = device.stream
     let isWrite = access.flags.contains(.write)
@@ -57,6 +69,21 @@ extension EmulatedHost {
       : device.smmu.dmaRead(access, into: data, length: length)
     if result.event != nil { deliverEvents(of: device.smmu) }
     return result
+  }
+
+  /// The hardware consumes direct command queues by itself, at any time: here when it is asked, and
+  /// before each DMA.
+  public func runQueues() {
+    for smmu in kernel.smmus { runQueues(of: smmu) }
+  }
+
+  private func runQueues(of smmu: PhysicalSMMU) {
+    guard smmu.runInterfaces() else { return }
+    locked {
+      guard let reserve = Reserve(bytes: EmulatedNeed.call) else { return }
+      defer { reserve.giveBack() }
+      reserve.covering { kernel.deliverErrors() }
+    }
   }
 
   /// Where memory is short they wait in the SMMU's queue for the next one.

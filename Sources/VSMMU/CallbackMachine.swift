@@ -79,6 +79,11 @@ final class CallbackMachine: Machine, NestingListener {
     sentence.withCString { line in inside.run { log(opaque, VSMMU_LOG_HOST, line) } }
   }
 
+  func directQueueFailed() {
+    guard let irq = ops.irq else { return }
+    inside.run { irq(opaque, VSMMU_IRQ_DIRECT) }
+  }
+
   func report(_ what: Report) {
     guard let log = ops.log else { return }
     let times = told[what.kind].wrappingAdd(1, ordering: .relaxed).newValue

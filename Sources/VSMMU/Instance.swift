@@ -77,6 +77,7 @@ final class Instance {
       try make(features, options: options, machine: CallbackMachine(ops, opaque))
     }
     instance.virtual.closesFailedStreams = config.flags & VSMMU_FAILED_STREAMS_ABORT != 0
+    instance.virtual.asksDirectQueues = config.flags & VSMMU_DIRECT_QUEUES != 0
     guard let host = config.host else { return instance }
     try instance.virtual.join(
       .behind(host), domain: .own(addressSpace: config.ioas == 0 ? nil : config.ioas))

@@ -50,7 +50,10 @@
 	X(vsmmu_event_run) \
 	X(vsmmu_event_thread) \
 	X(vsmmu_get_host_counters) \
-	X(vsmmu_dvm)
+	X(vsmmu_dvm) \
+	X(vsmmu_direct_page) \
+	X(vsmmu_direct_read) \
+	X(vsmmu_direct_write)
 
 #define API_EMULATED_FUNCTIONS(X) \
 	X(vsmmu_emulated_api_version) \
@@ -68,6 +71,7 @@
 	X(vsmmu_emulated_unpin_request) \
 	X(vsmmu_emulated_dma_read) \
 	X(vsmmu_emulated_dma_write) \
+	X(vsmmu_emulated_run_queues) \
 	X(vsmmu_emulated_vcpu_load) \
 	X(vsmmu_emulated_vcpu_put) \
 	X(vsmmu_emulated_tlbi) \

@@ -48,5 +48,7 @@ void callback_section(void);
 void change_section(void);
 void emulated_section(void);
 void kernel_port_section(void);
+void direct_section(void);
+void direct_random_section(void);
 
 #endif

@@ -34,6 +34,8 @@ int main(int argc, char **argv)
 	host_change_section();
 	host_limit_section();
 	link_section();
+	direct_section();
+	direct_random_section();
 	emulated_section();
 	kernel_port_section();
 	thread_section();

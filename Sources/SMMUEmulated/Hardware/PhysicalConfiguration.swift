@@ -17,7 +17,8 @@ public struct PhysicalConfiguration {
     public static var repeats: Flags { Flags(rawValue: 8) }
     public static var noBTM: Flags { Flags(rawValue: 16) }
     public static var vmid8: Flags { Flags(rawValue: 32) }
-    public static var all: Flags { Flags(rawValue: 63) }
+    public static var cmdqv: Flags { Flags(rawValue: 128) }
+    public static var all: Flags { Flags(rawValue: 128 | 63) }
   }
 
   public var flags: Flags = []

@@ -15,6 +15,10 @@ final class PhysicalSMMU {
   private let commands: CommandIssuer
   private let events: EventReader
   private var erratum = RepeatErratum()
+  /// Of guests. `hasInterfaces`: there is one, for DMA to know without the lock.
+  private var interfaces: [PhysicalInterface] = []
+  private let hasInterfaces = Atomic(false)
+  private(set) var directCommandCount: UInt64 = 0
   /// Register accesses are serialised, and `takeEvents` comes without the host's lock.
   private let registers: Mutex
 
@@ -168,6 +172,39 @@ final class PhysicalSMMU {
     registers.locked { () -> Bool in
       guard configuration.flags.contains(.repeats) else { return commands.issue(batch) }
       return commands.issue(erratum.pass(batch, smmu.features))
+    }
+  }
+
+  // MARK: Direct command queues
+
+  /// An interface for a guest; ENOSPC if all are taken.
+  func takeInterface(vmid: VMID) throws(Errno) -> PhysicalInterface {
+    guard interfaces.count < PhysicalInterface.most else { throw .enospc }
+    let interface = PhysicalInterface(vmid: vmid)
+    registers.locked { interfaces.append(interface) }
+    hasInterfaces.store(true, ordering: .releasing)
+    return interface
+  }
+
+  func giveBack(_ interface: PhysicalInterface) {
+    registers.locked { interfaces.removeAll { $0 === interface } }
+    hasInterfaces.store(!interfaces.isEmpty, ordering: .releasing)
+  }
+
+  /// The kernel's accesses to an interface.
+  func accessing<R>(_ body: () -> R) -> R { registers.locked(body) }
+
+  /// What hardware does all the time: the queues of guests are consumed. Any thread, without the
+  /// host's lock. True if one has stopped with an error.
+  func runInterfaces() -> Bool {
+    guard hasInterfaces.load(ordering: .acquiring) else { return false }
+    return registers.locked { () -> Bool in
+      var hasErrors = false
+      for interface in interfaces {
+        directCommandCount &+= interface.run(smmu.features) { commands.issue($0) }
+        hasErrors = hasErrors || interface.hasErrors
+      }
+      return hasErrors
     }
   }
 

@@ -18,6 +18,10 @@ final class IOMMUFDFile: File {
 
   override var iommufd: IOMMUFDFile? { self }
 
+  override func map(offset: UInt64, length: Int) throws(Errno) -> UnsafeMutableRawPointer {
+    try mapPage(at: offset, length: length)
+  }
+
   override func release() {
     kernel.leaked += objects.destroyAll()
     kernel.remove(self)

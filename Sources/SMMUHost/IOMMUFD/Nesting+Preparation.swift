@@ -93,7 +93,9 @@ extension Nesting {
 
   /// Makes what all devices share, behind the physical SMMU of this one.
   private func meetHost(through device: AssignedDevice) throws(Refusal) {
+    try judgeDirect(device)
     objects = try makeObjects(for: device.id)
+    try openDirect()
     let flags = device.facts.information.flags
     repeatsInvalidations = flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
     hostStalls = device.facts.value(.idr0, IDR0.stallModel) == 0
@@ -104,6 +106,7 @@ extension Nesting {
       return try iommufd.allocateVDevice(
         for: device.id, of: objects?.viommu ?? 0, stream: device.stream)
     } catch {
+      if let refusal = directRefusal(error, of: device.stream) { throw refusal }
       if error == .einval {
         throw Refusal(
           error, "the device is behind another physical SMMU than this vSMMU's first device")

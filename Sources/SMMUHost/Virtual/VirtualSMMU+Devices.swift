@@ -15,6 +15,7 @@ extension VirtualSMMU {
     guard streams.index(of: stream) == nil else {
       throw Refusal(.eexist, "a device has this StreamID already")
     }
+    nesting.direct.isFrozen = isFrozen
     let device = try nesting.prepare(stream, source)
     do throws(Refusal) {
       let report = try situation(with: device).admit(device.facts, at: streams.place(of: stream))
@@ -27,7 +28,9 @@ extension VirtualSMMU {
   }
 
   public func detach(_ stream: StreamID) throws(Refusal) {
-    try requireNesting().detachDevice(stream)
+    let nesting = try requireNesting()
+    nesting.direct.isFrozen = isFrozen
+    try nesting.detachDevice(stream)
     guard !isFrozen, let situation = try? situation() else { return }
     adopt(situation.decide())
   }
@@ -65,6 +68,10 @@ extension VirtualSMMU {
 extension VirtualSMMU {
   public func addStream(_ stream: StreamID) throws(Refusal) {
     try streams.requireUnassigned(stream)
+    if nesting?.hasDirectQueues == true {
+      throw Refusal(
+        .eopnotsupp, "the guest has direct command queues, which reach no emulated device")
+    }
     guard endsBroadcast else { return try streams.addEmulated(stream) }
     guard !isFrozen else {
       throw Refusal(

@@ -18,6 +18,8 @@ public final class VirtualSMMU {
   public private(set) var isFrozen = false
   /// A stream that the kernel fails to change aborts, even where its old stage 1 could stay.
   public var closesFailedStreams = false
+  /// The guest is to drive command queues of the host's by itself, if it can be had.
+  public var asksDirectQueues = false
   /// What the caller asked the ID registers to be.
   let asked: Features
   private let listener: any NestingListener
@@ -46,6 +48,7 @@ public final class VirtualSMMU {
     let nesting = try Nesting.make(
       on: host, domain: domain, for: smmu, streams: streams, listener: listener)
     nesting.closesFailedStreams = closesFailedStreams
+    nesting.direct.isAsked = asksDirectQueues
     self.nesting = nesting
     smmu.hardware = nesting
   }
@@ -69,6 +72,7 @@ public final class VirtualSMMU {
   public var currentReport: NegotiationReport {
     var current = report ?? Situation(asked: asked).decide()
     current.isFrozen = isFrozen
+    current.direct = nesting?.directVerdict ?? (asksDirectQueues ? .noDevice : .notAsked)
     return current
   }
 
@@ -86,6 +90,7 @@ public final class VirtualSMMU {
     if let nesting {
       situation.stage2Bits = try nesting.stage2Bits()
       situation.broadcast = nesting.broadcastEvidence(with: candidate)
+      situation.hasDirectQueues = nesting.hasDirectQueues
     }
     situation.broadcast.hasEmulatedStreams = streams.emulatedCount != 0
     return situation

@@ -85,6 +85,14 @@ public func vsmmu_emulated_dma_write(
     isWrite: true)
 }
 
+@implementation @_cdecl("vsmmu_emulated_run_queues")
+public func vsmmu_emulated_run_queues(_ emulated: OpaquePointer?) -> Int32 {
+  refusable(emulated) { (host) throws(Refusal) -> Int32 in
+    host.runQueues()
+    return 0
+  }
+}
+
 // MARK: CPUs and VMIDs
 
 /// A call of KVM's hardware side: its errno as a negative number.
