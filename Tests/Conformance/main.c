@@ -35,6 +35,7 @@ int main(int argc, char **argv)
 	host_limit_section();
 	link_section();
 	direct_section();
+	direct_failure_section();
 	direct_random_section();
 	emulated_section();
 	kernel_port_section();
