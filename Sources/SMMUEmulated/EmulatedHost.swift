@@ -129,7 +129,7 @@ extension EmulatedHost: Kernel {
 
   /// munmap(2); false if nothing is mapped there.
   public func unmapPage(_ address: UnsafeMutableRawPointer, length: Int) -> Bool {
-    locked { standby.covering { kernel.removeMapping(address, length: length) } }
+    locked { standby.covering { kernel.unmap(address, length: length) } }
   }
 }
 

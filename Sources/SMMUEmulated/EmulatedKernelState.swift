@@ -27,8 +27,6 @@ final class EmulatedKernelState {
   var hwpts: UInt64 = 0
   /// The open iommufds, for what is counted and checked over all of them.
   private(set) var iommufds: [IOMMUFDFile] = []
-  /// Pages of hardware that user space has mapped.
-  var mappings: [PageMapping] = []
   /// Objects that the end of an iommufd could not destroy: 0 if reference counts are right.
   var leaked = 0
 
@@ -45,11 +43,17 @@ final class EmulatedKernelState {
 
   /// The end of the process that uses it.
   func closeAll() {
-    while let mapping = mappings.last {
-      _ = removeMapping(mapping.interface.page.pointer, length: mapping.interface.page.bytes)
-    }
+    for iommufd in iommufds { iommufd.unmapAll() }
     descriptors.closeAll()
   }
+
+  func unmap(_ address: UnsafeMutableRawPointer, length: Int) -> Bool {
+    // A file may go with its last page.
+    let open = iommufds
+    return open.contains { $0.unmap(address, length: length) }
+  }
+
+  func reportDirectErrors() { for iommufd in iommufds { iommufd.reportErrors() } }
 
   func add(_ file: IOMMUFDFile) { iommufds.append(file) }
   func remove(_ file: IOMMUFDFile) { iommufds.removeAll { $0 === file } }

@@ -39,17 +39,6 @@ extension EmulatedKernelState {
   }
 }
 
-extension EmulatedKernelState {
-  /// Those of direct command queues.
-  fileprivate func deliverErrors() {
-    for iommufd in iommufds {
-      iommufd.objects.each { entry in
-        if case .viommu(let viommu) = entry { viommu.reportErrors() }
-      }
-    }
-  }
-}
-
 // MARK: DMA
 
 extension EmulatedHost {
@@ -82,7 +71,7 @@ extension EmulatedHost {
     locked {
       guard let reserve = Reserve(bytes: EmulatedNeed.call) else { return }
       defer { reserve.giveBack() }
-      reserve.covering { kernel.deliverErrors() }
+      reserve.covering { kernel.reportDirectErrors() }
     }
   }
 

@@ -32,7 +32,7 @@ extension EmulatedKernelState {
       default: break
       }
     }
-    for mapping in mappings where mapping.file === iommufd { hold(mapping.viommu) }
+    iommufd.forEachMapped(hold)
     iommufd.objects.each { entry in
       guard let object = entry.object else { return }
       let id = Int(object.id)

@@ -2,7 +2,8 @@
 /*
  * contract [MACHINE]                   on the kernel of this machine (built with -DREAL)
  * contract LIBRARY 7.2|7.3 [MACHINE]   on the emulated kernel of a library
- * MACHINE is "incoherent" or "unnested", for the few rows of an SMMU that cannot nest.
+ * MACHINE is "incoherent" or "unnested", for the few rows of an SMMU that cannot nest, or "direct",
+ * for those of one with CMDQ-V.
  */
 #include "contract.h"
 
@@ -43,7 +44,8 @@ static void all_rows(void)
 static enum machine machine_named(const char *name)
 {
 	return strcmp(name, "incoherent") == 0 ? INCOHERENT :
-	       strcmp(name, "unnested") == 0   ? UNNESTED : WHOLE;
+	       strcmp(name, "unnested") == 0   ? UNNESTED :
+	       strcmp(name, "direct") == 0     ? DIRECT : WHOLE;
 }
 
 int main(int argc, char **argv)
@@ -57,7 +59,10 @@ int main(int argc, char **argv)
 		return 2;
 	if (machine == WHOLE)
 		all_rows();
-	machine_rows();
+	if (machine == DIRECT)
+		direct_rows();
+	else
+		machine_rows();
 	status = rows_end();
 	return system_close() ? status : 1;
 }

@@ -18,6 +18,11 @@ static uint64_t asid(unsigned space)
 	return 5 + space * UINT64_C(7);
 }
 
+uint64_t driver_asid(unsigned space)
+{
+	return asid(space);
+}
+
 /* The queue. */
 
 static unsigned waiting(struct vm *vm)
@@ -556,7 +561,7 @@ void driver_start(struct vm *vm)
 	guest_start(&vm->guest);
 	if (vm->two_level)
 		use_two_levels(vm);
-	vm->model.started = vm->model.on = true;
+	vm->model.started = vm->model.on = vm->seen = true;
 	vm->btm = read_register(&vm->guest, IDR0) & IDR0_BTM;
 	/* IDR1.SSIDSIZE */
 	vm->has_substreams = (read_register(&vm->guest, IDR1) >> 6 & 31) >= 2;

@@ -32,7 +32,7 @@ enum {
 	IOMMU_DESTROY = 0x3b80, IOAS_ALLOC = 0x3b81, IOAS_MAP = 0x3b85, IOAS_UNMAP = 0x3b86,
 	HWPT_ALLOC = 0x3b89, GET_HW_INFO = 0x3b8a, HWPT_INVALIDATE = 0x3b8d, VIOMMU_ALLOC = 0x3b90,
 	VDEVICE_ALLOC = 0x3b91, VEVENTQ_ALLOC = 0x3b93, VFIO_RESET = 0x3b6f, VFIO_BIND = 0x3b76,
-	VFIO_ATTACH = 0x3b77, VFIO_DETACH = 0x3b78, KVM_CREATE_VM = 0xae01,
+	HW_QUEUE_ALLOC = 0x3b94, VFIO_ATTACH = 0x3b77, VFIO_DETACH = 0x3b78, KVM_CREATE_VM = 0xae01,
 };
 
 /* A set of what a DMA may meet: bit 0 an abort, bit 1 + p page p, bit 17 + p page p read-only. */
@@ -89,6 +89,7 @@ struct vm {
 	bool has_substreams;
 	bool has_emulated; /* devices, on StreamIDs 0 and 1 */
 	bool two_level;   /* its stream table */
+	bool seen;        /* it may have seen the ID registers */
 	struct { bool valid; uint8_t state[4096]; uint64_t size; uint8_t *ram; struct model model; } saved;
 };
 
@@ -125,7 +126,8 @@ extern struct world world;
 /* What all runs together came to: a simulation that never gets there proves nothing. */
 struct totals {
 	uint64_t steps, passes, substreams, aborts, syncs, stops, illegal, attachments, refusals,
-		 broadcasts, events, lost, restores, rollovers, unpinnable, failures;
+		 broadcasts, events, lost, restores, rollovers, unpinnable, failures,
+		 direct;
 };
 extern struct totals totals;
 
@@ -181,6 +183,7 @@ void driver_configure(struct vm *vm);
 void driver_context(struct vm *vm);
 void driver_forget(struct vm *vm);
 void driver_nonsense(struct vm *vm);
+uint64_t driver_asid(unsigned space);
 void driver_registers(struct vm *vm);
 void driver_sync(struct vm *vm);
 /* All failures end, and the queue is empty after the guest has acknowledged what there was. */
@@ -191,6 +194,12 @@ void vm_save_step(struct vm *vm);
 void vm_restore_step(struct vm *vm);
 void vm_memory_step(struct vm *vm);
 void vm_stream_step(struct vm *vm);
+
+/* direct.c */
+/* TLBIs by a command queue of the guest's own, where the host has such. */
+void direct_step(struct vm *vm);
+/* The guest has the frame of CMDQ-V. */
+bool direct_has(struct vm *vm);
 
 /* dma.c */
 uint64_t slot_address(unsigned slot);

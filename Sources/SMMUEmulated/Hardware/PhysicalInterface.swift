@@ -3,7 +3,7 @@ import SMMUAtomics
 import SMMUModel
 import SMMUSpec
 
-/// A virtual interface of a physical SMMU with CMDQ-V, of a guest: what its kernel sets up, the page
+/// A virtual interface of a physical SMMU with CMDQ-V, a guest's: what its kernel sets up, the page
 /// on which the guest drives its queues, and what hardware does by itself. With the lock of the
 /// SMMU's registers held.
 final class PhysicalInterface {
@@ -78,13 +78,13 @@ final class PhysicalInterface {
       let isOn = word(.config, index).value & 1
       word(.status, index).value = isOn
       let error = word(.gerror, index).value ^ word(.gerrorn, index).value
-      if isOn != 0 && error & 1 == 0 { done += consume(index, features, issue) }
+      if isOn != 0 && error & 1 == 0 { done += consume(index, features: features, issue: issue) }
     }
     return done
   }
 
   private func consume(
-    _ index: Int, _ features: Features, _ issue: ([CommandWords]) -> Bool
+    _ index: Int, features: Features, issue: ([CommandWords]) -> Bool
   ) -> UInt64 {
     let size: UInt64 = 1 << bases[index][DirectQueueBase.log2Size]
     let base = bases[index] & DirectQueueBase.address.mask

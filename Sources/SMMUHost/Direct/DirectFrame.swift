@@ -77,9 +77,9 @@ extension DirectFrame {
       }
       hardwareCount += 1
       // What the guest wrote before the hardware had it.
-      put(.cons, index, queue.cons)
-      put(.prod, index, queue.prod)
-      put(.config, index, queue.config)
+      put(.cons, of: index, to: queue.cons)
+      put(.prod, of: index, to: queue.prod)
+      put(.config, of: index, to: queue.config)
     }
   }
 
@@ -136,7 +136,7 @@ extension DirectFrame {
     return page + DirectFrameMap.stride * index + register.rawValue
   }
 
-  private func put(_ register: DirectQueueRegister, _ index: Int, _ value: UInt32) {
+  private func put(_ register: DirectQueueRegister, of index: Int, to value: UInt32) {
     if let place = place(register, index) { vsmmu_system_write32(place, value) }
   }
 
@@ -154,12 +154,12 @@ extension DirectFrame {
     }
   }
 
-  private func change(_ register: DirectQueueRegister, _ index: Int, _ value: UInt32) {
+  private func change(_ register: DirectQueueRegister, of index: Int, to value: UInt32) {
     switch register {
     case .status, .gerror: return
     case .cons, .prod, .config, .gerrorn: break
     }
-    if index < hardwareCount { return put(register, index, value) }
+    if index < hardwareCount { return put(register, of: index, to: value) }
     switch register {
     case .cons: queues[index].cons = value
     case .prod: queues[index].prod = value
@@ -168,7 +168,7 @@ extension DirectFrame {
     }
   }
 
-  /// The queues 32 * `group` to 32 * `group` + 31 with an error that the guest has not acknowledged.
+  /// Of 32 queues from 32 * `group` on: which have an error that the guest has not acknowledged.
   private func errors(_ group: Int) -> UInt32 {
     var map: UInt32 = 0
     for index in 32 * group..<max(32 * group, min(32 * group + 32, queueCount)) {
@@ -268,13 +268,14 @@ extension DirectFrame {
     case .streamReplacement(let index) where index < streamCount:
       streams[streamCount + index] = value & Self.word(DirectStream.replacement)
     case .queue(let register, let index) where index < queueCount:
-      change(register, index, value)
-    case .memory(let word, let index) where index < queueCount: setMemory(word, index, value)
+      change(register, of: index, to: value)
+    case .memory(let word, let index) where index < queueCount:
+      setMemory(word, of: index, to: value)
     default: break
     }
   }
 
-  private func setMemory(_ word: Int, _ index: Int, _ value: UInt32) {
+  private func setMemory(_ word: Int, of index: Int, to value: UInt32) {
     let low = 32 * (word & 1)
     guard word < 2 else {
       queues[index].consumerBase[low + 31, low] = UInt64(value)

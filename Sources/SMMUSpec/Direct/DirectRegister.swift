@@ -6,13 +6,15 @@
 public enum DirectRegister: Equatable, Sendable {
   case config, parameters, status
   /// One bit for each virtual interface.
-  case interfaceErrors(Int), interruptMask(Int)
+  case interfaceErrors(Int)
+  case interruptMask(Int)
   /// One bit for each queue of the SMMU's.
   case queueErrors(Int)
   /// Which interface has a queue.
   case allocation(Int)
   case interfaceConfig, interfaceStatus
-  case streamMatch(Int), streamReplacement(Int)
+  case streamMatch(Int)
+  case streamReplacement(Int)
   /// One bit for each queue of the interface's.
   case interfaceQueueErrors(Int)
   /// Of a queue, on the page that a hypervisor may map into a guest.

@@ -30,7 +30,7 @@ public func vsmmu_direct_page(
 
 /// The frame that an access may be to, which the guest has seen then.
 private func frame(
-  of instance: Instance, _ offset: UInt64, _ width: UInt32
+  of instance: Instance, at offset: UInt64, width: UInt32
 ) throws(Refusal) -> Nesting {
   guard width == 1 || width == 2 || width == 4 || width == 8 else {
     throw .invalid("width is not 1, 2, 4 or 8")
@@ -47,7 +47,7 @@ public func vsmmu_direct_read(
 ) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
     guard let value else { throw .invalid("value is NULL") }
-    value.pointee = try frame(of: instance, offset, width).readDirect(
+    value.pointee = try frame(of: instance, at: offset, width: width).readDirect(
       at: offset, width: Int(width))
   }
 }
@@ -57,6 +57,7 @@ public func vsmmu_direct_write(
   _ vsmmu: OpaquePointer?, _ offset: UInt64, _ width: UInt32, _ value: UInt64
 ) -> Int32 {
   serially(vsmmu) { (instance) throws(Refusal) -> Void in
-    try frame(of: instance, offset, width).writeDirect(value, at: offset, width: Int(width))
+    try frame(of: instance, at: offset, width: width).writeDirect(
+      value, at: offset, width: Int(width))
   }
 }

@@ -105,34 +105,24 @@ extension IOMMUFDFile {
     guard let viommu = page(at: offset), let interface = viommu.interface,
       UInt64(length) == DirectFrameMap.pageSize
     else { throw .enxio }
-    kernel.addMapping(PageMapping(interface: interface, viommu: viommu, file: self))
+    mapped.append(viommu)
+    viommu.users += 1
+    kernel.descriptors.hold(self)
     return interface.page.pointer
   }
-}
 
-/// A page that is mapped into the process: it holds the object, and the file.
-struct PageMapping {
-  let interface: PhysicalInterface
-  let viommu: KernelVIOMMU
-  let file: IOMMUFDFile
-}
-
-extension EmulatedKernelState {
-  func addMapping(_ mapping: PageMapping) {
-    mapping.viommu.users += 1
-    descriptors.hold(mapping.file)
-    mappings.append(mapping)
+  func unmapPage(_ address: UnsafeMutableRawPointer, length: Int) -> Bool {
+    guard length == Int(DirectFrameMap.pageSize),
+      let index = mapped.firstIndex(where: { $0.interface?.page.pointer == address })
+    else { return false }
+    unmap(at: index)
+    return true
   }
 
-  /// munmap(2); false if nothing is mapped there.
-  func removeMapping(_ address: UnsafeMutableRawPointer, length: Int) -> Bool {
-    guard length == Int(DirectFrameMap.pageSize),
-      let index = mappings.firstIndex(where: { $0.interface.page.pointer == address })
-    else { return false }
-    let mapping = mappings.remove(at: index)
-    mapping.viommu.users -= 1
-    descriptors.drop(mapping.file)
-    return true
+  /// It holds the object, and the file.
+  func unmap(at index: Int) {
+    mapped.remove(at: index).users -= 1
+    kernel.descriptors.drop(self)
   }
 }
 
