@@ -170,8 +170,8 @@ int32_t vsmmu_freeze(vsmmu_t *vsmmu);
 
 #define VSMMU_REPORT_TEXT 0u
 #define VSMMU_REPORT_JSON 1u
-/* What became of each field of the ID registers: asked, host, chosen, and why; and what keeps BTM
- * away. Returns the length, whether or not it fits. */
+/* What became of each field of the ID registers: asked, host, chosen, and why; and what keeps BTM and
+ * direct command queues away. Returns the length, whether or not it fits. */
 int64_t vsmmu_negotiation_report(vsmmu_t *vsmmu, uint32_t format, char *text, uint64_t capacity);
 
 /* ---------------------------------------------------------------------------------------------

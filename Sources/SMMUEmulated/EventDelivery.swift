@@ -61,17 +61,16 @@ extension EmulatedHost {
   }
 
   /// The hardware consumes direct command queues by itself, at any time: here when it is asked, and
-  /// before each DMA.
+  /// before each DMA; later where memory is short.
   public func runQueues() {
     for smmu in kernel.smmus { runQueues(of: smmu) }
   }
 
   private func runQueues(of smmu: PhysicalSMMU) {
-    guard smmu.runInterfaces() else { return }
-    locked {
-      guard let reserve = Reserve(bytes: EmulatedNeed.call) else { return }
-      defer { reserve.giveBack() }
-      reserve.covering { kernel.reportDirectErrors() }
+    guard smmu.mayRunInterfaces, let reserve = Reserve(bytes: EmulatedNeed.call) else { return }
+    defer { reserve.giveBack() }
+    reserve.covering {
+      if smmu.runInterfaces() { locked { kernel.reportDirectErrors() } }
     }
   }
 

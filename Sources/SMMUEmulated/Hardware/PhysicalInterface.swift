@@ -96,21 +96,30 @@ final class PhysicalInterface {
       let slot = base + (next & (size - 1)) * CommandWords.bytes
       let words = CommandWords(PhysicalWord(slot).value, PhysicalWord(slot + 8).value)
       switch meaning(of: words, features) {
-      case .invalidation(let words): waiting.append(words)
-      case .synchronization:
-        _ = issue(waiting)
-        waiting = []
+      case .invalidation(let words):
+        waiting.append(words)
+        if waiting.count == Self.batch { flush(&waiting, by: issue) }
+      case .synchronization: flush(&waiting, by: issue)
       case .nothing: break
       case .error:
-        _ = issue(waiting)
+        flush(&waiting, by: issue)
         return stop(index, at: next, after: done)
       }
       next = (next + 1) & (2 * size - 1)
       done += 1
     }
-    if !waiting.isEmpty { _ = issue(waiting) }
+    flush(&waiting, by: issue)
     word(.cons, index).value = UInt32(truncatingIfNeeded: next)
     return done
+  }
+
+  /// So many commands are carried out at a time.
+  private static var batch: Int { 63 }
+
+  private func flush(_ waiting: inout [CommandWords], by issue: ([CommandWords]) -> Bool) {
+    guard !waiting.isEmpty else { return }
+    _ = issue(waiting)
+    waiting.removeAll(keepingCapacity: true)
   }
 
   private func stop(_ index: Int, at next: UInt64, after done: UInt64) -> UInt64 {

@@ -194,11 +194,13 @@ final class PhysicalSMMU {
   /// The kernel's accesses to an interface.
   func accessing<R>(_ body: () -> R) -> R { registers.locked(body) }
 
+  /// There are some.
+  var mayRunInterfaces: Bool { hasInterfaces.load(ordering: .acquiring) }
+
   /// What hardware does all the time: the queues of guests are consumed. Any thread, without the
   /// host's lock. True if one has stopped with an error.
   func runInterfaces() -> Bool {
-    guard hasInterfaces.load(ordering: .acquiring) else { return false }
-    return registers.locked { () -> Bool in
+    registers.locked { () -> Bool in
       var hasErrors = false
       for interface in interfaces {
         directCommandCount &+= interface.run(smmu.features) { commands.issue($0) }

@@ -19,7 +19,7 @@ struct DirectEvents {
 
   /// Has the file by which others learn of events tell of these too.
   mutating func watch(by epoll: Int32) throws(Errno) {
-    guard fd >= 0, epoll >= 0 else { return }
+    guard fd >= 0, epoll >= 0, self.epoll < 0 else { return }
     let failure = vsmmu_system_epoll_watch(epoll, fd)
     guard failure >= 0 else { throw Errno(code: -failure) }
     self.epoll = epoll

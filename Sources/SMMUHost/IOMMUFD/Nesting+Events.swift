@@ -7,9 +7,8 @@ extension Nesting {
   /// The file that is readable while events are waiting.
   public func eventFile() throws(Refusal) -> Int32 {
     do throws(Errno) {
-      let isNew = events.epoll < 0
       let file = try events.open()
-      if isNew { try direct.events.watch(by: file) }
+      try direct.events.watch(by: file)
       return file
     } catch {
       throw Refusal(error, trying: "make an epoll instance")
