@@ -90,6 +90,7 @@ typedef struct vsmmu vsmmu_t;
 #define VSMMU_IRQ_PRIQ 1u
 #define VSMMU_IRQ_SYNC 2u
 #define VSMMU_IRQ_GERROR 3u
+#define VSMMU_IRQ_DIRECT 4u /* CMDQ-V's (vsmmuv3_host.h, section 8), with VSMMU_NO_WIRED_IRQ too */
 
 /* Kinds of vsmmu_invalidation. */
 #define VSMMU_INVALIDATE_ALL 0u        /* everything */
@@ -210,6 +211,9 @@ typedef struct vsmmu_ops {
  * architecture records it when a transaction meets the STE, but of such a stream the kernel tells
  * nothing; without this flag it is only logged. */
 #define VSMMU_RECORD_BAD_STE 256u
+/* The guest is to drive command queues of the host's SMMU by itself, where that has CMDQ-V
+ * (vsmmuv3_host.h, section 8). The negotiation report tells what keeps it from that. */
+#define VSMMU_DIRECT_QUEUES 512u
 
 typedef struct vsmmu_config {
 	uint32_t size;
@@ -307,7 +311,8 @@ int32_t vsmmu_ram_add_file(vsmmu_t *vsmmu, uint64_t address, uint64_t length, vo
 int32_t vsmmu_ram_remove(vsmmu_t *vsmmu, uint64_t address);
 
 /* Makes the StreamID of an emulated device known. Errors: -EEXIST, -ENOMEM (more than 65536
- * streams), -EOPNOTSUPP (the guest has seen IDR0.BTM = 1 of a linked VM). A StreamID beyond
+ * streams), -EOPNOTSUPP (the guest has seen IDR0.BTM = 1 of a linked VM, or has
+ * direct command queues: neither reaches an emulated device). A StreamID beyond
  * IDR1.SIDSIZE is accepted: its DMA aborts as the architecture says. */
 int32_t vsmmu_stream_add(vsmmu_t *vsmmu, uint32_t stream);
 
@@ -428,7 +433,8 @@ int32_t vsmmu_dma_write(vsmmu_t *vsmmu, const vsmmu_access *access,
  *
  * Caches are not part of it: a restored device starts with cold ones. Nor are RAM, streams, assigned
  * devices and counters: add to the other device what it shall have. Returns the number of bytes,
- * whether or not they fit into `capacity`; `data` may be NULL with capacity 0. */
+ * whether or not they fit into `capacity`; `data` may be NULL with capacity 0. Error: -EOPNOTSUPP
+ * (direct command queues, which are the host's). */
 int64_t vsmmu_save(vsmmu_t *vsmmu, void *data, uint64_t capacity);
 
 /* Checks one against this device without applying it. Errors: -EINVAL (damaged, truncated, with
@@ -483,7 +489,7 @@ typedef struct vsmmu_iort {
 	uint32_t its_offset;
 	uint32_t segment; /* PCI segment number of the root complex */
 	uint64_t base;    /* guest physical address of the register frame */
-	/* Interrupt numbers (GSIVs) by VSMMU_IRQ_*; 0 = none. */
+	/* Interrupt numbers (GSIVs) by VSMMU_IRQ_*, without VSMMU_IRQ_DIRECT; 0 = none. */
 	uint32_t gsiv[4];
 	/* `mapping_count` mappings; the root complex node carries them. */
 	const vsmmu_id_mapping *mappings;

@@ -58,6 +58,7 @@ uint32_t vsmmu_emulated_api_version(void);
 #define VSMMU_EMULATED_NO_BTM 16u    /* an erratum forbids broadcast TLB maintenance */
 #define VSMMU_EMULATED_VMID8 32u     /* IDR0.VMID16 is 0 */
 #define VSMMU_EMULATED_ROOT_ATS 64u  /* its root complex supports ATS (IORT); the SMMU with ATS=1 */
+#define VSMMU_EMULATED_CMDQV 128u    /* it has CMDQ-V: 2 queues and 16 StreamIDs for each guest */
 
 typedef struct vsmmu_emulated_smmu {
 	uint32_t size;
@@ -152,6 +153,10 @@ int32_t vsmmu_emulated_bar(vsmmu_emulated_t *emulated, uint32_t device, uint32_t
  * of its BARs, as VFIO_DEVICE_RESET and closing the device do. Errors: -EINVAL, -ENOMEM. */
 int32_t vsmmu_emulated_set_decode(vsmmu_emulated_t *emulated, uint32_t device, uint32_t on);
 
+/* SMMUs with CMDQ-V consume what guests have put into their direct command queues. Real hardware
+ * does it by itself all the time; here it happens in this call, and before each DMA of a device. */
+int32_t vsmmu_emulated_run_queues(vsmmu_emulated_t *emulated);
+
 /* A vCPU of a VM is loaded on, or put from, a physical CPU (KVM's vcpu_load, vcpu_put). A CPU runs
  * one vCPU at most. Errors: -EBADF, -EINVAL, -EBUSY. */
 int32_t vsmmu_emulated_vcpu_load(vsmmu_emulated_t *emulated, int32_t vm, uint32_t cpu);
@@ -191,6 +196,7 @@ typedef struct vsmmu_emulated_counters {
 	uint32_t pins_max;      /* pinned VMIDs: the limit, ... */
 	uint32_t pins;          /* ... how many there are, ... */
 	uint64_t pin_failures;  /* ... how often one was refused */
+	uint64_t direct_commands; /* that physical SMMUs consumed from guests' direct command queues */
 } vsmmu_emulated_counters;
 
 int32_t vsmmu_emulated_get_counters(vsmmu_emulated_t *emulated, vsmmu_emulated_counters *counters);

@@ -48,7 +48,8 @@ extern "C" {
  * What the library asks of it: open of "/dev/iommu" and of vsmmu_device.path; of /dev/iommu
  * IOMMU_DESTROY, IOAS_ALLOC, IOAS_IOVA_RANGES, IOAS_MAP, IOAS_MAP_FILE, IOAS_COPY, IOAS_UNMAP,
  * GET_HW_INFO, HWPT_ALLOC, HWPT_INVALIDATE, VIOMMU_ALLOC, VDEVICE_ALLOC, VEVENTQ_ALLOC and read of
- * what the last one opens; VFIO_DEVICE_BIND_IOMMUFD, _ATTACH_IOMMUFD_PT, _DETACH_IOMMUFD_PT, _RESET,
+ * what the last one opens; with VSMMU_DIRECT_QUEUES HW_QUEUE_ALLOC, mmap and munmap;
+ * VFIO_DEVICE_BIND_IOMMUFD, _ATTACH_IOMMUFD_PT, _DETACH_IOMMUFD_PT, _RESET,
  * and _FEATURE with DMA_BUF, whose result is a file that is closed again (vsmmu_bar_add);
  * and for vsmmu_link_vm() dup, same, KVM_GET_API_VERSION, KVM_CHECK_EXTENSION, KVM_GET_MP_STATE,
  * KVM_CREATE_DEVICE, KVM_SET_DEVICE_ATTR, and the requests that pin and unpin a VMID. `argument` is
@@ -288,8 +289,8 @@ int32_t vsmmu_freeze(vsmmu_t *vsmmu);
 
 #define VSMMU_REPORT_TEXT 0u
 #define VSMMU_REPORT_JSON 1u
-/* What became of each field of the ID registers: asked, host, chosen, and why; and what keeps BTM
- * away. Returns the length, whether or not it fits. */
+/* What became of each field of the ID registers: asked, host, chosen, and why; and what keeps BTM and
+ * direct command queues away. Returns the length, whether or not it fits. */
 int64_t vsmmu_negotiation_report(vsmmu_t *vsmmu, uint32_t format, char *text, uint64_t capacity);
 
 /* ---------------------------------------------------------------------------------------------
@@ -320,6 +321,7 @@ typedef struct vsmmu_host_counters {
 	uint64_t events_lost;       /* that the kernel reported as lost */
 	uint64_t failures;          /* of the kernel on behalf of a guest's command */
 	uint64_t kept;              /* objects that the kernel would not destroy, now */
+	uint64_t direct_queues;     /* of the guest's that the host's SMMU drives, now */
 } vsmmu_host_counters;
 /* What a guest makes the kernel hold: for each device a nested HWPT, and a second one while an STE
  * changes. An HWPT that the kernel would not destroy is one of `failures` and `kept`; each CMD_SYNC
@@ -360,6 +362,38 @@ typedef struct vsmmu_dvm_op {
  * where an ASID is named (ASID, VA), and go with all else (VAA, VMALL, VMALLS12, ALL). Fields that
  * the kind does not name are not looked at. Errors: -EINVAL, -E2BIG. Serial. */
 int32_t vsmmu_dvm(vsmmu_t *vsmmu, const vsmmu_dvm_op *op);
+
+/* ---------------------------------------------------------------------------------------------
+ * 8. Direct command queues: CMDQ-V of NVIDIA's SMMUs, with VSMMU_DIRECT_QUEUES
+ */
+
+/* The guest's commands TLBI_NH_ASID, TLBI_NH_VA and ATC_INV then go to the host's SMMU without an exit
+ * or a call, by queues in the guest's memory; all others go by the SMMU's own queue, as ever. What
+ * goes directly never reaches this library: it is offered while no emulated stream is there, and
+ * ops.invalidate tells nothing of it. docs/direct-queues.md has the firmware node for the guest.
+ *
+ * It is decided with the first device, or with the freeze: a guest that may have seen that there are
+ * none gets none, and one that may have seen some keeps the frame while there is no device, and
+ * refuses (-EOPNOTSUPP) one whose host has none. */
+
+/* The frame: five pages of 64 KiB. In the guest its page at VSMMU_DIRECT_PAGE is the hardware's. */
+#define VSMMU_DIRECT_SIZE 0x50000u
+#define VSMMU_DIRECT_PAGE 0x30000u
+
+/* The page of the host's SMMU that you may map into the guest there, from the attachment of the first
+ * device until the detachment of the last one or vsmmu_destroy(): take it out of the guest before
+ * these, as the library unmaps it. vsmmu_reset() leaves it where it is. Errors: -EINVAL, -ENODEV
+ * (there are no direct queues, or no device). */
+int32_t vsmmu_direct_page(vsmmu_t *vsmmu, void **page, uint64_t *length);
+
+/* One access of the guest at byte `offset` of the frame, `width` 1, 2, 4 or 8 bytes, where the page
+ * is not mapped. What a guest does there never fails: accesses of 8 and 16 bits, other alignments and
+ * what is no register read as zero and are ignored; a queue that the kernel refuses is not on in its
+ * STATUS and shows CMDQ_INIT_ERR in its GERROR, and VSMMU_LOG_HOST tells why. While a queue is set up,
+ * vsmmu_ram_remove() of its memory is -EBUSY. Errors: -EINVAL (offset or width outside these
+ * words), -ENODEV (there are no direct queues). */
+int32_t vsmmu_direct_read(vsmmu_t *vsmmu, uint64_t offset, uint32_t width, uint64_t *value);
+int32_t vsmmu_direct_write(vsmmu_t *vsmmu, uint64_t offset, uint32_t width, uint64_t value);
 
 #ifdef __cplusplus
 }

@@ -91,6 +91,16 @@ int32_t vsmmu_system_munmap(uint64_t address, uint64_t length)
 	return (int32_t)result(munmap((void *)(uintptr_t)address, length));
 }
 
+uint32_t vsmmu_system_read32(const void *address)
+{
+	return *(const volatile uint32_t *)address;
+}
+
+void vsmmu_system_write32(void *address, uint32_t value)
+{
+	*(volatile uint32_t *)address = value;
+}
+
 int64_t vsmmu_system_file_size(int32_t fd)
 {
 	struct stat file;

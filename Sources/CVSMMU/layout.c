@@ -134,11 +134,12 @@ AT(vsmmu_bar, offset, 24);
 AT(vsmmu_bar, length, 32);
 AT(vsmmu_bar, address, 40);
 
-SIZE(vsmmu_host_counters, 80);
+SIZE(vsmmu_host_counters, 88);
 AT(vsmmu_host_counters, devices, 4);
 AT(vsmmu_host_counters, invalidate_calls, 8);
 AT(vsmmu_host_counters, failures, 64);
 AT(vsmmu_host_counters, kept, 72);
+AT(vsmmu_host_counters, direct_queues, 80);
 
 SIZE(vsmmu_dvm_op, 40);
 AT(vsmmu_dvm_op, kind, 4);
@@ -157,6 +158,7 @@ AT(vsmmu_emulated_config, smmus, 8);
 AT(vsmmu_emulated_config, devices, 16);
 AT(vsmmu_emulated_config, smmu_count, 24);
 AT(vsmmu_emulated_config, reserved, 44);
-SIZE(vsmmu_emulated_counters, 72);
+SIZE(vsmmu_emulated_counters, 80);
 AT(vsmmu_emulated_counters, calls, 16);
 AT(vsmmu_emulated_counters, pin_failures, 64);
+AT(vsmmu_emulated_counters, direct_commands, 72);

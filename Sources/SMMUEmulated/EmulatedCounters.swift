@@ -13,6 +13,7 @@ public struct EmulatedCounters: Equatable, Sendable {
   public var pinLimit = 0
   public var pins = 0
   public var pinFailures: UInt64 = 0
+  public var directCommands: UInt64 = 0
 }
 
 extension EmulatedHost {
@@ -32,7 +33,10 @@ extension EmulatedKernelState {
         if case .ioas(let ioas) = entry { counters.mappings += ioas.areas.count }
       }
     }
-    for smmu in smmus { counters.commands &+= smmu.commandCount }
+    for smmu in smmus {
+      counters.commands &+= smmu.commandCount
+      counters.directCommands &+= smmu.accessing { smmu.directCommandCount }
+    }
     counters.rollovers = hypervisor.vmids.rollovers
     counters.pinLimit = hypervisor.vmids.pinLimit
     counters.pins = hypervisor.vmids.pinCount

@@ -38,10 +38,10 @@ public final class EmulatedHost {
   }
 
   /// Closes what is open.
-  public func shutDown() { locked { standby.covering { kernel.descriptors.closeAll() } } }
+  public func shutDown() { locked { standby.covering { kernel.closeAll() } } }
 
   deinit {
-    standby.covering { kernel.descriptors.closeAll() }
+    standby.covering { kernel.closeAll() }
     standby.giveBack()
     mutex.destroy()
   }
@@ -121,17 +121,22 @@ extension EmulatedHost: Kernel {
     }
   }
 
-  /// No file of this host has memory of its own to map.
   public func map(
     _ fd: Int32, offset: UInt64, length: Int
   ) throws(Errno) -> UnsafeMutableRawPointer {
-    try call { () throws(Errno) -> UnsafeMutableRawPointer in
-      _ = try kernel.descriptors.file(fd)
-      throw .enodev
+    try call(isLasting: true) { () throws(Errno) -> UnsafeMutableRawPointer in
+      try kernel.descriptors.file(fd).map(offset: offset, length: length)
     }
   }
 
-  public func unmap(_ address: UnsafeMutableRawPointer, length: Int) {}
+  public func unmap(_ address: UnsafeMutableRawPointer, length: Int) {
+    _ = unmapPage(address, length: length)
+  }
+
+  /// munmap(2); false if nothing is mapped there.
+  public func unmapPage(_ address: UnsafeMutableRawPointer, length: Int) -> Bool {
+    locked { standby.covering { kernel.unmap(address, length: length) } }
+  }
 }
 
 extension EmulatedHost {

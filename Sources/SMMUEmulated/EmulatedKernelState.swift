@@ -41,6 +41,20 @@ final class EmulatedKernelState {
     hypervisor.files = descriptors
   }
 
+  /// The end of the process that uses it.
+  func closeAll() {
+    for iommufd in iommufds { iommufd.unmapAll() }
+    descriptors.closeAll()
+  }
+
+  func unmap(_ address: UnsafeMutableRawPointer, length: Int) -> Bool {
+    // A file may go with its last page.
+    let open = iommufds
+    return open.contains { $0.unmap(address, length: length) }
+  }
+
+  func reportDirectErrors() { for iommufd in iommufds { iommufd.reportErrors() } }
+
   func add(_ file: IOMMUFDFile) { iommufds.append(file) }
   func remove(_ file: IOMMUFDFile) { iommufds.removeAll { $0 === file } }
 }

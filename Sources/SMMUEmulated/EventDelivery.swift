@@ -48,11 +48,26 @@ extension EmulatedHost {
   ) -> Translation? {
     guard kernel.devices.indices.contains(index) else { return nil }
     let device = kernel.devices[index]
+    runQueues(of: device.smmu)
     var access = access
     access.stream = device.stream
     let result = device.dma(access, data: data, length: length)
     if result.event != nil { deliverEvents(of: device.smmu) }
     return result
+  }
+
+  /// The hardware consumes direct command queues by itself, at any time: here when it is asked, and
+  /// before each DMA; later where memory is short.
+  public func runQueues() {
+    for smmu in kernel.smmus { runQueues(of: smmu) }
+  }
+
+  private func runQueues(of smmu: PhysicalSMMU) {
+    guard smmu.mayRunInterfaces, let reserve = Reserve(bytes: EmulatedNeed.call) else { return }
+    defer { reserve.giveBack() }
+    reserve.covering {
+      if smmu.runInterfaces() { locked { kernel.reportDirectErrors() } }
+    }
   }
 
   /// Where memory is short they wait in the SMMU's queue for the next one.

@@ -15,6 +15,7 @@ class File {
   ) throws(Errno) -> Int64 { throw .enotty }
   func read(into data: UnsafeMutableRawPointer, count: Int) throws(Errno) -> Int { throw .einval }
   func write(from data: UnsafeRawPointer, count: Int) throws(Errno) -> Int { throw .einval }
+  func map(offset: UInt64, length: Int) throws(Errno) -> UnsafeMutableRawPointer { throw .enodev }
   /// POLLIN 1, POLLOUT 4.
   var readiness: Int32 { 0 }
   /// The last descriptor was closed, and nothing in the kernel holds the file.

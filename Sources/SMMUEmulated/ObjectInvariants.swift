@@ -33,6 +33,7 @@ extension EmulatedKernelState {
       default: break
       }
     }
+    iommufd.forEachMapped(hold)
     iommufd.objects.each { entry in
       guard let object = entry.object else { return }
       let id = Int(object.id)

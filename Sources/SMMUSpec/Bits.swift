@@ -18,6 +18,12 @@ extension UInt64 {
     @inline(__always) set { self[bit, bit] = newValue ? 1 : 0 }
   }
 
+  /// A field of a register.
+  public subscript(_ field: Field) -> UInt64 {
+    @inline(__always) get { self[field.high, field.low] }
+    @inline(__always) set { self[field.high, field.low] = newValue }
+  }
+
   /// The low `count` bits set; total over 0 and anything beyond 64.
   @inline(__always)
   public static func ones(_ count: Int) -> UInt64 {

@@ -99,6 +99,11 @@ final class CallbackMachine: Machine, NestingListener, DeviceOwner {
     throw result < 0 && result >= -4095 ? Errno(code: 0 &- result) : .eio
   }
 
+  func directQueueFailed() {
+    guard let irq = ops.irq else { return }
+    inside.run { irq(opaque, VSMMU_IRQ_DIRECT) }
+  }
+
   func report(_ what: Report) {
     guard let log = ops.log else { return }
     let times = told[what.kind].wrappingAdd(1, ordering: .relaxed).newValue

@@ -27,7 +27,7 @@ extension vsmmu_config {
       let known =
         VSMMU_STRICT_PAGES | VSMMU_STRICT_COMMANDS | VSMMU_QUIRK_TLBI_EL2 | VSMMU_RESET_ABORTS
         | VSMMU_NO_WIRED_IRQ | VSMMU_CHECK_ACCESSES | VSMMU_SHARED_VMID
-        | VSMMU_FAILED_STREAMS_ABORT | VSMMU_RECORD_BAD_STE
+        | VSMMU_FAILED_STREAMS_ABORT | VSMMU_RECORD_BAD_STE | VSMMU_DIRECT_QUEUES
       guard flags & ~known == 0 else {
         throw .invalid("config.flags has a bit set that this library does not know")
       }

@@ -82,6 +82,7 @@ final class Instance {
         sharesVMID: config.flags & VSMMU_SHARED_VMID != 0)
     }
     instance.virtual.closesFailedStreams = config.flags & VSMMU_FAILED_STREAMS_ABORT != 0
+    instance.virtual.asksDirectQueues = config.flags & VSMMU_DIRECT_QUEUES != 0
     try place?.join(instance.virtual, sharesVMID: instance.sharesVMID)
     return instance
   }

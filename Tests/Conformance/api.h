@@ -57,7 +57,10 @@
 	X(vsmmu_event_run) \
 	X(vsmmu_event_thread) \
 	X(vsmmu_get_host_counters) \
-	X(vsmmu_dvm)
+	X(vsmmu_dvm) \
+	X(vsmmu_direct_page) \
+	X(vsmmu_direct_read) \
+	X(vsmmu_direct_write)
 
 #define API_EMULATED_FUNCTIONS(X) \
 	X(vsmmu_emulated_api_version) \
@@ -77,6 +80,7 @@
 	X(vsmmu_emulated_dma_write) \
 	X(vsmmu_emulated_bar) \
 	X(vsmmu_emulated_set_decode) \
+	X(vsmmu_emulated_run_queues) \
 	X(vsmmu_emulated_vcpu_load) \
 	X(vsmmu_emulated_vcpu_put) \
 	X(vsmmu_emulated_tlbi) \

@@ -854,7 +854,7 @@ static void ats_refusals(void)
 		CONTAINS(message, "flags");
 		CHECK(emulated == NULL);
 	}
-	make_machine(128, 0, 0);
+	make_machine(256, 0, 0);
 	{
 		vsmmu_emulated_t *emulated = NULL;
 		char message[256] = "";

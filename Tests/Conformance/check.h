@@ -21,6 +21,8 @@ bool check_contains(const char *text, const char *word, const char *file, int li
 void run_test(const char *name, void (*test)(void));
 /* Tests whose names begin with one of these, up to NULL; all if there is none. */
 void run_only(char **names);
+/* How many were wrong so far. */
+unsigned long check_wrong(void);
 /* Prints the counts; what main returns. */
 int check_finish(const char *name);
 
@@ -53,5 +55,8 @@ void callback_section(void);
 void change_section(void);
 void emulated_section(void);
 void kernel_port_section(void);
+void direct_section(void);
+void direct_failure_section(void);
+void direct_random_section(void);
 
 #endif

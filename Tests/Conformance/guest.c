@@ -50,7 +50,7 @@ static void on_irq(void *opaque, uint32_t line)
 {
 	struct guest *guest = opaque;
 
-	if (CHECK(line < 4))
+	if (CHECK(line < 5))
 		__atomic_add_fetch(&guest->interrupts[line], 1, __ATOMIC_RELAXED);
 }
 

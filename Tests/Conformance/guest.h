@@ -72,7 +72,7 @@ struct guest {
 	uint8_t *ram;
 	uint8_t device[DEVICE_SIZE];
 	/* What the callbacks were told. */
-	unsigned reads, writes, works, logs, interrupts[4];
+	unsigned reads, writes, works, logs, interrupts[5];
 	unsigned dirty_count, message_count, notice_count;
 	struct { uint64_t address, length; } dirty[NOTES];
 	struct { uint64_t address; uint32_t data; } messages[NOTES];

@@ -377,7 +377,7 @@ static void kernel_port_of_the_emulated_host(void)
 	EQUAL(kernel.close(kernel.opaque, other), 0);
 	EQUAL(kernel.read(kernel.opaque, fd, &byte, 1), -EINVAL);
 	EQUAL(kernel.write(kernel.opaque, fd, &byte, 1), -EINVAL);
-	EQUAL(kernel.mmap(kernel.opaque, fd, 0, 4096, &address), -ENODEV);
+	EQUAL(kernel.mmap(kernel.opaque, fd, 0, 4096, &address), -ENXIO);
 	EQUAL(kernel.mmap(kernel.opaque, fd, 0, 4096, NULL), -EFAULT);
 	EQUAL(kernel.mmap(kernel.opaque, -1, 0, 4096, &address), -EBADF);
 	CHECK(address == NULL);

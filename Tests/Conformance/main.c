@@ -39,6 +39,9 @@ int main(int argc, char **argv)
 	host_bar_section();
 	link_section();
 	ats_section();
+	direct_section();
+	direct_failure_section();
+	direct_random_section();
 	emulated_section();
 	kernel_port_section();
 	thread_section();

@@ -27,6 +27,8 @@ struct system {
 	int64_t (*write)(int32_t fd, const void *data, uint64_t count);
 	int32_t (*poll)(int32_t fd); /* the events that are set now */
 	int32_t (*dup)(int32_t fd);
+	int32_t (*mmap)(int32_t fd, uint64_t offset, uint64_t length, void **address);
+	int32_t (*munmap)(void *address, uint64_t length);
 	/* The path of assigned device 0, 1 or 2. The last is behind an SMMU of its own. */
 	const char *(*device)(unsigned index);
 	/* Device 0, open as `fd`, reads 4 bytes at `from` and writes them at `to`. Whether that worked
@@ -58,6 +60,7 @@ enum machine {
 	INCOHERENT, /* neither does firmware promise write-back nor has the SMMU S2FWB */
 	UNNESTED,   /* stage 1 only */
 	ATS,        /* nothing, and it has ATS: the emulated kernel alone */
+	DIRECT,     /* nothing: they have CMDQ-V beside. No Linux here has such a machine. */
 };
 extern enum machine machine;
 
@@ -193,5 +196,6 @@ void foreign_rows(void);
 void machine_rows(void);
 void bar_rows(void);
 void ats_rows(void);
+void direct_rows(void);
 
 #endif

@@ -3,8 +3,8 @@
  * contract [MACHINE]                   on the kernel of this machine (built with -DREAL)
  * contract LIBRARY 7.2|7.3 [MACHINE]   on the emulated kernel of a library
  * MACHINE is "incoherent" or "unnested", for the few rows of an SMMU that cannot nest, "bars", for those
- * of a kernel with CONFIG_VFIO_PCI_DMABUF, or "ats", for those of an SMMU with ATS, which QEMU does not
- * have.
+ * of a kernel with CONFIG_VFIO_PCI_DMABUF, "ats", for those of an SMMU with ATS, which QEMU does not
+ * have, or "direct", for those of one with CMDQ-V.
  */
 #include "contract.h"
 
@@ -47,6 +47,7 @@ static enum machine machine_named(const char *name)
 	return strcmp(name, "incoherent") == 0 ? INCOHERENT :
 	       strcmp(name, "unnested") == 0   ? UNNESTED :
 	       strcmp(name, "bars") == 0       ? BARS :
+	       strcmp(name, "direct") == 0     ? DIRECT :
 	       strcmp(name, "ats") == 0	       ? ATS : WHOLE;
 }
 
@@ -65,6 +66,8 @@ int main(int argc, char **argv)
 		bar_rows();
 	else if (machine == ATS)
 		ats_rows();
+	else if (machine == DIRECT)
+		direct_rows();
 	else
 		machine_rows();
 	status = rows_end();

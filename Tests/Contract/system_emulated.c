@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define FUNCTIONS(X) \
-	X(create) X(destroy) X(open) X(close) X(ioctl) X(read) X(write) X(poll) X(dup) \
+	X(create) X(destroy) X(open) X(close) X(ioctl) X(read) X(write) X(poll) X(dup) X(kernel) \
 	X(dma_read) X(dma_write) X(set_decode) X(check) X(get_counters)
 
 static struct {
@@ -55,6 +55,18 @@ static int32_t emulated_poll(int32_t fd)
 static int32_t emulated_dup(int32_t fd)
 {
 	return api.dup(host, fd);
+}
+
+static vsmmu_kernel kernel = {.size = sizeof(kernel)};
+
+static int32_t emulated_mmap(int32_t fd, uint64_t offset, uint64_t length, void **address)
+{
+	return kernel.mmap(kernel.opaque, fd, offset, length, address);
+}
+
+static int32_t emulated_munmap(void *address, uint64_t length)
+{
+	return kernel.munmap(kernel.opaque, address, length);
 }
 
 static const char *emulated_device(unsigned index)
@@ -113,6 +125,7 @@ bool system_open(int argc, char **argv)
 		[INCOHERENT] = VSMMU_EMULATED_NO_FWB,
 		[UNNESTED] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_NESTING,
 		[ATS] = VSMMU_EMULATED_CANWBS | VSMMU_EMULATED_NO_FWB | VSMMU_EMULATED_ROOT_ATS,
+		[DIRECT] = VSMMU_EMULATED_CMDQV,
 	};
 	const vsmmu_emulated_smmu smmu = {
 		.size = sizeof(smmu), .flags = lacks[machine],
@@ -140,12 +153,12 @@ bool system_open(int argc, char **argv)
 	profile = config.kernel == VSMMU_EMULATED_LINUX_7_2 ? 2 : 3;
 	sys = (struct system){
 		emulated_open, emulated_close, emulated_ioctl, emulated_read, emulated_write,
-		emulated_poll, emulated_dup, emulated_device, emulated_dma, emulated_decode,
-		emulated_pause,
+		emulated_poll, emulated_dup, emulated_mmap, emulated_munmap, emulated_device,
+		emulated_dma, emulated_decode, emulated_pause,
 		true,
 	};
 	if (api.create(&config, &host, message, sizeof(message)) == 0)
-		return true;
+		return api.kernel(host, &kernel) == 0;
 	fprintf(stderr, "no emulated host: %s\n", message);
 	return false;
 }

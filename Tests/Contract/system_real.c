@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -56,6 +57,17 @@ static int32_t linux_dup(int32_t fd)
 	return (int32_t)checked(dup(fd));
 }
 
+static int32_t linux_mmap(int32_t fd, uint64_t offset, uint64_t length, void **address)
+{
+	*address = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+	return *address == MAP_FAILED ? -errno : 0;
+}
+
+static int32_t linux_munmap(void *address, uint64_t length)
+{
+	return (int32_t)checked(munmap(address, length));
+}
+
 static const char *linux_device(unsigned index)
 {
 	static char path[3][VFIO_PATH];
@@ -82,7 +94,8 @@ bool system_open(int argc, char **argv)
 	(void)argc, (void)argv;
 	sys = (struct system){
 		linux_open, linux_close, linux_ioctl, linux_read, linux_write, linux_poll,
-		linux_dup, linux_device, edu_copy, linux_decode, linux_pause, false,
+		linux_dup, linux_mmap, linux_munmap, linux_device, edu_copy, linux_decode, linux_pause,
+		false,
 	};
 	if (uname(&name))
 		return false;

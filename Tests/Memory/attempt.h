@@ -50,6 +50,7 @@ void attempt(const struct attempt *what);
 void device_calls(void);
 void host_calls(void);
 void emulated_calls(void);
+void direct_calls(void);
 void guest_paths(void);
 
 #endif

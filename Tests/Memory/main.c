@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 	device_calls();
 	host_calls();
 	emulated_calls();
+	direct_calls();
 	guest_paths();
 	return check_finish(argv[1]);
 }

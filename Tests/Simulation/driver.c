@@ -18,6 +18,11 @@ static uint64_t asid(unsigned space)
 	return 5 + space * UINT64_C(7);
 }
 
+uint64_t driver_asid(unsigned space)
+{
+	return asid(space);
+}
+
 /* The queue. */
 
 static unsigned waiting(struct vm *vm)
@@ -636,7 +641,7 @@ void driver_start(struct vm *vm)
 	guest_start(&vm->guest);
 	if (vm->two_level)
 		use_two_levels(vm);
-	vm->model.started = vm->model.on = true;
+	vm->model.started = vm->model.on = vm->seen = true;
 	vm->btm = read_register(&vm->guest, IDR0) & IDR0_BTM;
 	vm->has_ats = read_register(&vm->guest, IDR0) & IDR0_ATS;
 	if (vm->has_ats && !vm->asks_ats)

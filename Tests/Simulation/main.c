@@ -211,6 +211,7 @@ static const struct {
 	{ "sync", driver_sync, 40 }, { "dma", dma_step, 60 },
 	{ "configure", driver_configure, 20 }, { "context", driver_context, 10 },
 	{ "forget", driver_forget, 15 }, { "nonsense", driver_nonsense, 6 },
+	{ "direct", direct_step, 30 },
 	{ "registers", driver_registers, 6 }, { "broadcast", driver_broadcast, 40 },
 	{ "settle", settle_step, 12 }, { "events", take_events, 6 },
 	{ "attach", device_attach_step, 16 }, { "detach", device_detach_step, 5 },
@@ -279,6 +280,7 @@ static bool tell_totals(uint64_t runs)
 		{ "rollovers", totals.rollovers }, { "pins refused", totals.unpinnable },
 		{ "BARs reached", totals.peers }, { "revoked", totals.revocations },
 		{ "DMAs by what devices keep", totals.kept }, { "timeouts of devices", totals.timeouts },
+		{ "direct TLBIs", totals.direct },
 	};
 	bool complete = true;
 

@@ -35,7 +35,7 @@ enum {
 	IOMMU_DESTROY = 0x3b80, IOAS_ALLOC = 0x3b81, IOAS_MAP = 0x3b85, IOAS_UNMAP = 0x3b86,
 	HWPT_ALLOC = 0x3b89, GET_HW_INFO = 0x3b8a, HWPT_INVALIDATE = 0x3b8d, VIOMMU_ALLOC = 0x3b90,
 	VDEVICE_ALLOC = 0x3b91, VEVENTQ_ALLOC = 0x3b93, VFIO_RESET = 0x3b6f, VFIO_BIND = 0x3b76,
-	VFIO_ATTACH = 0x3b77, VFIO_DETACH = 0x3b78, KVM_CREATE_VM = 0xae01,
+	HW_QUEUE_ALLOC = 0x3b94, VFIO_ATTACH = 0x3b77, VFIO_DETACH = 0x3b78, KVM_CREATE_VM = 0xae01,
 	IOAS_MAP_FILE = 0x3b8f, VFIO_FEATURE = 0x3b75,
 };
 
@@ -103,6 +103,7 @@ struct vm {
 	bool two_level;   /* its stream table */
 	/* By device: added to the vSMMU, and what a DMA to it may come to (bar.c). */
 	struct { bool is_there; unsigned may; } bars[DEVICES];
+	bool seen;        /* it may have seen the ID registers */
 	struct { bool valid; uint8_t state[4096]; uint64_t size; uint8_t *ram; struct model model; } saved;
 };
 
@@ -142,7 +143,7 @@ extern struct world world;
 struct totals {
 	uint64_t steps, passes, substreams, aborts, syncs, stops, illegal, attachments, refusals,
 		 broadcasts, events, lost, restores, rollovers, unpinnable, failures, peers,
-		 revocations, kept, timeouts;
+		 revocations, kept, timeouts, direct;
 };
 extern struct totals totals;
 
@@ -221,6 +222,7 @@ void driver_configure(struct vm *vm);
 void driver_context(struct vm *vm);
 void driver_forget(struct vm *vm);
 void driver_nonsense(struct vm *vm);
+uint64_t driver_asid(unsigned space);
 void driver_registers(struct vm *vm);
 void driver_sync(struct vm *vm);
 /* All failures end, and the queue is empty after the guest has acknowledged what there was. */
@@ -249,6 +251,12 @@ void endpoints_timed_out(struct vm *vm);
 /* It keeps nothing, or what it may fetch anew. */
 void endpoint_empty(struct vm *vm, unsigned stream);
 void endpoints_anew(struct vm *vm);
+
+/* direct.c */
+/* TLBIs by a command queue of the guest's own, where the host has such. */
+void direct_step(struct vm *vm);
+/* The guest has the frame of CMDQ-V. */
+bool direct_has(struct vm *vm);
 
 /* dma.c */
 uint64_t slot_address(unsigned slot);

@@ -64,6 +64,7 @@ static bool open_guest(struct vm *vm)
 
 	config.profile = chance(50) ? VSMMU_PROFILE_LINUX : VSMMU_PROFILE_FULL;
 	config.flags = (chance(20) ? VSMMU_STRICT_COMMANDS : 0) | vm->reset_aborts | vm->failed_abort;
+	config.flags |= chance(60) ? VSMMU_DIRECT_QUEUES : 0;
 	config.command_budget = chance(30) ? 1 + below(100) : 0;
 	vm->asks_ats = chance(80);
 	config.features = vm->asks_ats ? "ATS=1" : NULL;
@@ -113,12 +114,12 @@ void vm_stream_step(struct vm *vm)
 		result = ANSWER(api.vsmmu_stream_add(vm->guest.vsmmu, stream), EEXIST, EOPNOTSUPP);
 		if (result == -EEXIST && !vm->assigned[stream])
 			violation("stream %u is known, and nobody added it", stream);
-		if (result == -EOPNOTSUPP && !vm->btm)
+		if (result == -EOPNOTSUPP && !vm->btm && !direct_has(vm))
 			violation("an emulated device is refused without BTM");
 		if (result == 0 && vm->assigned[stream])
 			violation("stream %u has two devices", stream);
-		if (result == 0 && vm->btm)
-			violation("an emulated device is accepted beside BTM");
+		if (result == 0 && (vm->btm || direct_has(vm)))
+			violation("an emulated device is accepted beside BTM or direct queues");
 		if (result != 0) {
 			for (unsigned other = 0; other < stream; other++)
 				SUCCEEDS(api.vsmmu_stream_remove(vm->guest.vsmmu, other));
@@ -327,6 +328,8 @@ void vm_save_step(struct vm *vm)
 	if (!vm->saved.ram)
 		vm->saved.ram = malloc(RAM_SIZE);
 	size = api.vsmmu_save(vm->guest.vsmmu, vm->saved.state, sizeof(vm->saved.state));
+	if (size == -EOPNOTSUPP && direct_has(vm))
+		return;
 	if (size <= 0 || size > (int64_t)sizeof(vm->saved.state))
 		violation("saving gives %lld", (long long)size);
 	vm->saved.size = (uint64_t)size;
@@ -364,7 +367,8 @@ void vm_memory_step(struct vm *vm)
 
 	if (vm->ioas)
 		return;
-	result = ANSWER(api.vsmmu_ram_remove(vm->guest.vsmmu, RAM), ENOMEM);
+	/* A direct queue holds it. */
+	result = ANSWER(api.vsmmu_ram_remove(vm->guest.vsmmu, RAM), ENOMEM, direct_has(vm) ? EBUSY : 0);
 	if (result != 0) {
 		dma_step(vm);
 		return;

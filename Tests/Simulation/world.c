@@ -52,6 +52,7 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 		/* A kernel that does not tell of the erratum cannot be served. */
 		if (kernel == VSMMU_EMULATED_LINUX_7_2)
 			smmus[i].flags &= ~VSMMU_EMULATED_REPEAT;
+		smmus[i].flags |= chance(40) ? VSMMU_EMULATED_CMDQV : 0;
 		smmus[i].features = ONE_OF(smmu_features);
 		add_ats(&smmus[i], texts[i]);
 		smmus[i].extra_idr0 = chance(30) ? 2u << 6 | 1u << 10 : 0;
@@ -192,7 +193,7 @@ void order_failure(void)
 		0, HWPT_INVALIDATE, HWPT_INVALIDATE, HWPT_INVALIDATE, HWPT_ALLOC, HWPT_ALLOC,
 		VFIO_ATTACH, VFIO_ATTACH, VFIO_ATTACH, VDEVICE_ALLOC, VIOMMU_ALLOC, VFIO_BIND,
 		GET_HW_INFO, IOAS_MAP, IOAS_UNMAP, IOAS_ALLOC, VEVENTQ_ALLOC, VFIO_RESET, VFIO_DETACH,
-		IOMMU_DESTROY, IOAS_MAP_FILE, VFIO_FEATURE,
+		IOMMU_DESTROY, IOAS_MAP_FILE, VFIO_FEATURE, HW_QUEUE_ALLOC,
 	};
 	uint32_t request = ONE_OF(requests), nth = 1 + (chance(30) ? below(6) : 0);
 	unsigned error = below(FAILURE_ERRORS), done = below(8);

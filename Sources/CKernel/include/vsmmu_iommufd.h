@@ -148,6 +148,11 @@ struct iommufd_hw_info_arm_smmuv3 {
 	uint32_t iidr, aidr;
 };
 
+struct iommufd_hw_info_tegra241_cmdqv {
+	uint32_t flags;
+	uint8_t version, log2vcmdqs, log2vsids, reserved;
+};
+
 struct iommufd_hwpt_set_dirty_tracking {
 	uint32_t size, flags, hwpt_id, reserved;
 };
@@ -190,6 +195,10 @@ struct iommufd_viommu_alloc {
 	uint64_t data_uptr;
 };
 
+struct iommufd_viommu_tegra241_cmdqv {
+	uint64_t out_vintf_mmap_offset, out_vintf_mmap_length;
+};
+
 struct iommufd_vdevice_alloc {
 	uint32_t size, viommu_id, dev_id, out_vdevice_id;
 	uint64_t virt_id;
@@ -205,13 +214,20 @@ struct iommufd_vevent_arm_smmuv3 {
 	uint64_t evt[4];
 };
 
+struct iommufd_vevent_tegra241_cmdqv {
+	uint64_t lvcmdq_err_map[2];
+};
+
 #define IOMMUFD_VEVENTQ_TYPE_ARM_SMMUV3 1u
+#define IOMMUFD_VEVENTQ_TYPE_TEGRA241_CMDQV 2u
 
 struct iommufd_veventq_alloc {
 	uint32_t size, flags, viommu_id, type, veventq_depth, out_veventq_id;
 	int32_t out_veventq_fd;
 	uint32_t reserved;
 };
+
+#define IOMMUFD_HW_QUEUE_TYPE_TEGRA241_CMDQV 1u
 
 struct iommufd_hw_queue_alloc {
 	uint32_t size, flags, viommu_id, type, index, out_hw_queue_id;

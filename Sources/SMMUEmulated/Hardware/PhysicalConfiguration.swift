@@ -18,7 +18,8 @@ public struct PhysicalConfiguration {
     public static var noBTM: Flags { Flags(rawValue: 16) }
     public static var vmid8: Flags { Flags(rawValue: 32) }
     public static var rootATS: Flags { Flags(rawValue: 64) }
-    public static var all: Flags { Flags(rawValue: 127) }
+    public static var cmdqv: Flags { Flags(rawValue: 128) }
+    public static var all: Flags { Flags(rawValue: 255) }
   }
 
   public var flags: Flags = []

@@ -21,6 +21,10 @@ final class PhysicalSMMU {
   }
   /// The devices that have ATS.
   private var endpoints: [Endpoint] = []
+  /// Of guests. `hasInterfaces`: there is one, for DMA to know without the lock.
+  private var interfaces: [PhysicalInterface] = []
+  private let hasInterfaces = Atomic(false)
+  private(set) var directCommandCount: UInt64 = 0
   /// Register accesses are serialised, and `takeEvents` comes without the host's lock.
   private let registers: Mutex
 
@@ -224,6 +228,41 @@ final class PhysicalSMMU {
       return endpoint.device.invalidate(what)
     }
     return true
+  }
+
+  // MARK: Direct command queues
+
+  /// An interface for a guest; ENOSPC if all are taken.
+  func takeInterface(vmid: VMID) throws(Errno) -> PhysicalInterface {
+    guard interfaces.count < PhysicalInterface.most else { throw .enospc }
+    let interface = PhysicalInterface(vmid: vmid)
+    registers.locked { interfaces.append(interface) }
+    hasInterfaces.store(true, ordering: .releasing)
+    return interface
+  }
+
+  func giveBack(_ interface: PhysicalInterface) {
+    registers.locked { interfaces.removeAll { $0 === interface } }
+    hasInterfaces.store(!interfaces.isEmpty, ordering: .releasing)
+  }
+
+  /// The kernel's accesses to an interface.
+  func accessing<R>(_ body: () -> R) -> R { registers.locked(body) }
+
+  /// There are some.
+  var mayRunInterfaces: Bool { hasInterfaces.load(ordering: .acquiring) }
+
+  /// What hardware does all the time: the queues of guests are consumed. Any thread, without the
+  /// host's lock. True if one has stopped with an error.
+  func runInterfaces() -> Bool {
+    registers.locked { () -> Bool in
+      var hasErrors = false
+      for interface in interfaces {
+        directCommandCount &+= interface.run(smmu.features) { carryOut($0) }
+        hasErrors = hasErrors || interface.hasErrors
+      }
+      return hasErrors
+    }
   }
 
   /// A CPU's TLBI, if the SMMU takes part: done, and no access uses what it removed.

@@ -9,6 +9,8 @@ final class IOMMUFDFile: File {
   /// The address space of the VFIO container interface, and how pinned pages are accounted.
   var containerSpace: KernelIOAS?
   var accountsPerProcess = false
+  /// Whose pages user space has mapped, each as often as it has.
+  var mapped: [KernelVIOMMU] = []
 
   init(_ kernel: EmulatedKernelState) {
     self.kernel = kernel
@@ -17,6 +19,24 @@ final class IOMMUFDFile: File {
   }
 
   override var iommufd: IOMMUFDFile? { self }
+
+  override func map(offset: UInt64, length: Int) throws(Errno) -> UnsafeMutableRawPointer {
+    try mapPage(at: offset, length: length)
+  }
+
+  /// munmap(2); false if nothing of it is mapped there.
+  func unmap(_ address: UnsafeMutableRawPointer, length: Int) -> Bool {
+    unmapPage(address, length: length)
+  }
+
+  func unmapAll() { while !mapped.isEmpty { unmap(at: mapped.count - 1) } }
+
+  /// Tells guests' VMMs of direct command queues that have stopped.
+  func reportErrors() {
+    objects.each { if case .viommu(let viommu) = $0 { viommu.reportErrors() } }
+  }
+
+  func forEachMapped(_ body: (KernelObject) -> Void) { for viommu in mapped { body(viommu) } }
 
   override func release() {
     kernel.leaked += objects.destroyAll()

@@ -24,6 +24,7 @@ enum ObjectEntry {
   case vdevice(KernelVDevice)
   case eventQueue(KernelEventQueue)
   case faultQueue(KernelFaultQueue)
+  case hwQueue(KernelHWQueue)
   /// A vDEVICE went with its device before anyone destroyed it: the id stays taken.
   case tombstone
 
@@ -37,6 +38,7 @@ enum ObjectEntry {
     case .vdevice(let object): object
     case .eventQueue(let object): object
     case .faultQueue(let object): object
+    case .hwQueue(let object): object
     case .tombstone: nil
     }
   }

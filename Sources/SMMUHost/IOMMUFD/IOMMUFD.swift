@@ -7,11 +7,11 @@ struct IOMMUFD {
   let kernel: any Kernel
   let fd: Int32
 
-  private func call<T>(_ request: iommufd_request, _ argument: inout T) throws(Errno) {
+  func call<T>(_ request: iommufd_request, _ argument: inout T) throws(Errno) {
     try control(kernel, fd: fd, request: request.rawValue, argument: &argument)
   }
 
-  private static func size<T>(of _: T.Type) -> UInt32 { UInt32(MemoryLayout<T>.size) }
+  static func size<T>(of _: T.Type) -> UInt32 { UInt32(MemoryLayout<T>.size) }
 
   // MARK: Objects
 
@@ -164,12 +164,12 @@ struct IOMMUFD {
   }
 
   func allocateEventQueue(
-    _ viommu: UInt32, depth: UInt32
+    _ viommu: UInt32, depth: UInt32, type: UInt32 = IOMMUFD_VEVENTQ_TYPE_ARM_SMMUV3
   ) throws(Errno) -> (id: UInt32, fd: Int32) {
     var argument = iommufd_veventq_alloc()
     argument.size = Self.size(of: iommufd_veventq_alloc.self)
     argument.viommu_id = viommu
-    argument.type = IOMMUFD_VEVENTQ_TYPE_ARM_SMMUV3
+    argument.type = type
     argument.veventq_depth = depth
     try call(IOMMUFD_VEVENTQ_ALLOC, &argument)
     return (argument.out_veventq_id, argument.out_veventq_fd)

@@ -6,7 +6,11 @@ import SMMUSpec
 extension Nesting {
   /// The file that is readable while events are waiting.
   public func eventFile() throws(Refusal) -> Int32 {
-    do throws(Errno) { return try events.open() } catch {
+    do throws(Errno) {
+      let file = try events.open()
+      try direct.events.watch(by: file)
+      return file
+    } catch {
       throw Refusal(error, trying: "make an epoll instance")
     }
   }
@@ -32,6 +36,7 @@ extension Nesting {
     _ read: ((VEvent) -> Void) throws(Errno) -> Int
   ) throws(Refusal) -> Int {
     retryEventQueue()
+    takeDirectErrors()
     var lost: UInt64 = 0
     do throws(Errno) {
       let count = try read { event in

@@ -78,6 +78,7 @@ extension Nesting: Hardware {
   }
 
   public func everythingChanged() {
+    direct.frame?.reset()
     // What waits in the kernel is of the state that was left.
     events.disable(iommufd)
     eventQueueChanged()

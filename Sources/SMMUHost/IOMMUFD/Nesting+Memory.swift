@@ -59,6 +59,9 @@ extension Nesting {
         try iommufd.unmap(in: addressSpace, at: address, length: length)
       }
     } catch {
+      if error == .ebusy && direct.frame != nil {
+        throw Refusal(error, "a direct command queue of the guest's lies in this memory")
+      }
       throw Refusal(error, trying: "unmap guest memory from the address space")
     }
   }

@@ -103,7 +103,9 @@ extension Nesting {
 
   /// Makes what all devices share, behind the physical SMMU of this one.
   private func meetHost(through device: AssignedDevice) throws(Refusal) {
+    try judgeDirect(device)
     objects = try makeObjects(for: device.id)
+    try openDirect()
     let flags = device.facts.information.flags
     repeatsInvalidations = flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
     hostStalls = device.facts.value(.idr0, IDR0.stallModel) == 0
@@ -116,6 +118,7 @@ extension Nesting {
       return try iommufd.allocateVDevice(
         for: device.id, of: objects?.viommu ?? 0, stream: stream)
     } catch {
+      if let refusal = directRefusal(error, of: stream) { throw refusal }
       if error == .einval { throw Self.otherSMMU }
       throw Refusal(error, trying: "make a vDEVICE for the StreamID")
     }

@@ -52,6 +52,8 @@ public final class Nesting {
   var isKVMTold = false
   /// A stream that the kernel fails to change aborts, even where its old stage 1 could stay.
   var closesFailedStreams = false
+  /// The guest's command queues of its own, if it has some.
+  var direct = DirectPart()
   /// IDR0.STALL_MODEL of the host is 0: a stream stalls unless its STE says not to.
   var hostStalls = false
 
@@ -92,7 +94,7 @@ public final class Nesting {
     self.owner = owner
     events = VEventQueue(epoll: eventFile)
     host.addUser()
-    // What a guest does may add to them, and allocates nothing.
+    // What a guest does may add to these, and allocates nothing.
     kept.reserveCapacity(Self.roomForKept)
   }
 
@@ -160,7 +162,7 @@ public final class Nesting {
         made.append(parent)
         step = "allocate a vIOMMU; it needs nesting, and CANWBS in the IORT or an SMMU with S2FWB"
       }
-      let viommu = try iommufd.allocateVIOMMU(device, parent: parent)
+      let viommu = try makeVIOMMU(for: device, on: parent)
       made.append(viommu)
       step = "allocate the HWPT for streams that abort"
       let abort = try iommufd.allocateNested(for: device, of: viommu, ste: (1, 0))
@@ -179,6 +181,7 @@ public final class Nesting {
     // What was not sent yet would invalidate what is gone with the vIOMMU.
     batch.clear()
     events.disable(iommufd)
+    closeDirect()
     retryKept(.max)
     give(back: objects.bypass, "bypass HWPT")
     give(back: objects.abort, "abort HWPT")

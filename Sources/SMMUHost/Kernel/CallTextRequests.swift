@@ -214,7 +214,9 @@ extension ControlRequest {
         fields: [
           .flags(4), .number("type", 8), .number("dev_id", 12), .number("hwpt_id", 16),
           .number("out_viommu_id", 20).out,
-        ])
+        ],
+        payload: .init(
+          name: "data", pointer: 32, count: 24, unit: 1, unitAt: 0, integer: 8, isOutput: true))
     case IOMMUFD_VDEVICE_ALLOC.rawValue:
       .init(
         "IOMMU_VDEVICE_ALLOC",

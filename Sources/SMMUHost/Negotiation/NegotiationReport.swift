@@ -42,6 +42,8 @@ public struct NegotiationReport {
   public internal(set) var rows: [NegotiationRow] = []
   public internal(set) var broadcast: BroadcastVerdict
   public internal(set) var refusal: NegotiationRefusal?
+  /// For the report's reader; the caller sets it, as `isFrozen`.
+  public var direct = DirectVerdict.notAsked
   /// The guest may have seen the registers. For the report's reader; the caller sets it.
   public var isFrozen = false
   /// Other vSMMUs have the same VMID. Likewise.

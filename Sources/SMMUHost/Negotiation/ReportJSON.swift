@@ -12,7 +12,8 @@ extension NegotiationReport {
   ///      "fields": [{"register": "IDR0", "field": "S2P", "asked": n | "auto", "host": n | null,
   ///                  "chosen": n, "reason": "..."}, ...],
   ///      "btm": {"offered": bool, "missing": null | "name",
-  ///              "conditions": [{"name": "...", "holds": bool, "text": "..."}, ...]}}
+  ///              "conditions": [{"name": "...", "holds": bool, "text": "..."}, ...]},
+  ///      "direct_queues": {"offered": bool, "missing": null | "name"}}
   ///
   /// A host value of null was not read. Ends with a NUL, cut to `capacity`; returns the length of
   /// the whole text without it.
@@ -35,6 +36,7 @@ extension NegotiationReport {
     writeRegisters(&json)
     writeFields(&json)
     writeBroadcast(&json)
+    writeDirect(&json)
     json.end(0x7d)
     json.buffer.append("\n")
     return json.buffer.finish()
@@ -108,6 +110,20 @@ extension NegotiationReport {
       json.end(0x7d)
     }
     json.end(0x5d)
+    json.end(0x7d)
+  }
+}
+
+extension NegotiationReport {
+  fileprivate func writeDirect(_ json: inout JSONWriter) {
+    json.key("direct_queues")
+    json.begin(0x7b)
+    json.boolean("offered", direct == .offered)
+    if direct == .offered {
+      json.null("missing")
+    } else {
+      json.string("missing", Sentence(direct.name))
+    }
     json.end(0x7d)
   }
 }

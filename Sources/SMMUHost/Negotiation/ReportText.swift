@@ -11,6 +11,7 @@ extension NegotiationReport {
     writeHead(&buffer)
     for row in rows { row.write(&buffer) }
     writeBroadcast(&buffer)
+    writeDirect(&buffer)
     return buffer.finish()
   }
 
@@ -45,6 +46,14 @@ extension NegotiationReport {
     text.append(Sentence("host"), endingAt: Column.host)
     text.append(Sentence("chosen"), endingAt: Column.chosen)
     text.append("  reason\n")
+  }
+
+  private func writeDirect(_ text: inout TextBuffer) {
+    guard direct != .notAsked else { return }
+    text.append("\ndirect command queues: ")
+    text.append(direct == .offered ? "offered: " : "not offered: ")
+    text.append(direct.sentence)
+    text.append("\n")
   }
 
   private func writeBroadcast(_ text: inout TextBuffer) {

@@ -14,6 +14,8 @@ public struct Situation {
   /// Bits of the addresses that the host's stage 2 takes; 0 = not known.
   public var stage2Bits = 0
   public var broadcast = BroadcastEvidence()
+  /// The guest drives command queues of the host's by itself.
+  public var hasDirectQueues = false
   /// What the guest may have seen; nil = nothing yet.
   public var frozen: Features?
 
@@ -29,9 +31,11 @@ extension Situation {
   public func decide() -> NegotiationReport {
     var asked = asked
     if broadcast.isLinked && !devices.isEmpty { asked[.idr0, IDR0.btm] = 1 }
-    return Negotiation.decide(
+    var report = Negotiation.decide(
       asked: asked, automatic: automatic, devices: devices, stage2Bits: stage2Bits,
       broadcast: broadcast)
+    if hasDirectQueues { report.limitDirectQueues() }
+    return report
   }
 
   /// What the registers become with one more device, nil if they stay as the guest has seen them;

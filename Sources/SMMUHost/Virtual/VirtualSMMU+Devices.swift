@@ -23,6 +23,7 @@ extension VirtualSMMU {
       throw Refusal(
         .einval, "device.flags has VSMMU_DEVICE_BOUND without VSMMU_DEVICE_FD or ops.attach")
     }
+    nesting.direct.isFrozen = isFrozen
     var device = try nesting.prepare(stream, source)
     device.facts.needsATS = needsATS
     do throws(Refusal) {
@@ -47,7 +48,9 @@ extension VirtualSMMU {
   }
 
   public func detach(_ device: DeviceName) throws(Refusal) {
-    try requireNesting().detachDevice(device)
+    let nesting = try requireNesting()
+    nesting.direct.isFrozen = isFrozen
+    try nesting.detachDevice(device)
     guard !isFrozen, let situation = try? situation() else { return }
     adopt(situation.decide())
   }
@@ -101,6 +104,10 @@ extension VirtualSMMU {
 extension VirtualSMMU {
   public func addStream(_ stream: StreamID) throws(Refusal) {
     try streams.requireUnassigned(stream)
+    if nesting?.hasDirectQueues == true {
+      throw Refusal(
+        .eopnotsupp, "the guest has direct command queues, which reach no emulated device")
+    }
     guard !(endsBroadcast && isFrozen) else {
       throw Refusal(
         .eopnotsupp, "the guest has seen IDR0.BTM = 1, and KVM's CPUs reach no emulated device")

@@ -19,6 +19,8 @@ public final class VirtualSMMU {
   public private(set) var isFrozen = false
   /// A stream that the kernel fails to change aborts, even where its old stage 1 could stay.
   public var closesFailedStreams = false
+  /// The guest is to drive command queues of the host's by itself, if it can be had.
+  public var asksDirectQueues = false
   /// What the caller asked the ID registers to be.
   let asked: Features
   /// Of these, what the hosts are to decide.
@@ -75,6 +77,7 @@ public final class VirtualSMMU {
       throw error
     }
     nesting.closesFailedStreams = closesFailedStreams
+    nesting.direct.isAsked = asksDirectQueues
     self.nesting = nesting
     smmu.hardware = nesting
   }
@@ -114,6 +117,7 @@ public final class VirtualSMMU {
     var current = report ?? Situation(asked: asked, automatic: automatic).decide()
     current.isFrozen = isFrozen
     current.sharesVMID = nesting?.sharesVMID ?? false
+    current.direct = nesting?.directVerdict ?? (asksDirectQueues ? .noDevice : .notAsked)
     return current
   }
 
@@ -131,6 +135,7 @@ public final class VirtualSMMU {
     if let nesting {
       situation.stage2Bits = try nesting.stage2Bits()
       situation.broadcast = nesting.broadcastEvidence(with: candidate)
+      situation.hasDirectQueues = nesting.hasDirectQueues
     }
     situation.broadcast.hasEmulatedStreams = streams.emulatedCount != 0
     return situation

@@ -89,6 +89,7 @@ public func vsmmu_get_host_counters(
     values.events_lost = found.eventsLost
     values.failures = found.failures
     values.kept = UInt64(nesting.keptCount)
+    values.direct_queues = UInt64(nesting.directQueueCount)
     try copyOut(values, to: counters, named: "counters", least: 8)
   }
 }

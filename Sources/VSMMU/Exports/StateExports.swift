@@ -14,6 +14,9 @@ public func vsmmu_save(
 ) -> Int64 {
   serially(vsmmu) { (instance) throws(Refusal) -> Int64 in
     guard data != nil || capacity == 0 else { throw .invalid("data is NULL") }
+    if instance.virtual.nesting?.hasDirectQueues == true {
+      throw Refusal(.eopnotsupp, "direct command queues are the host's, and are not saved")
+    }
     let buffer = UnsafeMutableRawBufferPointer(
       start: data, count: Int(min(capacity, UInt64(Int32.max))))
     return try instance.covering { () throws(Refusal) in Int64(instance.smmu.save(into: buffer)) }

@@ -116,8 +116,15 @@ extension vsmmu_kernel {
         return 0
       }
     }
-    // No file of this host has memory to map.
-    munmap = { _, _, _ in vsmmu_support_einval }
+    munmap = { handle, address, length in
+      Int32(
+        truncatingIfNeeded: with(handle.map { OpaquePointer($0) }) { emulated in
+          guard let address,
+            emulated.host.unmapPage(address, length: Int(clamping: length))
+          else { return Int64(vsmmu_support_einval) }
+          return 0
+        })
+    }
   }
 }
 

@@ -63,6 +63,7 @@ extension vsmmu_emulated_counters {
     pins_max = UInt32(clamping: counters.pinLimit)
     pins = UInt32(clamping: counters.pins)
     pin_failures = counters.pinFailures
+    direct_commands = counters.directCommands
   }
 }
 

@@ -112,6 +112,16 @@ public func vsmmu_emulated_set_decode(
   }
 }
 
+// MARK: Direct command queues
+
+@implementation @_cdecl("vsmmu_emulated_run_queues")
+public func vsmmu_emulated_run_queues(_ emulated: OpaquePointer?) -> Int32 {
+  refusable(emulated) { (host) throws(Refusal) -> Int32 in
+    host.runQueues()
+    return 0
+  }
+}
+
 // MARK: CPUs and VMIDs
 
 /// A call of the hardware: its errno as a negative number.

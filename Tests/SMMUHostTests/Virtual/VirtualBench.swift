@@ -21,6 +21,7 @@ final class VirtualBench {
   final class Listener: NestingListener {
     private(set) var said: [String] = []
     func hostSays(_ sentence: Sentence) { said.append(sentence.text) }
+    func directQueueFailed() {}
   }
 
   static let streamTable = GuestMachine.ramBase

@@ -106,6 +106,12 @@ bars_on_linux() {
 ok "contract program" program emulated "${CC:-cc}" -ldl
 emulated 7.2
 emulated 7.3
+# CMDQ-V: no Linux here has it, so there is nothing to compare with but what is committed.
+counted "emulated 7.3 direct" Tests/tools/patience.sh 120 "$out/emulated" \
+  "$BUILD/libvsmmuv3-emulated.so.0" 7.3 direct
+rows "$log" > "$out/emulated-direct.txt"
+same "the emulated CMDQ-V says what is committed" "$data/emulated-direct.txt" \
+  "$out/emulated-direct.txt"
 ok "each difference from Linux 7.2.13 is explained" explained 7.2.13 7.2
 ok "each difference from Linux 7.3.4 is explained" explained 7.3.4 7.3
 empty "each explanation is one" without_reason

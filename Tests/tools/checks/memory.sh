@@ -18,6 +18,7 @@ program() {
 # What the program consists of beside its heap.
 rest="Tests/Memory/attempt.c Tests/Memory/main.c Tests/Memory/device_calls.c
   Tests/Memory/host_calls.c Tests/Memory/emulated_calls.c Tests/Memory/guest_paths.c
+  Tests/Memory/direct_calls.c
   Tests/Conformance/check.c Tests/Conformance/api.c Tests/Conformance/api_emulated.c
   Tests/Conformance/guest.c Tests/Conformance/hosted.c"
 

@@ -15,6 +15,12 @@ final class KernelIOAS: KernelObject {
   /// Where addresses may be chosen; empty = anywhere.
   private var allowed: [IOVARange] = []
   private var tables: [PagingHWPT] = []
+  /// What hardware reads by physical addresses, which must stay.
+  private struct Lock {
+    let range: IOVARange
+    let owner: KernelObject
+  }
+  private var locks: [Lock] = []
   var hasHugePages = true
 
   /// Bytes that addresses and lengths are multiples of: any, until a page table needs pages.
@@ -143,6 +149,7 @@ extension KernelIOAS {
     let place = index(from: first)
     while place < areas.count, areas[place].first <= last {
       let area = areas[place]
+      guard !locks.contains(where: { $0.range.meets(area.first, area.last) }) else { throw .ebusy }
       guard area.first >= first, area.last <= last else { throw .enoent }
       areas.remove(at: place)
       bytes &+= area.length
@@ -181,6 +188,29 @@ extension KernelIOAS {
       place += 1
     }
   }
+}
+
+// MARK: What hardware reads
+
+extension KernelIOAS {
+  /// Keeps mappings for an owner, whole pages of them, and returns the physical address of `iova`.
+  func lock(_ iova: UInt64, length: UInt64, for owner: KernelObject) throws(Errno) -> UInt64 {
+    let first = iova & ~4095
+    let last = (iova + (length - 1)) | 4095
+    var next: UInt64?
+    var start: UInt64 = 0
+    var isContiguous = true
+    try forEachPiece(first, length: last - first + 1) { (piece) throws(Errno) in
+      if next == nil { start = piece.address }
+      isContiguous = isContiguous && (next ?? piece.address) == piece.address
+      next = piece.address &+ piece.length
+    }
+    guard isContiguous else { throw .efault }
+    locks.append(Lock(range: IOVARange(first: first, last: last), owner: owner))
+    return start + (iova - first)
+  }
+
+  func unlock(_ owner: KernelObject) { locks.removeAll { $0.owner === owner } }
 }
 
 // MARK: What limits it

@@ -17,25 +17,35 @@ extension IOMMUFDFile {
     let type =
       info.flags & UInt32(IOMMUFD_HW_INFO_INPUT_TYPE) != 0
       ? info.data_type : IOMMUFD_HW_INFO_TYPE_DEFAULT
-    guard type == IOMMUFD_HW_INFO_TYPE_DEFAULT || type == IOMMUFD_HW_INFO_TYPE_ARM_SMMUV3 else {
-      throw .eopnotsupp
+    switch type {
+    case IOMMUFD_HW_INFO_TYPE_DEFAULT, IOMMUFD_HW_INFO_TYPE_ARM_SMMUV3:
+      try copyRegisters(of: device.hardware.smmu, info)
+      fill(&request.value, device.hardware)
+    case IOMMUFD_HW_INFO_TYPE_TEGRA241_CMDQV where device.hardware.smmu.hasDirectQueues:
+      try copyOut(device.hardware.smmu.directInformation, info)
+      fill(&request.value, device.hardware)
+      request.value.data_len = UInt32(MemoryLayout<iommufd_hw_info_tegra241_cmdqv>.size)
+      request.value.data_type = type
+    default: throw .eopnotsupp
     }
-    try copyRegisters(of: device.hardware.smmu, info)
-    fill(&request.value, device.hardware)
     request.copyOut()
   }
 
-  /// As much as there is room for; what is beyond is cleared.
   private func copyRegisters(
     of smmu: PhysicalSMMU, _ info: iommufd_hw_info
   ) throws(Errno) {
+    var registers = smmu.information
+    if !kernel.version.tellsErrata { registers.flags = 0 }
+    try copyOut(registers, info)
+  }
+
+  /// As much as there is room for; what is beyond is cleared.
+  private func copyOut<T>(_ answer: T, _ info: iommufd_hw_info) throws(Errno) {
     let room = Int(info.data_len)
     guard room > 0 else { return }
     let target = try UserMemory.pointer(info.data_uptr)
-    var registers = smmu.information
-    if !kernel.version.tellsErrata { registers.flags = 0 }
-    let length = MemoryLayout<iommufd_hw_info_arm_smmuv3>.size
-    withUnsafeBytes(of: &registers) {
+    let length = MemoryLayout<T>.size
+    withUnsafeBytes(of: answer) {
       target.copyMemory(from: $0.baseAddress!, byteCount: min(room, length))
     }
     guard room > length else { return }

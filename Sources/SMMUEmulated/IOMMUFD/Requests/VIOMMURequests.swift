@@ -2,7 +2,7 @@
 import CKernel
 import SMMUBase
 
-/// IOMMU_VIOMMU_ALLOC, and what is made on a vIOMMU.
+/// IOMMU_VIOMMU_ALLOC, and what is made on a vIOMMU. Direct command queues: `DirectRequests`.
 extension IOMMUFDFile {
   func viommuAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
     var request = try UserStruct(
@@ -10,12 +10,13 @@ extension IOMMUFDFile {
     let alloc = request.value
     guard alloc.flags == 0, alloc.type != IOMMUFD_VIOMMU_TYPE_DEFAULT else { throw .eopnotsupp }
     let smmu = try objects.device(alloc.dev_id).hardware.smmu
-    guard alloc.type == IOMMUFD_VIOMMU_TYPE_ARM_SMMUV3, smmu.canHaveVIOMMU else {
-      throw .eopnotsupp
-    }
+    let isDirect = alloc.type == IOMMUFD_VIOMMU_TYPE_TEGRA241_CMDQV
+    guard isDirect ? smmu.hasDirectQueues : alloc.type == IOMMUFD_VIOMMU_TYPE_ARM_SMMUV3,
+      smmu.canHaveVIOMMU
+    else { throw .eopnotsupp }
     let parent = try objects.paging(alloc.hwpt_id)
     guard parent.flags.contains(.nestParent), parent.smmu === smmu else { throw .einval }
-    let viommu = KernelVIOMMU(parent)
+    let viommu = isDirect ? try makeDirect(alloc, on: parent) : KernelVIOMMU(parent)
     objects.insert(.viommu(viommu))
     request.value.out_viommu_id = viommu.id
     request.copyOut()
@@ -28,6 +29,7 @@ extension IOMMUFDFile {
     let device = try objects.device(alloc.dev_id)
     guard device.hardware.smmu === viommu.smmu else { throw .einval }
     guard device.vdevice == nil, viommu.vdevice(alloc.virt_id) == nil else { throw .eexist }
+    try nameStream(alloc.virt_id, of: device, in: viommu)
     let vdevice = KernelVDevice(viommu, device: device, virtualID: alloc.virt_id)
     objects.insert(.vdevice(vdevice))
     viommu.add(vdevice)
@@ -54,17 +56,5 @@ extension IOMMUFDFile {
     kernel.descriptors.hold(self)
     request.value.out_veventq_id = queue.id
     request.copyOut()
-  }
-
-  /// Queues that the guest drives exist on no SMMU here.
-  func hwQueueAlloc(_ argument: UnsafeMutableRawPointer?) throws(Errno) {
-    let alloc = try UserStruct(argument, zeros: iommufd_hw_queue_alloc()).value
-    guard alloc.flags == 0, alloc.type != 0 else { throw .eopnotsupp }
-    guard alloc.length > 0 else { throw .einval }
-    guard !alloc.nesting_parent_iova.addingReportingOverflow(alloc.length - 1).overflow else {
-      throw .eoverflow
-    }
-    _ = try objects.viommu(alloc.viommu_id)
-    throw .eopnotsupp
   }
 }

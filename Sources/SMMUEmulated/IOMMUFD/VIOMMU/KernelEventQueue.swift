@@ -56,7 +56,9 @@ final class KernelEventQueue: KernelObject {
   }
 
   private static var headerBytes: Int { MemoryLayout<iommufd_vevent_header>.size }
-  private static var eventBytes: Int { headerBytes + Int(EventRecord.bytes) }
+  /// Of a record: a map of queues has two words, an event four.
+  private var words: Int { type == IOMMUFD_VEVENTQ_TYPE_TEGRA241_CMDQV ? 2 : 4 }
+  private var eventBytes: Int { Self.headerBytes + 8 * words }
 
   /// As many whole records as fit; 0 where there is none, without waiting.
   func read(into data: UnsafeMutableRawPointer, count: Int) throws(Errno) -> Int {
@@ -64,12 +66,12 @@ final class KernelEventQueue: KernelObject {
     var done = 0
     defer { dropRead() }
     while first < events.count {
-      guard count - done >= Self.eventBytes else { return try partial(done) }
+      guard count - done >= eventBytes else { return try partial(done) }
       let event = events[first]
       store(
         iommufd_vevent_header(flags: 0, sequence: event.sequence), record: event.record,
         at: data + done)
-      done += Self.eventBytes
+      done += eventBytes
       first += 1
     }
     guard let lost else { return done }
@@ -95,7 +97,7 @@ final class KernelEventQueue: KernelObject {
     _ header: iommufd_vevent_header, record: EventRecord, at target: UnsafeMutableRawPointer
   ) {
     target.storeBytes(of: header, as: iommufd_vevent_header.self)
-    for index in 0..<4 {
+    for index in 0..<words {
       target.storeBytes(
         of: record[word: index].littleEndian, toByteOffset: Self.headerBytes + 8 * index,
         as: UInt64.self)

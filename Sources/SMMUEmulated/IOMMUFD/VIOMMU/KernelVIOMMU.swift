@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import CKernel
 import SMMUSpec
 
 /// VIOMMU: the part of a physical SMMU that one vSMMU stands for.
@@ -11,12 +12,51 @@ final class KernelVIOMMU: KernelObject {
   /// Sorted by virtual id.
   private var vdevices: [Entry] = []
   private var queues: [KernelEventQueue] = []
+  /// Of the guest's own command queues, where they were asked for.
+  let interface: PhysicalInterface?
+  /// Where the interface's page can be mapped from its iommufd.
+  let pageOffset: UInt64
+  /// From 0 upwards.
+  private var hwQueues: [KernelHWQueue] = []
 
-  init(_ parent: PagingHWPT) { self.parent = parent }
+  init(_ parent: PagingHWPT, interface: PhysicalInterface? = nil, pageOffset: UInt64 = 0) {
+    self.parent = parent
+    self.interface = interface
+    self.pageOffset = pageOffset
+  }
 
   var smmu: PhysicalSMMU { parent.smmu }
 
   override func forEachHeld(_ body: (KernelObject) -> Void) { body(parent) }
+
+  override func tearDown() {
+    if let interface { smmu.giveBack(interface) }
+  }
+
+  // MARK: Direct command queues
+
+  var lastHWQueue: KernelHWQueue? { hwQueues.last }
+  var hwQueueCount: Int { hwQueues.count }
+
+  func add(_ queue: KernelHWQueue, at address: UInt64, log2Size: Int) {
+    hwQueues.append(queue)
+    smmu.accessing { interface?.setUp(queue.index, at: address, log2Size: log2Size) }
+  }
+
+  func remove(_ queue: KernelHWQueue) {
+    hwQueues.removeAll { $0 === queue }
+    smmu.accessing { interface?.tearDown(queue.index) }
+  }
+
+  /// Tells the guest's VMM of queues that stopped; without a vEVENTQ nobody is told.
+  func reportErrors() {
+    guard let interface else { return }
+    let errors = smmu.accessing { interface.takeErrors() }
+    guard errors != 0, let queue = queue(IOMMUFD_VEVENTQ_TYPE_TEGRA241_CMDQV) else { return }
+    var record = EventRecord()
+    record[word: 0] = errors
+    queue.append(record)
+  }
 
   // MARK: vDEVICEs
 
@@ -68,5 +108,8 @@ final class KernelVDevice: KernelObject {
   override func tearDown() {
     viommu.remove(self)
     device.vdevice = nil
+    if let interface = viommu.interface {
+      viommu.smmu.accessing { interface.remove(StreamID(truncatingIfNeeded: virtualID)) }
+    }
   }
 }
