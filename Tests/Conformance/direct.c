@@ -410,7 +410,7 @@ static void direct_errors_reach_the_guest(void)
 		*page_register(&direct, index, Q_GERRORN) = *page_register(&direct, index, Q_GERROR);
 		hardware_runs(&direct);
 		EQUAL(*page_register(&direct, index, Q_CONS), (cons + 3) & 0x1f);
-		EQUAL(frame_read(&direct, VI_ERR_MAP, 8), 0);
+		EQUAL(frame_read(&direct, VI_ERR_MAP, 4), 0);
 		EQUAL(frame_read(&direct, LVCMDQ_ERR_MAP, 4), 0);
 	}
 	/* Masked, it is seen but not heard. */
