@@ -36,6 +36,7 @@ int main(int argc, char **argv)
 	link_section();
 	direct_section();
 	direct_failure_section();
+	direct_thread_section();
 	direct_random_section();
 	emulated_section();
 	kernel_port_section();
