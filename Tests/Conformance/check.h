@@ -57,6 +57,7 @@ void emulated_section(void);
 void kernel_port_section(void);
 void direct_section(void);
 void direct_failure_section(void);
+void direct_thread_section(void);
 void direct_random_section(void);
 
 #endif

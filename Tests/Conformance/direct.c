@@ -410,7 +410,7 @@ static void direct_errors_reach_the_guest(void)
 		*page_register(&direct, index, Q_GERRORN) = *page_register(&direct, index, Q_GERROR);
 		hardware_runs(&direct);
 		EQUAL(*page_register(&direct, index, Q_CONS), (cons + 3) & 0x1f);
-		EQUAL(frame_read(&direct, VI_ERR_MAP, 8), 0);
+		EQUAL(frame_read(&direct, VI_ERR_MAP, 4), 0);
 		EQUAL(frame_read(&direct, LVCMDQ_ERR_MAP, 4), 0);
 	}
 	/* Masked, it is seen but not heard. */
@@ -478,6 +478,31 @@ static void direct_ends_in_order(void)
 	hosted_close(&direct.hosted);
 }
 
+/* A state that comes from a guest without direct queues leaves none on. */
+static void direct_restore_resets_the_frame(void)
+{
+	static uint8_t state[4096];
+	int64_t size;
+
+	if (!direct_open_with(&direct, VSMMU_EMULATED_CMDQV, 0))
+		return;
+	size = api.vsmmu_save(guest->vsmmu, state, sizeof(state));
+	CHECK(size > 0);
+	hosted_close(&direct.hosted);
+	if (!direct_open(&direct))
+		return;
+	interface_start(&direct);
+	queue_start(&direct, 0);
+	/* A damaged one changes nothing. */
+	EQUAL(api.vsmmu_restore(guest->vsmmu, state, (uint64_t)size - 1), -EINVAL);
+	EQUAL(host_counters(&direct.hosted).direct_queues, 1);
+	EQUAL(api.vsmmu_restore(guest->vsmmu, state, (uint64_t)size), 0);
+	EQUAL(host_counters(&direct.hosted).direct_queues, 0);
+	EQUAL(frame_read(&direct, VINTF_CONFIG, 4), 0);
+	EQUAL(*page_register(&direct, 0, Q_CONFIG), 0);
+	hosted_close(&direct.hosted);
+}
+
 /* The guest's own queue may not be longer than the host's. */
 static void direct_follows_the_host_s_size(void)
 {
@@ -515,5 +540,6 @@ void direct_section(void)
 	RUN(direct_queues_are_kept_in_order);
 	RUN(direct_errors_reach_the_guest);
 	RUN(direct_ends_in_order);
+	RUN(direct_restore_resets_the_frame);
 	RUN(direct_follows_the_host_s_size);
 }

@@ -401,9 +401,88 @@ static void threads_of_cpus(void)
 	hosted_close(&hosted);
 }
 
+/* A BAR that is revoked is written no more, whatever was under way. */
+
+#define BAR UINT64_C(0x80000000)
+
+static uint64_t bar_writes;
+
+static void *write_bar(void *opaque)
+{
+	struct worker *worker = opaque;
+	vsmmu_access access = {
+		.size = sizeof(access), .flags = VSMMU_ACCESS_WRITE, .address = BAR,
+	};
+	vsmmu_result result = { .size = sizeof(result) };
+	uint64_t value = 0;
+
+	while (goes_on(worker)) {
+		value++;
+		worker->wrong += api.vsmmu_emulated_dma_write(worker->hosted->emulated, worker->device,
+							      &access, &value, 8, &result) != 0;
+		if (result.kind == VSMMU_RESULT_OK)
+			__atomic_add_fetch(&bar_writes, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* Until a count has grown by so many, or a minute has gone by. */
+static bool grows(const uint64_t *count, uint64_t by)
+{
+	const struct timespec pause = { .tv_nsec = 10000 };
+	uint64_t before = __atomic_load_n(count, __ATOMIC_RELAXED);
+
+	for (unsigned i = 0; i < 6000000; i++) {
+		if (__atomic_load_n(count, __ATOMIC_RELAXED) - before >= by)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static void bars_are_gone_at_once(void)
+{
+	static struct hosted hosted;
+	static struct worker worker;
+	const vsmmu_bar bar = {
+		.size = sizeof(bar), .device = ASSIGNED + 1, .length = 0x1000, .address = BAR,
+	};
+	volatile uint64_t *memory;
+	void *found = NULL;
+	uint64_t length, seen;
+
+	if (!hosted_open(&hosted, NULL))
+		return;
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	EQUAL(hosted_attach(&hosted, 1), 0);
+	EQUAL(api.vsmmu_emulated_bar(hosted.emulated, 1, 0, &found, &length), 0);
+	memory = found;
+	EQUAL(api.vsmmu_bar_add(hosted.guest.vsmmu, &bar), 0);
+	start(&worker, &hosted, NULL, 0, write_bar);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		CHECK(grows(&bar_writes, 3));
+		if (round % 2)
+			EQUAL(api.vsmmu_emulated_set_decode(hosted.emulated, 1, 0), 0);
+		else
+			EQUAL(api.vsmmu_bar_remove(hosted.guest.vsmmu, BAR), 0);
+		seen = *memory;
+		CHECK(grows(&worker.count, 3));
+		EQUAL(*memory, seen);
+		if (round % 2) {
+			EQUAL(api.vsmmu_emulated_set_decode(hosted.emulated, 1, 1), 0);
+			EQUAL(api.vsmmu_bar_renew(hosted.guest.vsmmu, BAR), 0);
+		} else {
+			EQUAL(api.vsmmu_bar_add(hosted.guest.vsmmu, &bar), 0);
+		}
+	}
+	finish(&worker, 1);
+	hosted_close(&hosted);
+}
+
 void host_thread_section(void)
 {
 	RUN(threads_on_a_host);
 	RUN(threads_of_two_guests);
 	RUN(threads_of_cpus);
+	RUN(bars_are_gone_at_once);
 }

@@ -41,6 +41,7 @@ int main(int argc, char **argv)
 	ats_section();
 	direct_section();
 	direct_failure_section();
+	direct_thread_section();
 	direct_random_section();
 	emulated_section();
 	kernel_port_section();

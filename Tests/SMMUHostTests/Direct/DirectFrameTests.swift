@@ -86,7 +86,7 @@ struct DirectFrameTests {
     #expect(hardware.take() == ["+0@4096/256", "+1@8192/256"])
     #expect(frame.hardwareCount == 1)
     #expect(frame.read(at: 0x10c0, width: 4) == 2)
-    #expect(frame.read(at: 0x14, width: 8) == 1)
+    #expect(frame.read(at: 0x14, width: 4) == 1)
     // Nothing is tried again, but what the guest changes.
     frame.write(1, at: 0x1000, width: 4)
     #expect(hardware.take() == [])
