@@ -478,6 +478,76 @@ static void direct_ends_in_order(void)
 	hosted_close(&direct.hosted);
 }
 
+/* Waits for an enable bit as drivers do, with hardware that runs meanwhile. */
+static void await_page(unsigned index, uint32_t wanted)
+{
+	hardware_runs(&direct);
+	EQUAL(*page_register(&direct, index, Q_STATUS) & 1, wanted);
+}
+
+static void driver_stops_queue(unsigned index)
+{
+	*page_register(&direct, index, Q_CONFIG) = 0;
+	await_page(index, 0);
+	*page_register(&direct, index, Q_PROD) = 0;
+	*page_register(&direct, index, Q_CONS) = 0;
+	frame_write(&direct, VINTF_PAGE1 + Q_STRIDE * index, 8, 0);
+	frame_write(&direct, VINTF_PAGE1 + Q_STRIDE * index + 8, 8, 0);
+	*page_register(&direct, index, Q_GERRORN) = *page_register(&direct, index, Q_GERROR);
+}
+
+/* All off, all on, in the order in which Linux does it: queues stopped upwards or downwards, the
+ * interface as a hypervisor's first, which a guest's is not. */
+static void driver_starts(bool downwards)
+{
+	uint64_t params = frame_read(&direct, CMDQV_PARAM, 4);
+	unsigned count = 1u << ((params >> 4 & 15) - (params >> 8 & 15));
+
+	EQUAL(count, 2);
+	frame_write(&direct, CMDQV_CONFIG, 4, frame_read(&direct, CMDQV_CONFIG, 4) & ~1u);
+	EQUAL(frame_read(&direct, CMDQV_STATUS, 4), 0);
+	frame_write(&direct, CMDQV_CONFIG, 4, 1);
+	EQUAL(frame_read(&direct, CMDQV_STATUS, 4), 1);
+	for (unsigned index = 0; index < count; index++)
+		frame_write(&direct, CMDQ_ALLOC + 4 * index, 4, 1 | index << 1);
+	for (unsigned i = 0; i < count; i++)
+		driver_stops_queue(downwards ? count - 1 - i : i);
+	frame_write(&direct, VINTF_CONFIG, 4, 0);
+	EQUAL(frame_read(&direct, VINTF_STATUS, 4) & 1, 0);
+	frame_write(&direct, VINTF_CONFIG, 4, HYP_OWN);
+	frame_write(&direct, VINTF_CONFIG, 4, HYP_OWN | 1);
+	EQUAL(frame_read(&direct, VINTF_STATUS, 4) & 1, 1);
+	EQUAL(frame_read(&direct, VINTF_CONFIG, 4) & HYP_OWN, 0);
+	for (unsigned index = 0; index < count; index++) {
+		driver_stops_queue(index);
+		frame_write(&direct, VINTF_PAGE1 + Q_STRIDE * index, 8,
+			    DIRECT_QUEUE(index) | DIRECT_BITS);
+		*page_register(&direct, index, Q_CONFIG) = 1;
+		await_page(index, 1);
+	}
+	EQUAL(host_counters(&direct.hosted).direct_queues, count);
+	for (unsigned index = 0; index < count; index++) {
+		queue_put(&direct, index, TLBI_NH_ASID | UINT64_C(5) << 48, 0);
+		queue_put(&direct, index, SYNC, 0);
+		hardware_runs(&direct);
+		EQUAL(*page_register(&direct, index, Q_CONS), 2);
+	}
+}
+
+/* And again, as after kexec, where nobody has stopped anything. */
+static void direct_driver_starts_again(void)
+{
+	if (!direct_open(&direct))
+		return;
+	for (unsigned times = 0; times < 4; times++) {
+		driver_starts(times & 1);
+		if (times == 2)
+			queue_put(&direct, 1, TLBI_NH_ALL, 0), hardware_runs(&direct);
+	}
+	EQUAL(host_counters(&direct.hosted).failures, 0);
+	hosted_close(&direct.hosted);
+}
+
 /* A state that comes from a guest without direct queues leaves none on. */
 static void direct_restore_resets_the_frame(void)
 {
@@ -540,6 +610,7 @@ void direct_section(void)
 	RUN(direct_queues_are_kept_in_order);
 	RUN(direct_errors_reach_the_guest);
 	RUN(direct_ends_in_order);
+	RUN(direct_driver_starts_again);
 	RUN(direct_restore_resets_the_frame);
 	RUN(direct_follows_the_host_s_size);
 }
