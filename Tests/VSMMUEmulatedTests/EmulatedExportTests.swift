@@ -55,7 +55,7 @@ import VSMMUEmulated
     #expect(vsmmu_emulated_create(nil, nil, nil, 0) == -22)
     withUnits("OAS=4") { #expect($0.status == 0 && $0.message.isEmpty) }
     withUnits("OAS=99") { #expect($0.status == -22 && $0.message.contains("OAS")) }
-    withUnits("", flags: 128) { #expect($0.status == -22 && $0.message.contains("flags")) }
+    withUnits("", flags: 256) { #expect($0.status == -22 && $0.message.contains("flags")) }
     withUnits("", streams: [8, 8]) {
       #expect($0.status == -22 && $0.message.contains("StreamID"))
     }
