@@ -85,7 +85,9 @@ const char *vsmmu_library_version(void);
 /* An opaque device. */
 typedef struct vsmmu vsmmu_t;
 
-/* The wired interrupts, each an edge. The numbers are indices, not GSIVs. */
+/* The wired interrupts, each an edge. The numbers are indices, not GSIVs. A CMD_SYNC that asks for an
+ * interrupt pulses VSMMU_IRQ_SYNC beside the MSI that it writes (3.18, 4.7), and Linux listens to the
+ * MSI alone: leave the line unconnected where a pulse costs something (KVM's irqfd). */
 #define VSMMU_IRQ_EVENTQ 0u
 #define VSMMU_IRQ_PRIQ 1u
 #define VSMMU_IRQ_SYNC 2u
@@ -269,7 +271,8 @@ void vsmmu_destroy(vsmmu_t *vsmmu);
 /* Back to the reset state: registers, caches. RAM and streams stay registered. */
 int32_t vsmmu_reset(vsmmu_t *vsmmu);
 
-/* Copies the sentence about the last refused call, "" if none, cut to `message_size`; returns its length. */
+/* Copies the sentence about the last refused call, of whatever thread, "" if none, cut to
+ * `message_size`; returns its length. */
 int32_t vsmmu_error_message(vsmmu_t *vsmmu, char *message, size_t message_size);
 
 /* ---------------------------------------------------------------------------------------------
@@ -311,9 +314,9 @@ int32_t vsmmu_ram_add_file(vsmmu_t *vsmmu, uint64_t address, uint64_t length, vo
 int32_t vsmmu_ram_remove(vsmmu_t *vsmmu, uint64_t address);
 
 /* Makes the StreamID of an emulated device known. Errors: -EEXIST, -ENOMEM (more than 65536
- * streams), -EOPNOTSUPP (the guest has seen IDR0.BTM = 1 of a linked VM, or has
- * direct command queues: neither reaches an emulated device). A StreamID beyond
- * IDR1.SIDSIZE is accepted: its DMA aborts as the architecture says. */
+ * streams), -EOPNOTSUPP (the guest has seen IDR0.BTM = 1 of a linked VM, or has direct command
+ * queues: neither reaches an emulated device). A StreamID beyond IDR1.SIDSIZE is accepted: its DMA
+ * aborts as the architecture says. */
 int32_t vsmmu_stream_add(vsmmu_t *vsmmu, uint32_t stream);
 
 /* Forgets it and what is cached for it; returns when no access uses that. A translation in
