@@ -93,12 +93,12 @@ int32_t vsmmu_system_munmap(uint64_t address, uint64_t length)
 
 uint32_t vsmmu_system_read32(const void *address)
 {
-	return *(const volatile uint32_t *)address;
+	return __atomic_load_n((const volatile uint32_t *)address, __ATOMIC_ACQUIRE);
 }
 
 void vsmmu_system_write32(void *address, uint32_t value)
 {
-	*(volatile uint32_t *)address = value;
+	__atomic_store_n((volatile uint32_t *)address, value, __ATOMIC_RELEASE);
 }
 
 int64_t vsmmu_system_file_size(int32_t fd)

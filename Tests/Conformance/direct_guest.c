@@ -89,7 +89,9 @@ void queue_put(struct direct *direct, unsigned index, uint64_t low, uint64_t hig
 
 	store64(&direct->hosted.guest, slot, low);
 	store64(&direct->hosted.guest, slot + 8, high);
-	*page_register(direct, index, Q_PROD) = (prod + 1) & ((2u << DIRECT_BITS) - 1);
+	/* The hardware may be looking. */
+	__atomic_store_n(page_register(direct, index, Q_PROD),
+			 (prod + 1) & ((2u << DIRECT_BITS) - 1), __ATOMIC_RELEASE);
 }
 
 void hardware_runs(struct direct *direct)

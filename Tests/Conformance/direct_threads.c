@@ -58,7 +58,8 @@ static void direct_tlbi_beside_dma(void)
 		unmap(guest, STAGE1, IOVA);
 		queue_put(&direct, 0, TLBI_NH_VA | UINT64_C(5) << 48, IOVA | 1);
 		queue_put(&direct, 0, SYNC, 0);
-		while (*page_register(&direct, 0, Q_CONS) != *page_register(&direct, 0, Q_PROD))
+		while (__atomic_load_n(page_register(&direct, 0, Q_CONS), __ATOMIC_ACQUIRE) !=
+		       *page_register(&direct, 0, Q_PROD))
 			sched_yield();
 		EQUAL(device_read(&direct.hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
 		map(guest, STAGE1, IOVA, to, PAGE1);

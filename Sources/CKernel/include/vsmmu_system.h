@@ -22,7 +22,7 @@ int32_t vsmmu_system_same(int32_t fd, int32_t other);
 /* The address, or a negative errno. */
 int64_t vsmmu_system_mmap(int32_t fd, uint64_t offset, uint64_t length);
 int32_t vsmmu_system_munmap(uint64_t address, uint64_t length);
-/* One access of 32 bits to registers that are mapped. */
+/* One access of 32 bits to registers that are mapped, which another thread may be accessing. */
 uint32_t vsmmu_system_read32(const void *address);
 void vsmmu_system_write32(void *address, uint32_t value);
 /* Bytes of a file, or a negative errno. */
