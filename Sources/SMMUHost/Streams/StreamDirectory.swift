@@ -18,7 +18,7 @@ public final class StreamDirectory {
   private let mutex: Mutex
   /// Ascending.
   private var emulated: [StreamID] = []
-  /// By StreamID, ascending; then those that have none. Devices come and go by `insert` and `remove`.
+  /// By StreamID, ascending; then those that have none. They come and go by `insert` and `remove`.
   var assigned: [AssignedDevice] = []
   /// Their StreamIDs. Guarded by the mutex, and changed by serial calls.
   private var assignedStreams: [StreamID] = []
