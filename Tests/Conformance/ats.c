@@ -773,6 +773,31 @@ static void ats_times_out_early(void)
 	hosted_close(&hosted);
 }
 
+/* What a reset or restore asks of devices itself, no CMD_SYNC of the guest's waits for. */
+static void ats_times_out_in_a_restore(void)
+{
+	static struct hosted hosted;
+	static uint8_t state[4096];
+	int64_t size;
+
+	make_machine(VSMMU_EMULATED_ROOT_ATS, VSMMU_EMULATED_ATS | VSMMU_EMULATED_SILENT, 0);
+	if (!open_translated(&hosted))
+		return;
+	EQUAL(read_page(&hosted, 0), 0x1000);
+	size = api.vsmmu_save(hosted.guest.vsmmu, state, sizeof(state));
+	CHECK(size > 0);
+	EQUAL(api.vsmmu_restore(hosted.guest.vsmmu, state, (uint64_t)size), 0);
+	CONTAINS(hosted.guest.log, "CMD_ATC_INV");
+	EQUAL(hosted.guest.blame, VSMMU_LOG_HOST);
+	sync_all(&hosted.guest);
+	EQUAL(error_of(&hosted), 0);
+	/* It is there to be told: the guest's own is. */
+	command(&hosted.guest, ATC_INV | TO(ASSIGNED), IOVA);
+	command(&hosted.guest, SYNC, 0);
+	stopped_at(&hosted, CERROR_ATC_INV_SYNC);
+	hosted_close(&hosted);
+}
+
 /* After a change that the kernel refused at first, what the device keeps is reached. */
 static void ats_of_a_failed_change(void)
 {
@@ -887,6 +912,7 @@ void ats_section(void)
 	RUN(ats_of_a_silent_device);
 	RUN(ats_fails_otherwise);
 	RUN(ats_times_out_early);
+	RUN(ats_times_out_in_a_restore);
 	RUN(ats_of_a_failed_change);
 	RUN(ats_under_load);
 }

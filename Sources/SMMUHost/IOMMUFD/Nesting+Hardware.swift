@@ -84,7 +84,8 @@ extension Nesting: Hardware {
     eventQueueChanged()
     // What was asked before is part of what follows.
     batch.clear()
-    endpointTimedOut = false
+    // No CMD_SYNC waits for what is asked of devices here: the log tells of those without an answer.
+    defer { endpointTimedOut = false }
     for index in devices.indices { follow(index, failing: .closes) }
     guard mayHoldTranslations else { return }
     _ = queue(.tlbiNSNHAll)
