@@ -118,7 +118,7 @@ int32_t vsmmu_host_close(vsmmu_host_t *host);
  * Errors: -EEXIST (it has one), -EINVAL (ioas or parent_hwpt; RAM in the window of
  * vsmmu_msi_window), -EBUSY (parent_hwpt), and the kernel's; nothing has changed then.
  * `host` NULL, with 0 and 0, has it give its host back, and with it the link with a VM. Errors:
- * -EBUSY (a device is attached), -ENODEV (it has none). */
+ * -EBUSY (a device is attached, or the guest has direct command queues), -ENODEV (it has none). */
 int32_t vsmmu_set_host(vsmmu_t *vsmmu, vsmmu_host_t *host, uint32_t ioas, uint32_t parent_hwpt);
 
 /* ---------------------------------------------------------------------------------------------
@@ -128,7 +128,8 @@ int32_t vsmmu_set_host(vsmmu_t *vsmmu, vsmmu_host_t *host, uint32_t ioas, uint32
 /* Links the vSMMU with a KVM VM, which is kept open as long as the link lasts: until
  * vsmmu_destroy(), or until the host is given back. Devices are bound for that VM, so link before you
  * attach the first (-EBUSY). Its VMID is pinned now, unless VSMMU_LINK_ON_DEMAND leaves it to the
- * first attachment that needs it; vSMMUs of a VM pin it once each, and it is one number.
+ * first attachment that needs it; vSMMUs of a VM pin it once each, and it is one number: two that stand
+ * for the same physical SMMU need what VSMMU_SHARED_VMID promises, ASIDs that differ.
  *
  * KVM is told of each device before the library binds it, by KVM's VFIO device. A VM has one: it is
  * made with the VM's first link on a host, and shared by its other vSMMUs there. Where the VM has it

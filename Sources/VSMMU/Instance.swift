@@ -37,6 +37,8 @@ struct InstanceHandle {
   /// Lets go of instance and handle.
   static func destroy(_ handle: OpaquePointer) {
     let handle = UnsafeMutablePointer<InstanceHandle>(handle)
+    // Inside a call it holds the instance, which would go with it, and later than here.
+    handle.pointee.instance._withUnsafeGuaranteedRef { $0.stopEventThread() }
     handle.pointee.instance.release()
     handle.deallocate()
   }
@@ -113,8 +115,12 @@ final class Instance {
     refusalMutex = mutexes[1]
   }
 
-  deinit {
+  func stopEventThread() {
     eventThread?.stop()
+    eventThread = nil
+  }
+
+  deinit {
     virtual.leave()
     mutex.destroy()
     refusalMutex.destroy()

@@ -42,6 +42,7 @@ void thread_section(void);
 void host_section(void);
 void host_failure_section(void);
 void host_change_section(void);
+void host_end_section(void);
 void host_limit_section(void);
 void owned_section(void);
 void late_section(void);

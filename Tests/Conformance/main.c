@@ -32,6 +32,7 @@ int main(int argc, char **argv)
 	host_section();
 	host_failure_section();
 	host_change_section();
+	host_end_section();
 	host_limit_section();
 	owned_section();
 	late_section();

@@ -149,6 +149,8 @@ void direct_step(struct vm *vm)
 		start(vm);
 	if (hardware_has(vm) <= index)
 		return;
+	/* What the kernel refused may be there since. */
+	*word(vm, index, CONFIG) = 1;
 	if (chance(10))
 		write_frame(vm, chance(50) ? VINTF_CONFIG : ALLOC + 4 * below(2), 4, 0);
 	if (hardware_has(vm) <= index)

@@ -42,8 +42,8 @@ extension Nesting {
     _ stream: StreamID?, _ source: DeviceSource
   ) throws(Refusal) -> AssignedDevice {
     let fd = try file(of: source)
+    var isTold = false
     do throws(Refusal) {
-      var isLinked = false
       var isBound = false
       let id: UInt32
       if case .bound(_, let known) = source {
@@ -54,16 +54,16 @@ extension Nesting {
         isBound = true
       } else {
         try link?.add(fd)
+        isTold = link?.tellsKVM ?? false
         id = try bind(fd)
-        isLinked = link?.tellsKVM ?? false
       }
       // Before any STE may name the VMID.
       try link?.pin()
       return AssignedDevice(
-        stream: stream, fd: fd, id: id, isOwners: isBound && owner != nil, isLinked: isLinked,
+        stream: stream, fd: fd, id: id, isOwners: isBound && owner != nil, isLinked: isTold,
         facts: try facts(of: id))
     } catch {
-      abandon(fd)
+      abandon(fd, isTold: isTold)
       throw error
     }
   }
@@ -109,6 +109,18 @@ extension Nesting {
     let flags = device.facts.information.flags
     repeatsInvalidations = flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0
     hostStalls = device.facts.value(.idr0, IDR0.stallModel) == 0
+    try forgetTranslations()
+  }
+
+  /// A VMID that is not of this vIOMMU alone, the lent parent's or KVM's, may have translations of
+  /// the guest's from before, which it has invalidated while nothing of its was here.
+  private func forgetTranslations() throws(Refusal) {
+    guard domain.lentParent != nil || link?.canPin == true else { return }
+    mayHoldTranslations = true
+    guard queue(.tlbiNSNHAll), flush() else {
+      batch.clear()
+      throw Refusal(.eio, "the host kernel failed to empty the TLB of the vSMMU's VMID")
+    }
   }
 
   private func makeVDevice(
@@ -133,12 +145,13 @@ extension Nesting {
   func release(_ device: AssignedDevice) {
     if let hwpt = device.state.hwpt { give(back: hwpt, "nested HWPT") }
     if device.vdevice != 0 { give(back: device.vdevice, "vDEVICE") }
-    abandon(device.fd)
+    abandon(device.fd, isTold: device.isLinked)
   }
 
-  private func abandon(_ fd: Int32) {
+  /// `isTold`: KVM was told of it here.
+  private func abandon(_ fd: Int32, isTold: Bool) {
     if fd >= 0 {
-      link?.remove(fd)
+      if isTold { link?.remove(fd) }
       try? iommufd.kernel.close(fd)
     }
     guard devices.isEmpty else { return }

@@ -134,6 +134,7 @@ public final class Nesting {
     dropGivenVFIO()
     if ownsAddressSpace {
       host.removeMappings(of: addressSpace) { give(back: addressSpace, "address space") }
+      retryKept(.max)
     }
     if let parent = domain.lentParent { host.giveBackParent(parent) }
     host.removeUser()
@@ -181,6 +182,7 @@ public final class Nesting {
     // What was not sent yet would invalidate what is gone with the vIOMMU.
     batch.clear()
     events.disable(iommufd)
+    if let queue = events.surrender() { give(back: queue, "event queue") }
     closeDirect()
     retryKept(.max)
     give(back: objects.bypass, "bypass HWPT")

@@ -84,6 +84,12 @@ struct VEventQueue {
     }
   }
 
+  /// With the vIOMMU goes what the kernel kept of it: nil if there is nothing.
+  mutating func surrender() -> UInt32? {
+    defer { queue = 0 }
+    return queue == 0 ? nil : queue
+  }
+
   /// Reads up to `most` events, in order, with what was lost between them; returns how many. A
   /// failure after something was read is met again by the next call.
   mutating func take(

@@ -48,7 +48,7 @@ public final class LinkedVMs {
         throw error
       }
       vm.links += 1
-      return (vm, vm.vfio)
+      return (vm, isTold ? -1 : vm.vfio)
     }
   }
 
@@ -70,7 +70,7 @@ public final class LinkedVMs {
   }
 
   private func equip(_ vm: LinkedVM, given: Int32?, isTold: Bool) throws(Refusal) {
-    guard vm.vfio < 0 else { return }
+    guard vm.vfio < 0, !isTold else { return }
     if let given {
       do throws(Errno) { vm.vfio = try kernel.duplicate(given) } catch {
         throw Refusal(error, trying: "duplicate the KVM VFIO device's descriptor")
@@ -88,7 +88,6 @@ public final class LinkedVMs {
       guard error == .ebusy || error == .eexist else {
         throw Refusal(error, trying: "make KVM's VFIO device (KVM_CREATE_DEVICE)")
       }
-      if isTold { return }
       throw Refusal(
         .ebusy,
         """

@@ -122,7 +122,7 @@ extension VirtualSMMU {
   /// A first emulated device does. KVM's CPUs do not reach the TLB of software, so such devices do
   /// not go together with broadcast TLB maintenance that comes from a link.
   private var endsBroadcast: Bool {
-    nesting?.isLinked == true && streams.emulatedCount == 0 && smmu.features[.idr0, IDR0.btm] != 0
+    offersLinkedBroadcast && streams.emulatedCount == 0
   }
 
   /// So does it end ATS, which is its model's. To a guest that has seen IDR0.ATS = 1 it is a device

@@ -33,6 +33,8 @@ public final class VirtualSMMU {
   private var eventFile: Int32 = -1
   /// What they became, if there was something to negotiate with.
   private var report: NegotiationReport?
+  /// They say that the TLBIs of a linked VM's CPUs reach the guest's devices.
+  private(set) var offersLinkedBroadcast = false
 
   public static func make(
     _ features: Features, automatic: AutomaticFields = [], options: Options,
@@ -84,9 +86,13 @@ public final class VirtualSMMU {
 
   /// Gives the host back, once no device of its is left.
   public func part() throws(Refusal) {
-    _ = try requireNesting(or: .enodev)
+    let nesting = try requireNesting(or: .enodev)
     guard streams.assignedCount == 0 else {
       throw Refusal(.ebusy, "the vSMMU has assigned devices, which are to be detached first")
+    }
+    guard !(isFrozen && nesting.hasDirectQueues) else {
+      throw Refusal(
+        .ebusy, "the guest has direct command queues, which no other host could go on with")
     }
     leave()
     guard !isFrozen, let situation = try? situation() else { return }
@@ -124,6 +130,7 @@ public final class VirtualSMMU {
   /// Resets the registers, so only where something changes.
   func adopt(_ report: NegotiationReport) {
     if smmu.features != report.chosen { smmu.renegotiate(report.chosen) }
+    offersLinkedBroadcast = nesting?.isLinked == true && report.chosen[.idr0, IDR0.btm] != 0
     self.report = report
   }
 

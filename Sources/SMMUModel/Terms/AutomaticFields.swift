@@ -30,13 +30,15 @@ public struct AutomaticFields: OptionSet, Sendable {
 
 extension Features {
   /// With the automatic fields as they are before the first host, 44 bits of addresses and else
-  /// nothing; or as much as this library implements, which hosts then limit.
+  /// nothing; or as much as this library implements, which hosts then limit. RIL came with SMMUv3.1
+  /// (§2.9): a revision that is asked to be older has none.
   public func settingAutomatic(_ automatic: AutomaticFields, toMost: Bool) -> Features {
     var features = self
     for register in IdentificationRegister.allCases {
       for field in register.fields where automatic.contains(register, field) {
         let least: UInt32 = register == .idr5 ? 4 : 0
-        features[register, field] = toMost ? Self.most(register, field) : least
+        let isTooOld = register == .idr3 && self[.aidr, AIDR.minor] == 0
+        features[register, field] = toMost && !isTooOld ? Self.most(register, field) : least
       }
     }
     return features
