@@ -84,7 +84,7 @@ extension Nesting: Hardware {
     eventQueueChanged()
     // What was asked before is part of what follows.
     batch.clear()
-    // No CMD_SYNC waits for what is asked of devices here: the log tells of those without an answer.
+    // No CMD_SYNC waits for what is asked of devices here: the log tells who gave no answer.
     defer { endpointTimedOut = false }
     for index in devices.indices { follow(index, failing: .closes) }
     guard mayHoldTranslations else { return }
