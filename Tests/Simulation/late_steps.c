@@ -30,7 +30,12 @@ void late_host_step(struct vm *vm)
 	/* A link goes with it, and with the link what the guest was told of BTM. */
 	if (vm->link != UNLINKED)
 		return;
-	SUCCEEDS(api.vsmmu_set_host(vsmmu, NULL, 0, 0));
+	/* So would direct command queues, which the guest keeps. */
+	if (ANSWER(api.vsmmu_set_host(vsmmu, NULL, 0, 0), EBUSY) != 0) {
+		if (!direct_has(vm))
+			violation("a host is not given back");
+		return;
+	}
 	if (api.vsmmu_set_host(vsmmu, NULL, 0, 0) != -ENODEV)
 		violation("a host is given back twice");
 	UNTIL(api.vsmmu_set_host(vsmmu, world.hosts[vm->host], vm->ioas, 0), ENOMEM);

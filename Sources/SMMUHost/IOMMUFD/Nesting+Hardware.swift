@@ -23,7 +23,7 @@ extension Nesting: Hardware {
     return command.isATCInvalidation ? devices[index].usesATS : devices[index].state.hwpt != nil
   }
 
-  func queue(_ command: Command) -> Bool {
+  private func queue(_ command: Command) -> Bool {
     if !batch.hasRoom(for: command) && !flush() { return false }
     batch.append(command)
     return true

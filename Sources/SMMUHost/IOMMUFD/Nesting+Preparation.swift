@@ -115,11 +115,16 @@ extension Nesting {
   /// A VMID that is not of this vIOMMU alone, the lent parent's or KVM's, may have translations of
   /// the guest's from before, which it has invalidated while nothing of its was here.
   private func forgetTranslations() throws(Refusal) {
-    guard domain.lentParent != nil || link?.canPin == true else { return }
-    mayHoldTranslations = true
-    guard queue(.tlbiNSNHAll), flush() else {
-      batch.clear()
-      throw Refusal(.eio, "the host kernel failed to empty the TLB of the vSMMU's VMID")
+    guard let objects, domain.lentParent != nil || link?.canPin == true else { return }
+    batch.append(.tlbiNSNHAll)
+    defer { batch.clear() }
+    let (commands, count) = batch.bytes()
+    do throws(Errno) {
+      for _ in 0..<(repeatsInvalidations ? 2 : 1) {
+        try iommufd.invalidate(objects.viommu, commands: commands, count: count)
+      }
+    } catch {
+      throw Refusal(error, trying: "empty the TLB of the vSMMU's VMID (IOMMU_HWPT_INVALIDATE)")
     }
   }
 
