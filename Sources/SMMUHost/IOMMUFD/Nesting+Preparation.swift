@@ -112,8 +112,8 @@ extension Nesting {
     try forgetTranslations()
   }
 
-  /// A VMID that is not of this vIOMMU alone, the lent parent's or KVM's, may have translations of
-  /// the guest's from before, which it has invalidated while nothing of its was here.
+  /// The VMID of a lent parent, or of KVM, outlives this vIOMMU. The TLB may have translations under
+  /// it from before the last device went, and TLBIs of the guest since then were sent to nobody.
   private func forgetTranslations() throws(Refusal) {
     guard let objects, domain.lentParent != nil || link?.canPin == true else { return }
     batch.append(.tlbiNSNHAll)
