@@ -112,8 +112,8 @@ extension Nesting {
     try forgetTranslations()
   }
 
-  /// The VMID of a lent parent, or of KVM, outlives this vIOMMU. The TLB may have translations under
-  /// it from before the last device went, and TLBIs of the guest since then were sent to nobody.
+  /// The VMID of a lent parent, or of KVM, outlives this vIOMMU. The TLB may have translations
+  /// under it from before the last device went; TLBIs of the guest since then went to nobody.
   private func forgetTranslations() throws(Refusal) {
     guard let objects, domain.lentParent != nil || link?.canPin == true else { return }
     batch.append(.tlbiNSNHAll)
