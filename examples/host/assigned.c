@@ -1,154 +1,88 @@
 /* SPDX-License-Identifier: MIT */
+/* A VMM that owns iommufd, IOAS, nest parent, device and attach, and lends them to the vSMMU. */
 #include "assigned.h"
 
+#include <gio/gio.h>
 #include <glib-unix.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "driver.h"
-#include "hypervisor.h"
+#include "play.h"
 
-#define RAM_BASE UINT64_C(0x40000000)
-#define RAM_SIZE UINT64_C(0x01000000)
-#define DATA (RAM_BASE + UINT64_C(0x00800000))
-#define BUFFER UINT64_C(0x7f0000) /* where process and device have it */
-#define STREAM 8u
-#define ASID 42u
-#define CD_ASET (UINT64_C(1) << 47)
-
-struct play {
-	struct hypervisor hypervisor;
-	struct driver driver;
-	struct space space; /* of the process that the device shares */
-	gboolean has_btm;
-	gboolean good;
-};
-
-static void expect(struct play *play, gboolean met, const char *what)
+void expect(struct play *play, gboolean met, const char *what)
 {
 	if (!met)
 		g_print("  NOT AS EXPECTED: %s\n", what);
 	play->good = play->good && met;
 }
 
-static void device_reads(struct play *play, uint64_t wanted)
+void device_reads(struct play *play, uint64_t address, uint64_t wanted)
 {
 	uint64_t value = 0;
-	gboolean done = hypervisor_device_read(&play->hypervisor, BUFFER, &value);
+	gboolean done;
 
-	g_print("  the device reads 0x%" PRIx64 ": ", BUFFER);
+	if (play->hypervisor.emulated == NULL)
+		return;
+	done = hypervisor_device_read(&play->hypervisor, address, &value);
 	if (done)
-		g_print("0x%" PRIx64 "\n", value);
+		g_print("  the device reads 0x%" PRIx64 ": 0x%" PRIx64 "\n", address, value);
 	else
-		g_print("abort\n");
+		g_print("  the device reads 0x%" PRIx64 ": abort\n", address);
 	expect(play, done && value == wanted, "that value");
 }
 
-/* The host's SMMU faults; the record comes by the kernel, the main loop and the guest's queue. */
-static void device_faults(struct play *play)
+void device_aborts(struct play *play, uint64_t address)
 {
-	struct event event;
 	uint64_t value;
 
-	g_print("  the device reads 0x%" PRIx64 ": abort\n", BUFFER);
-	expect(play, !hypervisor_device_read(&play->hypervisor, BUFFER, &value), "an abort");
-	expect(play, machine_take_interrupt(play->driver.machine, VSMMU_IRQ_EVENTQ),
-	       "an event queue interrupt");
-	if (!driver_take_event(&play->driver, &event)) {
-		expect(play, FALSE, "an event record");
+	if (play->hypervisor.emulated == NULL)
 		return;
-	}
-	event_print(&event);
-	expect(play, event_kind(&event) == EVENT_F_TRANSLATION &&
-	       event_stream(&event) == STREAM && event_input(&event) == BUFFER, "the record");
+	g_print("  the device reads 0x%" PRIx64 ": abort\n", address);
+	expect(play, !hypervisor_device_read(&play->hypervisor, address, &value), "an abort");
 }
 
-/* The process' tables become the device's: its ASID is the CPU's, so ASET is 0. */
-static void share_address_space(struct play *play)
+/* 0, or the sentence about it. */
+static gboolean succeeded(struct play *play, int32_t result)
 {
-	struct driver *driver = &play->driver;
-	struct ram *ram = &driver->machine->ram;
-	uint64_t context;
-
-	play->space = space_new(&driver->pages, 1, 0);
-	context = context_new(&driver->pages, &play->space, ASID, driver->output_size);
-	ram_write64(ram, context, ram_read64(ram, context) & ~CD_ASET);
-	stream_write(ram, driver_stream(driver, STREAM), context, NULL, 0, driver->output_size);
-	driver_invalidate_stream(driver, STREAM);
-	expect(play, driver_sync(driver), "CMD_SYNC to complete");
-}
-
-static void touch_and_unmap(struct play *play)
-{
-	space_map(&play->space, BUFFER, DATA, 3, SPACE_READ | SPACE_WRITE);
-	device_reads(play, 0x6d6f6f7262657473);
-	space_unmap(&play->space, BUFFER, 3);
-	g_print("  the process unmaps the page\n");
-	device_reads(play, 0x6d6f6f7262657473);
-}
-
-static void unmap_by_cpu(struct play *play)
-{
-	touch_and_unmap(play);
-	hypervisor_cpu_tlbi(&play->hypervisor, ASID, BUFFER);
-	g_print("  its CPU executes TLBI VAE1IS, DSB; the driver sends no command\n");
-	if (play->has_btm) {
-		device_faults(play);
-		return;
-	}
-	g_print("  IDR0.BTM is 0: the SMMU does not hear CPUs, and\n");
-	device_reads(play, 0x6d6f6f7262657473);
-	driver_invalidate_address(&play->driver, ASID, 0, BUFFER);
-	expect(play, driver_sync(&play->driver), "CMD_SYNC to complete");
-	g_print("  the driver sends CMD_TLBI_NH_VA, CMD_SYNC\n");
-	device_faults(play);
-}
-
-static void guest(struct machine *machine, void *argument)
-{
-	struct play *play = argument;
-
-	if (!driver_start(&play->driver, machine, RAM_BASE)) {
-		expect(play, FALSE, "the SMMU to start");
-		return;
-	}
-	expect(play, (bits(play->driver.idr0, 5, 5) != 0) == play->has_btm, "IDR0.BTM");
-	g_print("  the guest sees IDR0 0x%08x: stage 1 %s, stage 2 %s, BTM %s\n", play->driver.idr0,
-		bits(play->driver.idr0, 1, 1) ? "yes" : "no",
-		bits(play->driver.idr0, 0, 0) ? "yes" : "no",
-		bits(play->driver.idr0, 5, 5) ? "yes" : "no");
-	share_address_space(play);
-	unmap_by_cpu(play);
-}
-
-/* In the loop: events of the host are waiting. */
-static gboolean move_events(gint fd, GIOCondition condition, gpointer data)
-{
-	struct machine *machine = data;
-
-	(void)fd;
-	(void)condition;
-	machine->library->event_run(machine->smmu);
-	return G_SOURCE_CONTINUE;
-}
-
-static gboolean attach(struct play *play, struct machine *machine)
-{
-	const struct library *library = machine->library;
-	vsmmu_device device = {
-		.size = sizeof device, .stream = STREAM, .path = "/dev/vfio/devices/vfio0",
-	};
 	char message[256];
 
-	if (library->link_vm(machine->smmu, play->hypervisor.vm, 0) == 0 &&
-	    library->device_attach(machine->smmu, &device) == 0)
+	if (result == 0)
 		return TRUE;
-	library->error_message(machine->smmu, message, sizeof message);
+	play->machine.library->error_message(play->machine.smmu, message, sizeof message);
 	g_print("  %s\n", message);
+	play->good = FALSE;
 	return FALSE;
 }
 
-/* The lines of the report that are about BTM. */
+static void show_device(struct play *play, uint64_t name, uint32_t attached, const char *to)
+{
+	vsmmu_device_info info = { .size = sizeof info };
+
+	if (!succeeded(play, play->machine.library->get_device_info(play->machine.smmu, name, &info)))
+		return;
+	if (info.flags & VSMMU_INFO_NUMBERED)
+		g_print("  device %u: StreamID %u, vDEVICE %u", info.devid, info.stream, info.vdevice);
+	else
+		g_print("  device %u: no StreamID, no vDEVICE", info.devid);
+	g_print(", nest parent %u, attached to HWPT %u (%s)\n", info.parent, info.hwpt, to);
+	expect(play, info.attached == attached, to);
+	expect(play, info.parent == play->owner.parent, "the VMM's nest parent");
+}
+
+/* What a VMM builds the PCI capabilities of a device from. */
+static void show_facts(struct play *play)
+{
+	const uint64_t name = VSMMU_BY_DEVID(play->owner.device.id);
+	vsmmu_device_info info = { .size = sizeof info };
+
+	if (!succeeded(play, play->machine.library->get_device_info(play->machine.smmu, name, &info)))
+		return;
+	g_print("    its SMMU: IIDR 0x%08x, IDR0 0x%08x; ATS %s, PASIDs of %u bits, %s\n",
+		info.iidr, info.idr[0], info.flags & VSMMU_INFO_ATS ? "yes" : "no", info.pasid_bits,
+		info.flags & VSMMU_INFO_MAY_STALL ? "may stall" : "never stalls");
+}
+
+/* The lines of the report that are about BTM, ATS and stage 2. */
 static void show_report(const struct machine *machine)
 {
 	g_autofree char *text = g_malloc0(65536);
@@ -162,63 +96,168 @@ static void show_report(const struct machine *machine)
 			g_print("    %s\n", *line);
 }
 
-static void show_counters(const struct play *play, const struct machine *machine)
+/* The SMMU is realised before all devices: it has no host yet. */
+static gboolean realise(struct play *play, const struct library *library, GError **error)
+{
+	static const vsmmu_config config = {
+		.size = sizeof config, .features = "SSIDSIZE=auto,OAS=auto,ATS=auto,RIL=auto",
+	};
+
+	play->machine.owner = &play->owner;
+	if (!machine_create(&play->machine, library, &config, error))
+		return FALSE;
+	g_print("  the vSMMU is made, without a host\n");
+	return hypervisor_lend(&play->hypervisor, play->owner.iommufd, error);
+}
+
+/* A device comes, and the vSMMU gets its host with it. There is no StreamID until the guest has
+ * given the device's bus a number. KVM was told of it when it was bound. */
+static gboolean plug(struct play *play)
+{
+	const struct library *library = play->machine.library;
+	const struct owner *owner = &play->owner;
+	vsmmu_device device = {
+		.size = sizeof device, .flags = VSMMU_DEVICE_BOUND | VSMMU_DEVICE_UNNUMBERED,
+		.devid = owner->device.id,
+	};
+	vsmmu_t *smmu = play->machine.smmu;
+
+	g_print("  a device is plugged: IOAS, parent and device are lent to the vSMMU\n");
+	if (!succeeded(play, library->set_host(smmu, play->hypervisor.host, owner->ioas,
+					       owner->parent)) ||
+	    (play->hypervisor.vm >= 0 &&
+	     !succeeded(play, library->link_vm(smmu, play->hypervisor.vm, VSMMU_LINK_TOLD))) ||
+	    !succeeded(play, library->device_attach(smmu, &device)))
+		return FALSE;
+	show_device(play, VSMMU_BY_DEVID(owner->device.id), VSMMU_ATTACHED_ABORT, "abort");
+	show_facts(play);
+	show_report(&play->machine);
+	return TRUE;
+}
+
+void on_bus_number(struct play *play)
+{
+	const uint64_t name = VSMMU_BY_DEVID(play->owner.device.id);
+
+	g_print("  the guest numbers the bus: the device has StreamID %u\n", STREAM);
+	if (succeeded(play, play->machine.library->device_renumber(play->machine.smmu, name, STREAM)))
+		show_device(play, STREAM, VSMMU_ATTACHED_STAGE1, "stage 1");
+}
+
+void on_bar_address(struct play *play)
+{
+	g_print("  the VMM maps a BAR of another device at 0x%" PRIx64 " in its IOAS\n", BAR);
+	expect(play, owner_map_bar(&play->owner, BAR), "the BAR in the IOAS");
+}
+
+/* The device goes back to the parent, where the guest's physical addresses are its own. */
+static void unplug(struct play *play)
+{
+	const struct library *library = play->machine.library;
+
+	g_print("  the device is unplugged, and the host taken back\n");
+	if (!succeeded(play, library->device_detach(play->machine.smmu, STREAM)) ||
+	    !succeeded(play, library->set_host(play->machine.smmu, NULL, 0, 0)))
+		return;
+	device_reads(play, DATA, WORD);
+	device_aborts(play, UINT64_C(0x7f0000));
+}
+
+static void show_counters(const struct play *play)
 {
 	vsmmu_host_counters counters = { .size = sizeof counters };
 
-	machine->library->get_host_counters(machine->smmu, &counters);
-	g_print("  %u system calls: %" PRIu64 " of them for %" PRIu64 " invalidations, %" PRIu64
-		" nested HWPTs, %" PRIu64 " attachments; %" PRIu64 " events\n",
-		play->hypervisor.calls, counters.invalidate_calls, counters.forwarded,
+	play->machine.library->get_host_counters(play->machine.smmu, &counters);
+	g_print("  %u system calls of the library's: %" PRIu64 " of them for %" PRIu64
+		" invalidations, %" PRIu64 " nested HWPTs; %" PRIu64 " attachments, %" PRIu64
+		" events\n", play->hypervisor.calls, counters.invalidate_calls, counters.forwarded,
 		counters.hwpts, counters.attachments, counters.events);
 }
 
-static gboolean run(struct play *play, struct machine *machine)
+/* In the loop: events of the host are waiting. */
+static gboolean move_events(gint fd, GIOCondition condition, gpointer data)
 {
+	struct machine *machine = data;
+
+	(void)fd;
+	(void)condition;
+	machine->library->event_run(machine->smmu);
+	return G_SOURCE_CONTINUE;
+}
+
+static void run(struct play *play)
+{
+	struct machine *machine = &play->machine;
 	guint source;
 
-	if (!attach(play, machine))
-		return FALSE;
-	show_report(machine);
-	ram_write64(&machine->ram, DATA, 0x6d6f6f7262657473);
+	if (!plug(play))
+		return;
 	source = g_unix_fd_add(machine->library->event_fd(machine->smmu), G_IO_IN, move_events,
 			       machine);
 	machine_run(machine, guest, play);
 	g_source_remove(source);
-	show_counters(play, machine);
-	return play->good;
+	show_counters(play);
+	unplug(play);
 }
 
-static gboolean on_kernel(const struct library *library, uint32_t kernel, gboolean has_btm,
-			  gboolean verbose, GError **error)
+/* On a host that is there. */
+static gboolean on_host(struct play *play, const struct library *library, const char *device,
+			const char *peer, GError **error)
 {
-	struct play play = { .has_btm = has_btm, .good = TRUE };
-	struct machine machine = { .verbose = verbose };
-	vsmmu_config config = { .size = sizeof config };
+	struct ram *ram = &play->machine.ram;
 	gboolean good = FALSE;
 
-	if (!hypervisor_start(&play.hypervisor, library, kernel, verbose, error))
+	if (!ram_reserve(ram, RAM_BASE, RAM_SIZE))
 		return FALSE;
-	config.host = play.hypervisor.host;
-	if (ram_reserve(&machine.ram, RAM_BASE, RAM_SIZE)) {
-		ram_know(&machine.ram, RAM_BASE, RAM_SIZE);
-		good = machine_create(&machine, library, &config, error) && run(&play, &machine);
-		machine_free(&machine);
-		ram_free(&machine.ram);
+	ram_know(ram, RAM_BASE, RAM_SIZE);
+	ram_write64(ram, DATA, WORD);
+	ram_write64(ram, OTHER_DATA, OTHER_WORD);
+	if (owner_start(&play->owner, &play->hypervisor, ram, device, peer, error) &&
+	    realise(play, library, error)) {
+		run(play);
+		good = play->good;
 	}
-	hypervisor_stop(&play.hypervisor);
+	machine_free(&play->machine);
+	owner_stop(&play->owner);
+	hypervisor_stop(&play->hypervisor);
+	ram_free(ram);
 	return good;
 }
 
-gboolean assigned(const struct library *library, gboolean verbose, GError **error)
+static gboolean emulated(const struct library *library, uint32_t kernel, gboolean has_btm,
+			 gboolean verbose, GError **error)
+{
+	struct play play = { .has_btm = has_btm, .good = TRUE, .machine.verbose = verbose };
+
+	return hypervisor_emulate(&play.hypervisor, library, kernel, verbose, error) &&
+	       on_host(&play, library, "/dev/vfio/devices/vfio0", "/dev/vfio/devices/vfio1", error);
+}
+
+static gboolean here(const struct library *library, const char *device, gboolean verbose,
+		     GError **error)
+{
+	struct play play = { .good = TRUE, .machine.verbose = verbose };
+
+	hypervisor_here(&play.hypervisor, library, verbose);
+	return on_host(&play, library, device, NULL, error);
+}
+
+gboolean assigned(const struct library *library, const char *device, gboolean verbose,
+		  GError **error)
 {
 	gboolean good;
 
-	g_print("An assigned device on a kernel that links KVM's VMIDs with the SMMU's\n");
-	good = on_kernel(library, VSMMU_EMULATED_LINKED, TRUE, verbose, error);
-	if (good) {
-		g_print("\nThe same on Linux 7.3, which does not\n");
-		good = on_kernel(library, VSMMU_EMULATED_LINUX_7_3, FALSE, verbose, error);
+	if (device != NULL) {
+		g_print("A device of this machine's, of a VMM that owns everything\n");
+		good = here(library, device, verbose, error);
+	} else {
+		g_print("An assigned device of a VMM that owns everything, on a kernel that links KVM's "
+			"VMIDs with the SMMU's\n");
+		good = emulated(library, VSMMU_EMULATED_LINKED, TRUE, verbose, error);
+		if (good) {
+			g_print("\nThe same on Linux 7.3, which does not\n");
+			good = emulated(library, VSMMU_EMULATED_LINUX_7_3, FALSE, verbose, error);
+		}
 	}
 	g_print("\n%s\n", good ? "All as expected." : "NOT all as expected.");
 	return good;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* An assigned device on an emulated host, told to a person. */
+/* A VMM that owns everything, with an assigned device, told to a person. */
 #ifndef HOST_ASSIGNED_H
 #define HOST_ASSIGNED_H
 
 #include "library.h"
 
-/* TRUE if everything went as the architecture and the kernel's rules say. */
-gboolean assigned(const struct library *library, gboolean verbose, GError **error);
+/* On emulated hosts, or with a VFIO device of this machine's (`device` is not NULL). TRUE if
+ * everything went as the architecture and the kernel's rules say. */
+gboolean assigned(const struct library *library, const char *device, gboolean verbose,
+		  GError **error);
 
 #endif

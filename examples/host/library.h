@@ -17,13 +17,15 @@
 	F(translate) F(access_begin) F(access_end) F(dma_read) F(dma_write)                        \
 	F(save) F(validate) F(restore) F(get_counters) F(iort_nodes)                               \
 	F(host_open) F(host_close) F(link_vm) F(device_attach) F(negotiation_report)               \
-	F(event_fd) F(event_run) F(get_host_counters) F(msi_window)
+	F(event_fd) F(event_run) F(get_host_counters) F(msi_window) F(set_host)                    \
+	F(device_detach) F(device_renumber) F(get_device_info)
 
 #define EMULATED_FUNCTIONS(F)                                                                      \
 	F(emulated_api_version) F(emulated_create) F(emulated_destroy) F(emulated_kernel)          \
 	F(emulated_open) F(emulated_close) F(emulated_ioctl)                                       \
 	F(emulated_pin_request) F(emulated_unpin_request)                                          \
-	F(emulated_dma_read) F(emulated_vcpu_load) F(emulated_vcpu_put) F(emulated_tlbi)
+	F(emulated_dma_read) F(emulated_vcpu_load) F(emulated_vcpu_put) F(emulated_tlbi)           \
+	F(emulated_bar)
 
 /* One pointer for each; its type is the header's prototype and so cannot disagree with it. */
 struct library {

@@ -4,6 +4,8 @@
 #include <gio/gio.h>
 #include <inttypes.h>
 
+#include "owner.h"
+
 struct pulse {
 	struct machine *machine;
 	uint32_t line;
@@ -89,6 +91,20 @@ static void on_log(void *opaque, uint32_t blame, const char *message)
 		g_printerr("%s: %s\n", blame == VSMMU_LOG_GUEST ? "guest" : "host", message);
 }
 
+static int32_t on_attach(void *opaque, uint32_t device, uint32_t hwpt)
+{
+	const struct machine *machine = opaque;
+
+	return owner_attach(machine->owner, device, hwpt);
+}
+
+static int32_t on_detach(void *opaque, uint32_t device)
+{
+	const struct machine *machine = opaque;
+
+	return owner_detach(machine->owner, device);
+}
+
 gboolean machine_create(struct machine *machine, const struct library *library,
 			const vsmmu_config *config, GError **error)
 {
@@ -99,6 +115,8 @@ gboolean machine_create(struct machine *machine, const struct library *library,
 		.irq = on_irq,
 		.work = on_work,
 		.log = on_log,
+		.attach = machine->owner ? on_attach : NULL,
+		.detach = machine->owner ? on_detach : NULL,
 	};
 	char message[256] = "";
 

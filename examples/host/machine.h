@@ -12,10 +12,13 @@
 #include "library.h"
 #include "ram.h"
 
+struct owner;
+
 struct machine {
 	const struct library *library;
 	vsmmu_t *smmu;
 	struct ram ram;
+	struct owner *owner; /* attaches assigned devices; NULL: there are none */
 	gboolean verbose;
 
 	GMainLoop *loop;

@@ -16,6 +16,7 @@ struct options {
 	char *emulated;
 	gboolean demo;
 	gboolean assigned;
+	char *device;
 	gboolean replay;
 	char *tree;
 	char *iort;
@@ -46,6 +47,8 @@ static gboolean parse(struct options *options, int *argc, char ***argv, GError *
 		{ "assigned", 'a', 0, G_OPTION_ARG_NONE, &options->assigned,
 		  "The same with a device of an emulated host's (-v prints system calls); with --dtb or "
 		  "--iort the tables of a machine with such devices", NULL },
+		{ "device", 'D', 0, G_OPTION_ARG_FILENAME, &options->device,
+		  "With --assigned: a device of this machine's, /dev/vfio/devices/vfio0", "PATH" },
 		{ "replay", 'r', 0, G_OPTION_ARG_NONE, &options->replay,
 		  "Replay captures (FILE is *.trace.gz or *.snap.gz)", NULL },
 		{ "dtb", 0, 0, G_OPTION_ARG_FILENAME, &options->tree,
@@ -68,10 +71,12 @@ static gboolean parse(struct options *options, int *argc, char ***argv, GError *
 	if (options->demo + options->replay + !!options->tree + !!options->iort +
 		    (options->assigned && !options->tree && !options->iort) == 1 &&
 	    !(options->assigned && (options->demo || options->replay)) &&
+	    !(options->device && (!options->assigned || options->tree || options->iort)) &&
 	    options->replay == !!options->files && options->budget >= 0)
 		return TRUE;
 	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-		    "give one of --demo, --assigned, --replay FILE..., [--assigned] --dtb OUT or --iort OUT");
+		    "give one of --demo, --assigned [--device PATH], --replay FILE..., "
+		    "[--assigned] --dtb OUT or --iort OUT");
 	return FALSE;
 }
 
@@ -88,10 +93,13 @@ static gboolean write_firmware(const struct options *options, struct library *li
 
 	if (options->assigned &&
 	    (!open_emulated(options, library, error) ||
-	     !hypervisor_start(&hypervisor, library, VSMMU_EMULATED_LINUX_7_3, options->verbose, error)))
+	     !hypervisor_emulate(&hypervisor, library, VSMMU_EMULATED_LINUX_7_3, options->verbose,
+				 error)))
 		return FALSE;
-	good = options->tree ? write_tree(library, hypervisor.host, options->tree, error)
-			     : write_iort(library, hypervisor.host, options->iort, error);
+	good = !options->assigned || hypervisor_lend(&hypervisor, -1, error);
+	if (good)
+		good = options->tree ? write_tree(library, hypervisor.host, options->tree, error)
+				     : write_iort(library, hypervisor.host, options->iort, error);
 	if (options->assigned)
 		hypervisor_stop(&hypervisor);
 	return good;
@@ -113,8 +121,8 @@ static gboolean run_library(const struct options *options, GError **error)
 	else if (options->tree || options->iort)
 		good = write_firmware(options, &library, error);
 	else
-		good = open_emulated(options, &library, error) &&
-		       assigned(&library, options->verbose, error);
+		good = (options->device || open_emulated(options, &library, error)) &&
+		       assigned(&library, options->device, options->verbose, error);
 	library_close(&library);
 	return good;
 }
@@ -131,6 +139,7 @@ int main(int argc, char **argv)
 		g_printerr("host: %s\n", error->message);
 	g_free(options.library);
 	g_free(options.emulated);
+	g_free(options.device);
 	g_free(options.tree);
 	g_free(options.iort);
 	g_strfreev(options.files);

@@ -45,6 +45,9 @@ static inline uint64_t bits(uint64_t word, unsigned high, unsigned low)
 #define IRQ_CTRL_EVENTQ 4u
 #define GERROR_CMDQ_ERR 1u
 
+/* Full ATS, in the second word of an STE (5.2 EATS). */
+#define STE_EATS_FULL (UINT64_C(1) << 28)
+
 /* Bytes of a queue entry. */
 #define COMMAND_BYTES 16u
 #define EVENT_BYTES 32u
