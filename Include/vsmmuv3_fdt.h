@@ -87,6 +87,27 @@ static inline int vsmmu_fdt_append_number(void *fdt, int node, const char *name,
 	return error;
 }
 
+/* A node on a bus, `name`@`first`, with its `reg`. */
+static inline int vsmmu_fdt_add_child(void *fdt, int bus, const char *name, uint64_t first,
+				      uint64_t length)
+{
+	int address_cells = bus < 0 ? bus : fdt_address_cells(fdt, bus);
+	int size_cells = bus < 0 ? bus : fdt_size_cells(fdt, bus);
+	char full[32];
+	int node, error;
+
+	if (address_cells < 0 || size_cells < 0)
+		return address_cells < 0 ? address_cells : size_cells;
+	snprintf(full, sizeof full, "%s@%llx", name, (unsigned long long)first);
+	node = fdt_add_subnode(fdt, bus, full);
+	if (node < 0)
+		return node;
+	error = vsmmu_fdt_append_number(fdt, node, "reg", address_cells, first);
+	if (error == 0)
+		error = vsmmu_fdt_append_number(fdt, node, "reg", size_cells, length);
+	return error ? error : node;
+}
+
 /* `interrupts` and `interrupt-names` of the lines that exist. */
 static inline int vsmmu_fdt_add_interrupts(void *fdt, int node, const uint32_t spi[4])
 {
@@ -127,22 +148,10 @@ static inline int vsmmu_fdt_add_msi_parent(void *fdt, int node, const vsmmu_fdt 
 static inline int vsmmu_fdt_add_node(void *fdt, const vsmmu_fdt *what)
 {
 	int parent = fdt_path_offset(fdt, what->parent ? what->parent : "/");
-	int address_cells = parent < 0 ? parent : fdt_address_cells(fdt, parent);
-	int size_cells = parent < 0 ? parent : fdt_size_cells(fdt, parent);
-	char name[32];
-	int node, error;
+	int node = vsmmu_fdt_add_child(fdt, parent, "iommu", what->base, VSMMU_MMIO_SIZE);
+	int error = node < 0 ? node
+			     : fdt_setprop_string(fdt, node, "compatible", "arm,smmu-v3");
 
-	if (address_cells < 0 || size_cells < 0)
-		return address_cells < 0 ? address_cells : size_cells;
-	snprintf(name, sizeof name, "iommu@%llx", (unsigned long long)what->base);
-	node = fdt_add_subnode(fdt, parent, name);
-	if (node < 0)
-		return node;
-	error = fdt_setprop_string(fdt, node, "compatible", "arm,smmu-v3");
-	if (error == 0)
-		error = vsmmu_fdt_append_number(fdt, node, "reg", address_cells, what->base);
-	if (error == 0)
-		error = vsmmu_fdt_append_number(fdt, node, "reg", size_cells, VSMMU_MMIO_SIZE);
 	if (error == 0)
 		error = vsmmu_fdt_add_interrupts(fdt, node, what->spi);
 	if (error == 0)
@@ -204,23 +213,10 @@ static inline int vsmmu_fdt_reserved_memory(void *fdt)
 static inline int vsmmu_fdt_add_window(void *fdt, const vsmmu_fdt *what)
 {
 	int parent = vsmmu_fdt_reserved_memory(fdt);
-	int address_cells = parent < 0 ? parent : fdt_address_cells(fdt, parent);
-	int size_cells = parent < 0 ? parent : fdt_size_cells(fdt, parent);
-	char name[32];
-	int node, error;
+	int node = vsmmu_fdt_add_child(fdt, parent, "msi", what->msi_first,
+				       what->msi_last - what->msi_first + 1);
+	int error = node < 0 ? node : fdt_setprop(fdt, node, "no-map", NULL, 0);
 
-	if (address_cells < 0 || size_cells < 0)
-		return address_cells < 0 ? address_cells : size_cells;
-	snprintf(name, sizeof name, "msi@%llx", (unsigned long long)what->msi_first);
-	node = fdt_add_subnode(fdt, parent, name);
-	if (node < 0)
-		return node;
-	error = vsmmu_fdt_append_number(fdt, node, "reg", address_cells, what->msi_first);
-	if (error == 0)
-		error = vsmmu_fdt_append_number(fdt, node, "reg", size_cells,
-						what->msi_last - what->msi_first + 1);
-	if (error == 0)
-		error = fdt_setprop(fdt, node, "no-map", NULL, 0);
 	return error ? error : fdt_setprop_u32(fdt, node, "phandle", what->msi_phandle);
 }
 

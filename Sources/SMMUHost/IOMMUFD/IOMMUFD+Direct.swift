@@ -15,13 +15,12 @@ extension IOMMUFD {
     argument.dev_id = device
     argument.data_type = IOMMUFD_HW_INFO_TYPE_TEGRA241_CMDQV
     argument.data_len = Self.size(of: iommufd_hw_info_tegra241_cmdqv.self)
-    var failure: Errno?
-    withUnsafeMutablePointer(to: &found) { data in
-      argument.data_uptr = UInt64(UInt(bitPattern: data))
-      do throws(Errno) { try call(IOMMUFD_GET_HW_INFO, &argument) } catch { failure = error }
+    do throws(Errno) {
+      try call(IOMMUFD_GET_HW_INFO, &argument, data: &found) { $0.data_uptr = $1 }
+    } catch {
+      guard error == .eopnotsupp else { throw error }
+      return nil
     }
-    if failure == .eopnotsupp { return nil }
-    if let failure { throw failure }
     return argument.data_type == IOMMUFD_HW_INFO_TYPE_TEGRA241_CMDQV ? found : nil
   }
 
@@ -36,12 +35,7 @@ extension IOMMUFD {
     argument.dev_id = device
     argument.hwpt_id = parent
     argument.data_len = Self.size(of: iommufd_viommu_tegra241_cmdqv.self)
-    var failure: Errno?
-    withUnsafeMutablePointer(to: &page) { data in
-      argument.data_uptr = UInt64(UInt(bitPattern: data))
-      do throws(Errno) { try call(IOMMUFD_VIOMMU_ALLOC, &argument) } catch { failure = error }
-    }
-    if let failure { throw failure }
+    try call(IOMMUFD_VIOMMU_ALLOC, &argument, data: &page) { $0.data_uptr = $1 }
     return (argument.out_viommu_id, page)
   }
 

@@ -11,6 +11,20 @@ struct IOMMUFD {
     try control(kernel, fd: fd, request: request.rawValue, argument: &argument)
   }
 
+  /// A request whose argument has the address of `data`, which `point` puts there.
+  func call<T, Data>(
+    _ request: iommufd_request, _ argument: inout T, data: inout Data,
+    _ point: (inout T, UInt64) -> Void
+  ) throws(Errno) {
+    // withUnsafeMutablePointer passes no typed errors on in Embedded Swift 6.3.
+    var failure: Errno?
+    withUnsafeMutablePointer(to: &data) { data in
+      point(&argument, UInt64(UInt(bitPattern: data)))
+      do throws(Errno) { try call(request, &argument) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
   static func size<T>(of _: T.Type) -> UInt32 { UInt32(MemoryLayout<T>.size) }
 
   // MARK: Objects
@@ -154,12 +168,7 @@ struct IOMMUFD {
     argument.pt_id = viommu
     argument.data_type = IOMMUFD_HWPT_DATA_ARM_SMMUV3
     argument.data_len = Self.size(of: iommufd_hwpt_arm_smmuv3.self)
-    var failure: Errno?
-    withUnsafeMutablePointer(to: &ste) { data in
-      argument.data_uptr = UInt64(UInt(bitPattern: data))
-      do throws(Errno) { try call(IOMMUFD_HWPT_ALLOC, &argument) } catch { failure = error }
-    }
-    if let failure { throw failure }
+    try call(IOMMUFD_HWPT_ALLOC, &argument, data: &ste) { $0.data_uptr = $1 }
     return argument.out_hwpt_id
   }
 
@@ -188,12 +197,7 @@ struct IOMMUFD {
     argument.size = Self.size(of: iommufd_hw_info.self)
     argument.dev_id = device
     argument.data_len = Self.size(of: iommufd_hw_info_arm_smmuv3.self)
-    var failure: Errno?
-    withUnsafeMutablePointer(to: &found.registers) { data in
-      argument.data_uptr = UInt64(UInt(bitPattern: data))
-      do throws(Errno) { try call(IOMMUFD_GET_HW_INFO, &argument) } catch { failure = error }
-    }
-    if let failure { throw failure }
+    try call(IOMMUFD_GET_HW_INFO, &argument, data: &found.registers) { $0.data_uptr = $1 }
     found.capabilities = argument.out_capabilities
     found.pasidBits = argument.out_max_pasid_log2
     found.isSMMUv3 = argument.data_type == IOMMUFD_HW_INFO_TYPE_ARM_SMMUV3
