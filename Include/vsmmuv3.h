@@ -345,8 +345,10 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
  * and tables are read where they are, by mem_read too where they are no RAM. There is no event, no
  * counter, nothing is kept, and nothing that was kept is looked at; the generation is 0. It goes with
  * every other flag: with _SPECULATIVE it tells what a probe would be told. It is for assigned devices
- * too (vsmmuv3_host.h), for MSI routes, dirty logs and debuggers: there it obeys what the host's SMMU
- * was told of the stream. What aborts without an event there aborts with event 0 here, and the address
+ * too (vsmmuv3_host.h), for MSI routes, dirty logs and debuggers: there it goes by what the device is
+ * attached to (vsmmu_device_info.attached) in place of registers and STE. So it tells of an STE what the
+ * guest has shown by a command, and of a stream that the kernel failed to change the stage 1 that it
+ * keeps, or the abort. What aborts without an event there aborts with event 0 here, and the address
  * is a guest physical one, which the host's stage 2 has yet to translate. It is as slow as a miss, and
  * -EDEADLK in a callback. */
 
@@ -506,7 +508,8 @@ typedef struct vsmmu_iort {
  * is at the time: the root complex's ATS attribute is IDR0.ATS, and with a host it has CANWBS; so call
  * vsmmu_freeze before you write the table. Linux heeds an RMR of PCI devices only where function 5 of
  * the host bridge's _DSM returns 0 (keep the numbers of buses), and of mappings of two IDs or more.
- * docs/msi.md tells what the RMR is for. Returns the number of bytes, whether or not they fit, or
+ * docs/msi.md tells what the RMR is for, and what to do where the host is to come after the table, in
+ * which there is none then. Returns the number of bytes, whether or not they fit, or
  * -EINVAL, -E2BIG. */
 int64_t vsmmu_iort_nodes(vsmmu_t *vsmmu, const vsmmu_iort *iort, void *data, uint64_t capacity);
 

@@ -114,7 +114,8 @@ int32_t vsmmu_host_open(const vsmmu_host_config *config, vsmmu_host_t **out,
 int32_t vsmmu_host_close(vsmmu_host_t *host);
 
 /* Gives a vSMMU its host, at any time, as config.host, .ioas and .parent_hwpt do at its creation.
- * RAM that it has is mapped then. Once its ID registers are frozen, devices must honour them.
+ * RAM that it has is mapped then. Once its ID registers are frozen, devices must honour them. Firmware
+ * that was written before does not reserve the window of vsmmu_msi_window: see docs/msi.md.
  * Errors: -EEXIST (it has one), -EINVAL (ioas or parent_hwpt; RAM in the window of
  * vsmmu_msi_window), -EBUSY (parent_hwpt), and the kernel's; nothing has changed then.
  * `host` NULL, with 0 and 0, has it give its host back, and with it the link with a VM. Errors:
@@ -135,6 +136,9 @@ int32_t vsmmu_set_host(vsmmu_t *vsmmu, vsmmu_host_t *host, uint32_t ioas, uint32
  * made with the VM's first link on a host, and shared by its other vSMMUs there. Where the VM has it
  * already, give it (vsmmu_give_kvm_vfio), or tell KVM yourself and say so with VSMMU_LINK_TOLD: that
  * also holds for devices that you bind, and for a parent_hwpt, which is the VM's if its device was.
+ *
+ * A VMID that the kernel does not take back is logged and stays pinned: on demand until a later last
+ * device has gone, and at most as long as the VM.
  *
  * Errors: -EINVAL (no VM of an arm64 host, no host), -EEXIST (linked already), -EBUSY (KVM's VFIO
  * device is neither given nor is KVM told), -ENOSPC (no VMID is left to pin). */
@@ -181,7 +185,8 @@ typedef struct vsmmu_device {
  * it needs no fd. Others, whose devid you do not know yet, the library attaches by their file.
  *
  * Errors: -EINVAL (another physical SMMU; no host; the sentence names both sides), -EEXIST (the
- * StreamID or the devid), -EOPNOTSUPP (no nesting here; ID registers), and the kernel's. On an error
+ * StreamID or the devid), -EOPNOTSUPP (no nesting here; ID registers), the kernel's, and those of
+ * ops.attach, also where it is another SMMU that made it fail; the sentence says whose. On an error
  * nothing has changed, but that a file of yours stays bound, as after a detach, until you close it:
  * open the device anew for another attempt.
  *
@@ -262,7 +267,7 @@ typedef struct vsmmu_bar {
 
 /* Puts a part of a BAR at a guest physical address. It is there until vsmmu_bar_remove() with that
  * address, or until its device is detached; vsmmu_device_renumber() does not touch it. Errors: -EINVAL
- * (also no host; with config.ioas, in which you map BARs yourself; the window of vsmmu_msi_window),
+ * (also no host; with an ioas or parent_hwpt of yours, where you map BARs; the window for MSIs),
  * -ENOENT (the device), -EEXIST (RAM or another BAR is there), -ENOMEM (256 are the most), -ENODEV
  * (revoked now; given without its file), -ENOTTY (a kernel without CONFIG_VFIO_PCI_DMABUF), and the
  * kernel's. On an error nothing has changed. */
@@ -375,7 +380,9 @@ int32_t vsmmu_dvm(vsmmu_t *vsmmu, const vsmmu_dvm_op *op);
  *
  * It is decided with the first device, or with the freeze: a guest that may have seen that there are
  * none gets none, and one that may have seen some keeps the frame while there is no device, and
- * refuses (-EOPNOTSUPP) one whose host has none. */
+ * refuses (-EOPNOTSUPP) one whose host has none. Without a device its queues are off in STATUS, and what
+ * it puts there waits, a CMD_SYNC too, until there is one again: have the guest's driver let go of the
+ * last device before you detach it. */
 
 /* The frame: five pages of 64 KiB. In the guest its page at VSMMU_DIRECT_PAGE is the hardware's. */
 #define VSMMU_DIRECT_SIZE 0x50000u

@@ -155,7 +155,7 @@ public final class RandomWorld {
   public func look(_ access: Access) -> ReferenceWalk.Answer {
     var access = access
     access.flags.insert(.inspect)
-    let translation = smmu.translator.inspect(access, isAssigned: false)
+    let translation = smmu.translator.inspect(access)
     precondition(translation.generation == 0, "an answer to be kept")
     return ReferenceWalk.Answer(translation, record: takeRecord())
   }

@@ -14,12 +14,15 @@ public struct Refusal: Error {
     self.init(errno, Sentence(text))
   }
 
-  /// What the kernel answered to an attempt to do something.
-  public init(_ errno: Errno, trying text: StaticString) {
+  /// What the kernel, or who else was asked, answered to an attempt to do something.
+  public init(
+    _ errno: Errno, by who: StaticString = "the host kernel", trying text: StaticString
+  ) {
     self.init(
       errno,
       Sentence(or: text) { sentence in
-        sentence.append("the host kernel answered errno ")
+        sentence.append(who)
+        sentence.append(" answered errno ")
         sentence.append(UInt64(errno.code))
         sentence.append(" to: ")
         sentence.append(text)

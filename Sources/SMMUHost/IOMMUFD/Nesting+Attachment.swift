@@ -33,11 +33,13 @@ extension Nesting {
   /// The same, even if it is already.
   @discardableResult
   func change(_ index: Int, to wanted: AssignedStream, failing: Failing) -> Bool {
-    do throws(Errno) {
+    do throws(AttachmentError) {
       try attach(index, wanted)
       return true
     } catch {
-      fail(error, trying: "attach what a stream's STE asks for", stream: devices[index].stream)
+      fail(
+        error.errno, by: error.who, trying: "attach what a stream's STE asks for",
+        stream: devices[index].stream)
     }
     let stays =
       failing == .stays && !closesFailedStreams && wanted != .abort
@@ -49,8 +51,10 @@ extension Nesting {
   }
 
   private func close(_ index: Int) {
-    do throws(Errno) { try attach(index, .abort) } catch {
-      fail(error, trying: "attach the abort HWPT in its place", stream: devices[index].stream)
+    do throws(AttachmentError) { try attach(index, .abort) } catch {
+      fail(
+        error.errno, by: error.who, trying: "attach the abort HWPT in its place",
+        stream: devices[index].stream)
     }
   }
 
@@ -63,7 +67,28 @@ extension Nesting {
   }
 
   /// On an error the device has what it had.
-  func attach(_ index: Int, _ wanted: AssignedStream) throws(Errno) {
+  func attach(_ index: Int, _ wanted: AssignedStream) throws(AttachmentError) {
+    let (table, next) = try asking { () throws(Errno) in try target(for: wanted, of: index) }
+    do throws(AttachmentError) { try connect(devices[index], to: table) } catch {
+      if let hwpt = next.hwpt { give(back: hwpt, "nested HWPT") }
+      throw error
+    }
+    counters.attachments &+= 1
+    if let old = devices[index].state.hwpt { give(back: old, "nested HWPT") }
+    devices[index].state = next
+    streams.noteAttachment(at: index)
+    if next.hwpt != nil { mayHoldTranslations = true }
+  }
+
+  /// Requests of the kernel's.
+  func asking<R>(_ body: () throws(Errno) -> R) throws(AttachmentError) -> R {
+    do throws(Errno) { return try body() } catch { throw AttachmentError(error) }
+  }
+
+  /// What to attach it to, with the vDEVICE and the nested HWPT that it needs.
+  private func target(
+    for wanted: AssignedStream, of index: Int
+  ) throws(Errno) -> (table: UInt32, state: DeviceState) {
     guard let objects else { throw .enodev }
     retryKept()
     // A renumbering that failed may have taken it.
@@ -71,21 +96,7 @@ extension Nesting {
       devices[index].vdevice = try iommufd.allocateVDevice(
         for: devices[index].id, of: objects.viommu, stream: stream)
     }
-    let (table, next) = try target(for: wanted, of: devices[index], among: objects)
-    do throws(Errno) { try connect(devices[index], to: table) } catch {
-      if let hwpt = next.hwpt { give(back: hwpt, "nested HWPT") }
-      throw error
-    }
-    counters.attachments &+= 1
-    if let old = devices[index].state.hwpt { give(back: old, "nested HWPT") }
-    devices[index].state = next
-    if next.hwpt != nil { mayHoldTranslations = true }
-  }
-
-  /// What to attach it to, with the nested HWPT that it needs.
-  private func target(
-    for wanted: AssignedStream, of device: AssignedDevice, among objects: Objects
-  ) throws(Errno) -> (table: UInt32, state: DeviceState) {
+    let device = devices[index]
     switch wanted {
     case .abort: return (objects.abort, .abort)
     case .bypass: return (objects.bypass, .bypass)
@@ -102,24 +113,34 @@ extension Nesting {
     }
   }
 
-  private func connect(_ device: AssignedDevice, to table: UInt32) throws(Errno) {
-    if device.isOwners, let owner { return try owner.attach(device.id, to: table) }
-    try iommufd.attach(device.fd, to: table)
+  private func connect(_ device: AssignedDevice, to table: UInt32) throws(AttachmentError) {
+    guard device.isOwners, let owner else {
+      return try asking { () throws(Errno) in try iommufd.attach(device.fd, to: table) }
+    }
+    do throws(Errno) { try owner.attach(device.id, to: table) } catch {
+      throw AttachmentError(error, of: "ops.attach")
+    }
   }
 
   /// A device leaves the vSMMU, for where the VMM has it; throws if the kernel leaves no way to
   /// that.
-  func disconnect(_ device: AssignedDevice) throws(Errno) {
-    do throws(Errno) { try sendAway(device) } catch {
+  func disconnect(_ device: AssignedDevice) throws(AttachmentError) {
+    do throws(AttachmentError) { try sendAway(device) } catch {
       // Once more: else the objects that it is attached to could not go.
       try sendAway(device)
     }
   }
 
   /// To where the owner takes it, back to the nest parent that is the owner's, or nowhere.
-  private func sendAway(_ device: AssignedDevice) throws(Errno) {
-    if device.isOwners, let owner { return try owner.detach(device.id) }
-    if let parent = domain.lentParent { return try iommufd.attach(device.fd, to: parent) }
-    try iommufd.detach(device.fd)
+  private func sendAway(_ device: AssignedDevice) throws(AttachmentError) {
+    guard device.isOwners, let owner else {
+      return try asking { () throws(Errno) in
+        if let parent = domain.lentParent { return try iommufd.attach(device.fd, to: parent) }
+        try iommufd.detach(device.fd)
+      }
+    }
+    do throws(Errno) { try owner.detach(device.id) } catch {
+      throw AttachmentError(error, of: "ops.detach")
+    }
   }
 }

@@ -9,6 +9,10 @@ extension Nesting {
   static var mostBARs: Int { 256 }
 
   func addBAR(_ range: BARRange, of device: DeviceName) throws(Refusal) {
+    guard domain.lentParent == nil else {
+      throw Refusal(
+        .einval, "config.parent_hwpt is over the VMM's address space, in which it maps BARs itself")
+    }
     guard ownsAddressSpace else {
       throw Refusal(.einval, "config.ioas is the VMM's address space, in which it maps BARs itself")
     }

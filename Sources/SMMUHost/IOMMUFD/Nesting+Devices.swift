@@ -9,11 +9,15 @@ extension Nesting {
   func commit(_ device: AssignedDevice) throws(Refusal) {
     let isFirst = devices.isEmpty
     let index = streams.insert(device)
-    do throws(Errno) { try attach(index, wanted(index)) } catch {
+    do throws(AttachmentError) { try attach(index, wanted(index)) } catch {
       _ = streams.remove(at: index)
       // One with a StreamID has met this with its vDEVICE.
-      if error == .einval && device.stream == nil { throw Self.otherSMMU }
-      throw Refusal(error, trying: "attach the device (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
+      if error.errno == .einval && error.operation == nil && device.stream == nil {
+        throw Self.otherSMMU
+      }
+      throw error.refusal(
+        trying: "attach the device",
+        request: "attach the device (IOMMU_HWPT_ALLOC, VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
     }
     if isFirst { eventQueueChanged() }
   }
@@ -21,8 +25,12 @@ extension Nesting {
   /// Takes a device away. With the last one, what they shared goes too.
   func detachDevice(_ name: DeviceName) throws(Refusal) {
     let index = try streams.require(name)
-    do throws(Errno) { try disconnect(devices[index]) } catch {
-      throw Refusal(error, trying: "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)")
+    do throws(AttachmentError) { try disconnect(devices[index]) } catch {
+      throw error.refusal(
+        trying: "detach the device",
+        request: domain.lentParent == nil
+          ? "detach the device (VFIO_DEVICE_DETACH_IOMMUFD_PT)"
+          : "attach the device to parent_hwpt (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
     }
     // What it has faulted with is its own, not its successor's.
     takeAllEvents()
@@ -33,24 +41,26 @@ extension Nesting {
 
   /// Once no stage 2 is left that may name the VMID.
   func unpinIfUnused() {
-    if pinsOnDemand && objects == nil && devices.isEmpty && kept.isEmpty { link?.unpin() }
+    if pinsOnDemand && objects == nil && devices.isEmpty && kept.isEmpty { unpin() }
   }
 
   /// The guest has given the device another StreamID, which no other device has, or taken away
   /// what it had (nil). The kernel learns a vSID when a vDEVICE is made and when a device is
   /// attached, so it leaves the guest's stream for the time between.
   func renumberDevice(_ index: Int, to other: StreamID?) throws(Refusal) {
-    do throws(Errno) {
+    do throws(AttachmentError) {
       try leaveStream(index)
       if let other {
-        devices[index].vdevice = try iommufd.allocateVDevice(
-          for: devices[index].id, of: objects?.viommu ?? 0, stream: other)
+        try asking { () throws(Errno) in
+          devices[index].vdevice = try iommufd.allocateVDevice(
+            for: devices[index].id, of: objects?.viommu ?? 0, stream: other)
+        }
       }
     } catch {
       change(index, to: wanted(index), failing: .closes)
-      throw Refusal(
-        error,
-        trying: other == nil
+      throw error.refusal(
+        trying: "attach the abort HWPT meanwhile",
+        request: other == nil
           ? "take the vDEVICE of the StreamID away" : "make a vDEVICE for the new StreamID")
     }
     var device = streams.remove(at: index)
@@ -61,13 +71,13 @@ extension Nesting {
   }
 
   /// No DMA, and no vDEVICE.
-  private func leaveStream(_ index: Int) throws(Errno) {
+  private func leaveStream(_ index: Int) throws(AttachmentError) {
     try attach(index, .abort)
     takeAllEvents()
     // To attach it again makes the SMMU forget its contexts.
     batch.discardCommands(of: devices[index].stream)
     guard devices[index].vdevice != 0 else { return }
-    try iommufd.destroy(devices[index].vdevice)
+    try asking { () throws(Errno) in try iommufd.destroy(devices[index].vdevice) }
     devices[index].vdevice = 0
   }
 
@@ -85,10 +95,11 @@ extension Nesting {
   }
 
   private func attachAgain(_ index: Int) throws(Refusal) {
-    do throws(Errno) { try attach(index, wanted(index)) } catch {
+    do throws(AttachmentError) { try attach(index, wanted(index)) } catch {
       // The next look tries again.
       devices[index].state = devices[index].state.failed()
-      throw Refusal(error, trying: "attach the device again (ops.attach)")
+      throw error.refusal(
+        trying: "attach the device again", request: "attach the device again (IOMMU_HWPT_ALLOC)")
     }
   }
 

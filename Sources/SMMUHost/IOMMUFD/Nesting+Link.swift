@@ -16,17 +16,10 @@ extension Nesting {
     guard devices.isEmpty else {
       throw Refusal(.ebusy, "the vSMMU has assigned devices, which were bound for no VM")
     }
-    let made = try VMLink.make(
+    link = try VMLink.make(
       iommufd.kernel, vm: fd, requests: host.knowledge.requests, among: host.vms,
-      vfio: givenVFIO, isTold: isTold)
-    do throws(Refusal) {
-      if !onDemand { try made.pin() }
-    } catch {
-      made.close()
-      throw error
-    }
+      vfio: givenVFIO, isTold: isTold, pins: !onDemand)
     dropGivenVFIO()
-    link = made
     pinsOnDemand = onDemand
     isKVMTold = isTold
   }
@@ -36,6 +29,11 @@ extension Nesting {
   }
 
   var isLinked: Bool { link != nil }
+
+  /// Where the kernel fails it stays pinned, until this is tried again or the VM ends.
+  func unpin() {
+    do throws(Errno) { try link?.unpin() } catch { fail(error, trying: "unpin the VM's VMID") }
+  }
 
   /// The VMM's KVM VFIO device, of the VM that is to be linked.
   public func giveVFIO(_ fd: Int32) throws(Refusal) {

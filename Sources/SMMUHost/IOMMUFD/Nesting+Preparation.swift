@@ -104,7 +104,10 @@ extension Nesting {
   /// Makes what all devices share, behind the physical SMMU of this one.
   private func meetHost(through device: AssignedDevice) throws(Refusal) {
     try judgeDirect(device)
-    objects = try makeObjects(for: device.id)
+    do throws(Refusal) { objects = try makeObjects(for: device.id) } catch {
+      closeDirect()
+      throw error
+    }
     try openDirect()
     let flags = device.facts.information.flags
     repeatsInvalidations = flags & IOMMUFD_ARM_SMMUV3_REPEAT_TLBI_CFGI != 0

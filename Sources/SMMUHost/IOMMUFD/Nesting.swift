@@ -116,8 +116,10 @@ public final class Nesting {
   /// that the file of events stays.
   func close() {
     for device in devices {
-      do throws(Errno) { try disconnect(device) } catch {
-        fail(error, trying: "detach a device that goes away", stream: device.stream)
+      do throws(AttachmentError) { try disconnect(device) } catch {
+        fail(
+          error.errno, by: error.who, trying: "detach a device that goes away",
+          stream: device.stream)
         // Blocked is better than behind an SMMU that is gone.
         if device.fd >= 0 { try? iommufd.detach(device.fd) }
       }
@@ -129,7 +131,8 @@ public final class Nesting {
     events.disable(iommufd)
     retryKept(.max)
     // A stage 2 that stayed may still name the VMID.
-    link?.close(unpins: kept.isEmpty)
+    if kept.isEmpty { unpin() }
+    link?.close(unpins: false)
     link = nil
     dropGivenVFIO()
     if ownsAddressSpace {
@@ -202,10 +205,14 @@ public final class Nesting {
   }
 
   /// A failure on behalf of the guest, which has no caller to tell.
-  func fail(_ errno: Errno, trying text: StaticString, stream: StreamID? = nil) {
+  func fail(
+    _ errno: Errno, by who: StaticString = "the host kernel", trying text: StaticString,
+    stream: StreamID? = nil
+  ) {
     counters.failures &+= 1
     say { sentence in
-      sentence.append("the host kernel answered errno ")
+      sentence.append(who)
+      sentence.append(" answered errno ")
       sentence.append(UInt64(errno.code))
       sentence.append(" to: ")
       sentence.append(text)

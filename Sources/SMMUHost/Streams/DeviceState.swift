@@ -36,6 +36,15 @@ enum DeviceState: Equatable {
     }
   }
 
+  /// What the device's DMA goes through, whatever the guest asks for.
+  var attached: AssignedStream {
+    switch self {
+    case .absent, .abort, .failed(.nothing), .failed(.abort): .abort
+    case .bypass, .failed(.bypass): .bypass
+    case .stage1(_, let made), .failed(.stage1(_, let made, _)): made
+    }
+  }
+
   var isFailed: Bool {
     if case .failed = self { true } else { false }
   }

@@ -1,29 +1,39 @@
 // SPDX-License-Identifier: MIT
 import SMMUAtomics
 import SMMUBase
+import SMMUModel
 import SMMUSpec
 
 /// The devices of a vSMMU by StreamID, which is of one device alone. An emulated device is its
 /// StreamID and no more: translations ask for it, on any thread, where no cache knows a stream. An
 /// assigned device is what its host knows of it, and is looked at in serial calls alone; that there
-/// is one is known to all threads.
+/// is one, and what it is attached to, is known to all threads.
 ///
 /// A thread that asks what a stream is holds nothing of the device afterwards. What it then looks
-/// at is the guest's registers, STE and tables, inside an access that it began before it asked:
-/// those stay until the access ends, whether or not the device goes meanwhile. So its answer is one
-/// of before the device went.
+/// at is the guest's registers and tables, inside an access that it began before it asked: those
+/// stay until the access ends, whether or not the device goes meanwhile. So its answer is one of
+/// before the device went, or was attached to something else.
 public final class StreamDirectory {
   public static var mostEmulated: Int { 65536 }
-  /// Guards `emulated` and `assignedStreams`. Serial calls alone change it.
+  /// Guards `emulated` and `attachments`. Serial calls alone change them.
   private let mutex: Mutex
   /// Ascending.
   private var emulated: [StreamID] = []
   /// By StreamID, ascending; then those that have none. They come and go by `insert` and `remove`.
   var assigned: [AssignedDevice] = []
-  /// Their StreamIDs. Guarded by the mutex, and changed by serial calls.
-  private var assignedStreams: [StreamID] = []
+  /// Of those that have a StreamID, in their order. Guarded by the mutex.
+  private var attachments: [Attachment] = []
 
-  public enum Kind { case emulated, assigned }
+  private struct Attachment {
+    let stream: StreamID
+    var attached: AssignedStream
+  }
+
+  public enum Kind {
+    case emulated
+    /// With what its DMA goes through.
+    case assigned(AssignedStream)
+  }
 
   init(_ mutex: Mutex) { self.mutex = mutex }
   deinit { mutex.destroy() }
@@ -50,9 +60,9 @@ extension StreamDirectory {
   public func kind(of stream: StreamID) -> Kind? {
     mutex.locked {
       if emulatedIndex(of: stream).isThere { return .emulated }
-      let streams = assignedStreams
-      let place = place(of: stream, count: streams.count) { streams[$0] }
-      return place < streams.count && streams[place] == stream ? .assigned : nil
+      let place = place(of: stream, count: attachments.count) { attachments[$0].stream }
+      guard place < attachments.count, attachments[place].stream == stream else { return nil }
+      return .assigned(attachments[place].attached)
     }
   }
 
@@ -128,14 +138,24 @@ extension StreamDirectory {
   func insert(_ device: AssignedDevice) -> Int {
     let place = place(of: device.stream)
     assigned.insert(device, at: place)
-    if let stream = device.stream { mutex.locked { assignedStreams.insert(stream, at: place) } }
+    if let stream = device.stream {
+      let attachment = Attachment(stream: stream, attached: device.state.attached)
+      mutex.locked { attachments.insert(attachment, at: place) }
+    }
     return place
+  }
+
+  /// The device there is attached to something else.
+  func noteAttachment(at place: Int) {
+    guard assigned[place].stream != nil else { return }
+    let attached = assigned[place].state.attached
+    mutex.locked { attachments[place].attached = attached }
   }
 
   func remove(at place: Int) -> AssignedDevice {
     let device = assigned.remove(at: place)
     // Those that have none are behind the others.
-    if device.stream != nil { mutex.locked { _ = assignedStreams.remove(at: place) } }
+    if device.stream != nil { mutex.locked { _ = attachments.remove(at: place) } }
     return device
   }
 }

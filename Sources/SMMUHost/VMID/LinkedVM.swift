@@ -7,7 +7,7 @@ import SMMUBase
 final class LinkedVM {
   /// A duplicate of a caller's.
   let file: Int32
-  /// KVM's VFIO device, of which a VM has one; -1 where the VMM tells KVM of devices itself, or KVM
+  /// KVM's VFIO device, of which a VM has one; -1 where nobody had it made here, or KVM
   /// wants to know of none.
   fileprivate(set) var vfio: Int32 = -1
   fileprivate var links = 0
@@ -34,21 +34,21 @@ public final class LinkedVMs {
 
   deinit { mutex.destroy() }
 
-  /// One more link with the VM of that descriptor, and KVM's VFIO device. `given`: that device, to
-  /// be duplicated. `isTold`: the VMM tells KVM of devices, so there need be none.
-  func join(
-    _ fd: Int32, given: Int32?, isTold: Bool
-  ) throws(Refusal) -> (vm: LinkedVM, vfio: Int32) {
+  /// One more link with the VM of that descriptor.
+  func join(_ fd: Int32) throws(Refusal) -> LinkedVM {
     try mutex.locked { () throws(Refusal) in
       let vm = try find(fd)
-      do throws(Refusal) {
-        try equip(vm, given: given, isTold: isTold)
-      } catch {
-        if vm.links == 0 { remove(vm) }
-        throw error
-      }
       vm.links += 1
-      return (vm, isTold ? -1 : vm.vfio)
+      return vm
+    }
+  }
+
+  /// KVM's VFIO device of a VM, for who does not tell KVM of devices itself. `given`: that device, to
+  /// be duplicated. -1: KVM has none of the kind.
+  func equip(_ vm: LinkedVM, given: Int32?) throws(Refusal) -> Int32 {
+    try mutex.locked { () throws(Refusal) in
+      if vm.vfio < 0 { vm.vfio = try vfio(of: vm, given: given) }
+      return vm.vfio
     }
   }
 
@@ -69,22 +69,20 @@ public final class LinkedVMs {
     }
   }
 
-  private func equip(_ vm: LinkedVM, given: Int32?, isTold: Bool) throws(Refusal) {
-    guard vm.vfio < 0, !isTold else { return }
+  private func vfio(of vm: LinkedVM, given: Int32?) throws(Refusal) -> Int32 {
     if let given {
-      do throws(Errno) { vm.vfio = try kernel.duplicate(given) } catch {
+      do throws(Errno) { return try kernel.duplicate(given) } catch {
         throw Refusal(error, trying: "duplicate the KVM VFIO device's descriptor")
       }
-      return
     }
     var argument = kvm_device(type: KVM_DEVICE_TYPE_VFIO, fd: 0, flags: 0)
     do throws(Errno) {
       try control(
         kernel, fd: vm.file, request: KVM_REQUEST_CREATE_DEVICE.number, argument: &argument)
-      vm.vfio = Int32(truncatingIfNeeded: argument.fd)
+      return Int32(truncatingIfNeeded: argument.fd)
     } catch {
       // A KVM that has none of the kind wants to know of no devices.
-      if error == .enodev { return }
+      if error == .enodev { return -1 }
       guard error == .ebusy || error == .eexist else {
         throw Refusal(error, trying: "make KVM's VFIO device (KVM_CREATE_DEVICE)")
       }

@@ -21,27 +21,34 @@ public final class VMLink {
   private let vms: LinkedVMs
   private let vm: LinkedVM
   /// KVM's VFIO device; -1 where the VMM tells KVM of devices itself.
-  let vfio: Int32
+  private(set) var vfio: Int32 = -1
   /// The pinned VMID, 0 = none.
   public private(set) var vmid: UInt32 = 0
 
-  /// Checks that `fd` is a VM, and holds it. `vfio` and `isTold`: see `LinkedVMs.join`.
+  /// Checks that `fd` is a VM, holds it, and pins its VMID if that is asked for. `vfio` and
+  /// `isTold`: see `LinkedVMs.equip`.
   public static func make(
     _ kernel: any Kernel, vm fd: Int32, requests: Requests, among vms: LinkedVMs,
-    vfio: Int32? = nil, isTold: Bool = false
+    vfio: Int32? = nil, isTold: Bool = false, pins: Bool = false
   ) throws(Refusal) -> VMLink {
     if let refusal = VMIdentity.of(kernel, fd).refusal { throw Refusal(.einval, refusal) }
-    let joined = try vms.join(fd, given: vfio, isTold: isTold)
-    return VMLink(kernel, requests: requests, vms: vms, joined: joined)
+    let link = VMLink(kernel, requests: requests, vms: vms, vm: try vms.join(fd))
+    do throws(Refusal) {
+      if pins { try link.pin() }
+      // Last, as it stays with the VM while another vSMMU is linked with that.
+      if !isTold { link.vfio = try vms.equip(link.vm, given: vfio) }
+      return link
+    } catch {
+      link.close()
+      throw error
+    }
   }
 
-  private init(
-    _ kernel: any Kernel, requests: Requests, vms: LinkedVMs, joined: (vm: LinkedVM, vfio: Int32)
-  ) {
+  private init(_ kernel: any Kernel, requests: Requests, vms: LinkedVMs, vm: LinkedVM) {
     self.kernel = kernel
     self.requests = requests
     self.vms = vms
-    (vm, vfio) = joined
+    self.vm = vm
   }
 
   // MARK: The VMID
@@ -68,9 +75,11 @@ public final class VMLink {
     vmid = number
   }
 
-  /// Gives the VMID back; no STE of this vSMMU's names it any more.
-  func unpin() {
-    if vmid != 0 { _ = try? kernel.control(vm.file, request: requests.unpin, argument: nil) }
+  /// Gives the VMID back; no STE of this vSMMU's names it any more. Where the kernel fails it is
+  /// pinned as before.
+  func unpin() throws(Errno) {
+    guard vmid != 0 else { return }
+    try kernel.control(vm.file, request: requests.unpin, argument: nil)
     vmid = 0
   }
 
@@ -104,9 +113,9 @@ public final class VMLink {
     if let failure { throw failure }
   }
 
-  /// After the last device has gone, and with it the last STE that names the VMID.
+  /// After the last device has gone. A VMID that stays pinned goes with the VM.
   public func close(unpins: Bool = true) {
-    if unpins { unpin() }
+    if unpins { try? unpin() }
     vms.leave(vm)
   }
 }

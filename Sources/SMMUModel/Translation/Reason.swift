@@ -22,7 +22,7 @@ extension Translator {
     var plan = StreamPlan.unknown
     do throws(Fault) {
       _ = try repeatSteps(
-        access, start: TranslationStart(self), walker: walker, isAssigned: false, plan: &plan)
+        access, start: TranslationStart(self), walker: walker, attached: nil, plan: &plan)
       return nil
     } catch {
       return Reason(
@@ -31,9 +31,9 @@ extension Translator {
   }
 
   /// What an access would come to that finds nothing in a cache. Nothing is recorded, counted or
-  /// kept; what is found may be old at once, and is not to be kept either. `isAssigned`: hardware
-  /// translates the stream, and tells no one of an access that has no configuration.
-  public func inspect(_ access: Access, isAssigned: Bool) -> Translation {
+  /// kept; what is found may be old at once, and is not to be kept either. `attached`: hardware
+  /// translates the stream, by that in place of the registers and the STE.
+  public func inspect(_ access: Access, attached: AssignedStream? = nil) -> Translation {
     let token = accesses.begin()
     defer { accesses.end(token) }
     var access = access
@@ -45,7 +45,7 @@ extension Translator {
       var answer: Translation
       do throws(Fault) {
         answer = try repeatSteps(
-          access, start: start, walker: inspector, isAssigned: isAssigned, plan: &plan)
+          access, start: start, walker: inspector, attached: attached, plan: &plan)
       } catch {
         answer = outcome(error, of: access, plan: plan, era: start.era).0
       }
@@ -56,21 +56,22 @@ extension Translator {
 
   /// Inside an access. `plan` is as much as is known of the stream, also where it faults.
   private func repeatSteps(
-    _ access: Access, start: TranslationStart, walker: TableWalker, isAssigned: Bool,
+    _ access: Access, start: TranslationStart, walker: TableWalker, attached: AssignedStream?,
     plan: inout StreamPlan
   ) throws(Fault) -> Translation {
     let state = control.state(start.era)
-    guard state.isEnabled else {
+    guard state.isEnabled || attached != nil else {
       return try bypassGlobally(access, gbpa: state.gbpa, start: start)
     }
     let reader = ConfigurationReader(walker: walker, features: features, state: state)
     var passage = Passage(
       access: access, start: start, plan: .unknown, walk: Walk(walker, epoch: start.walkEpoch))
-    let ste: StreamTableEntry
-    do throws(Fault) { ste = try reader.fetchSTE(access.stream) } catch {
-      throw isAssigned ? .silent : error
-    }
-    if isAssigned && StreamPolicy.assigned(ste, features) == .abort { throw .silent }
+    let ste =
+      if let attached {
+        try entry(attached, of: access)
+      } else {
+        try reader.fetchSTE(access.stream)
+      }
     var configuration = StreamConfiguration.unknown
     defer { plan = configuration.plan }
     try reader.decide(ste, access: access, configuration: &configuration, walk: &passage.walk)
@@ -82,5 +83,23 @@ extension Translator {
       throw Fault(event: .addressSize)
     }
     return answer(passage, try walkTables(&passage, walker).0)
+  }
+
+  /// The STE of what hardware goes by. It tells no one of what it aborts without a stage 1.
+  private func entry(
+    _ attached: AssignedStream, of access: Access
+  ) throws(Fault) -> StreamTableEntry {
+    var ste = StreamTableEntry()
+    switch attached {
+    case .abort: throw .silent
+    case .bypass:
+      guard features.isPhysical(access.address) else { throw .silent }
+      ste[StreamTableEntry.v] = 1
+      ste[StreamTableEntry.config] = 0b100
+    case .stage1(let word0, let word1): (ste.words[0], ste.words[1]) = (word0, word1)
+    }
+    // Host kernels take what comes in.
+    ste[StreamTableEntry.shcfg] = 0b01
+    return ste
   }
 }

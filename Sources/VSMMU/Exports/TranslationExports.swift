@@ -20,8 +20,11 @@ extension Instance {
       try requireStream(access)
       return smmu.translateFully(access)
     }
-    guard let kind = virtual.streams.kind(of: access.stream) else { throw unknownStream }
-    return smmu.translator.inspect(access, isAssigned: kind == .assigned)
+    switch virtual.streams.kind(of: access.stream) {
+    case .emulated: return smmu.translator.inspect(access)
+    case .assigned(let attached): return smmu.translator.inspect(access, attached: attached)
+    case nil: throw unknownStream
+    }
   }
 
   private func requireStream(_ access: Access) throws(Refusal) {
