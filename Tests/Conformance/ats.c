@@ -19,9 +19,6 @@ enum { REQUEST_INVALIDATE = 0x3b8d, REQUEST_HWPT_ALLOC = 0x3b89 };
 #define GLOBAL (1u << 9)
 /* CMD_ATC_INV's Size: everything. */
 #define ALL UINT64_C(52)
-#define CERROR_ILL 1u
-#define CERROR_ABT 2u
-#define CERROR_ATC_INV_SYNC 3u
 
 /* A host whose SMMU and root complex have ATS, and so has device 0; what device 1 is, differs. */
 static struct {
@@ -135,19 +132,6 @@ static void move_back(struct hosted *hosted)
 	sync_all(&hosted->guest);
 	EQUAL(read_page(hosted, 0), 0x1000);
 	EQUAL(read_page(hosted, 1), 0x1001);
-}
-
-static uint64_t error_of(struct hosted *hosted)
-{
-	uint64_t active = read_register(&hosted->guest, GERROR) ^
-			  read_register(&hosted->guest, GERRORN);
-
-	return active & 1 ? read_register(&hosted->guest, CMDQ_CONS) >> 24 : 0;
-}
-
-static void acknowledge(struct hosted *hosted)
-{
-	write_register(&hosted->guest, GERRORN, read_register(&hosted->guest, GERROR));
 }
 
 /* SMMU, root complex and device must have it, and no emulated device be there. 6.3.1, 3.9 */
@@ -409,7 +393,7 @@ static void ats_illegal(void)
 		EQUAL(hosted_attach(&hosted, 0), 0);
 		guest_start(&hosted.guest);
 		command(&hosted.guest, cases[i].low, cases[i].high);
-		EQUAL(error_of(&hosted), CERROR_ILL);
+		EQUAL(command_error(&hosted.guest), CERROR_ILL);
 		EQUAL(read_register(&hosted.guest, CMDQ_CONS) & 0xff, 0);
 		hosted_close(&hosted);
 	}
@@ -627,7 +611,7 @@ static void stopped_at(struct hosted *hosted, uint64_t error)
 {
 	uint64_t producer = load64(&hosted->guest, COMMANDS - 8);
 
-	EQUAL(error_of(hosted), error);
+	EQUAL(command_error(&hosted->guest), error);
 	EQUAL(read_register(&hosted->guest, CMDQ_CONS) & 0x1ff, (producer - 1) & 0x1ff);
 }
 
@@ -649,7 +633,7 @@ static void ats_times_out(void)
 			queue(&hosted.guest, ATC_INV | TO(ASSIGNED), IOVA + page * 4096);
 		}
 		publish(&hosted.guest);
-		EQUAL(error_of(&hosted), 0);
+		EQUAL(command_error(&hosted.guest), 0);
 		EQUAL(api.vsmmu_emulated_fail(hosted.emulated, REQUEST_INVALIDATE, 1, ETIMEDOUT,
 					      done), 0);
 		syncs = host_counters(&hosted).failures;
@@ -660,8 +644,8 @@ static void ats_times_out(void)
 		EQUAL(host_counters(&hosted).failures, syncs + 1);
 		EQUAL(hosted.guest.blame, VSMMU_LOG_HOST);
 		CONTAINS(hosted.guest.log, "CMD_ATC_INV");
-		acknowledge(&hosted);
-		EQUAL(error_of(&hosted), 0);
+		acknowledge(&hosted.guest);
+		EQUAL(command_error(&hosted.guest), 0);
 		EQUAL(load64(&hosted.guest, DATA + 0x8000), 0x77);
 		store64(&hosted.guest, DATA + 0x8000, 0);
 		/* The TLB has forgotten both pages: what is asked for again is new. */
@@ -689,8 +673,8 @@ static void ats_of_a_silent_device(void)
 		command(&hosted.guest, SYNC, 0);
 		stopped_at(&hosted, CERROR_ATC_INV_SYNC);
 		EQUAL(read_page(&hosted, 0), 0x1000);
-		acknowledge(&hosted);
-		EQUAL(error_of(&hosted), 0);
+		acknowledge(&hosted.guest);
+		EQUAL(command_error(&hosted.guest), 0);
 		sync_all(&hosted.guest);
 	}
 	/* Its host takes all away with the attachment. */
@@ -715,8 +699,8 @@ static void ats_fails_otherwise(void)
 					      step ? EIO : ETIMEDOUT, 0), 0);
 		command(&hosted.guest, SYNC, 0);
 		stopped_at(&hosted, CERROR_ABT);
-		acknowledge(&hosted);
-		EQUAL(error_of(&hosted), 0);
+		acknowledge(&hosted.guest);
+		EQUAL(command_error(&hosted.guest), 0);
 	}
 	move_pages(&hosted);
 	queue(&hosted.guest, ATC_INV | TO(ASSIGNED), ALL);
@@ -725,10 +709,10 @@ static void ats_fails_otherwise(void)
 	EQUAL(api.vsmmu_emulated_fail(hosted.emulated, REQUEST_INVALIDATE, 2, EIO, 0), 0);
 	command(&hosted.guest, SYNC, 0);
 	stopped_at(&hosted, CERROR_ABT);
-	acknowledge(&hosted);
+	acknowledge(&hosted.guest);
 	stopped_at(&hosted, CERROR_ATC_INV_SYNC);
-	acknowledge(&hosted);
-	EQUAL(error_of(&hosted), 0);
+	acknowledge(&hosted.guest);
+	EQUAL(command_error(&hosted.guest), 0);
 	sync_all(&hosted.guest);
 	hosted_close(&hosted);
 }
@@ -751,18 +735,18 @@ static void ats_times_out_early(void)
 		queue(&hosted.guest, ATC_INV | TO(ASSIGNED), IOVA);
 	publish(&hosted.guest);
 	CHECK(host_counters(&hosted).invalidate_calls > calls);
-	EQUAL(error_of(&hosted), 0);
+	EQUAL(command_error(&hosted.guest), 0);
 	EQUAL(read_register(&hosted.guest, CMDQ_CONS), load64(&hosted.guest, COMMANDS - 8));
 	command(&hosted.guest, SYNC, 0);
 	stopped_at(&hosted, CERROR_ATC_INV_SYNC);
-	acknowledge(&hosted);
-	EQUAL(error_of(&hosted), 0);
+	acknowledge(&hosted.guest);
+	EQUAL(command_error(&hosted.guest), 0);
 	/* A new STE of the other device. */
 	EQUAL(api.vsmmu_emulated_fail(hosted.emulated, REQUEST_INVALIDATE, 1, ETIMEDOUT, 0), 0);
 	queue(&hosted.guest, ATC_INV | TO(ASSIGNED), IOVA);
 	store64(&hosted.guest, STREAM_TABLE + (ASSIGNED + 1) * 64, 1 | 4 << 1);
 	command(&hosted.guest, CFGI_STE | TO(ASSIGNED + 1), 1);
-	EQUAL(error_of(&hosted), 0);
+	EQUAL(command_error(&hosted.guest), 0);
 	command(&hosted.guest, SYNC, 0);
 	stopped_at(&hosted, CERROR_ATC_INV_SYNC);
 	/* Nobody waits for it after a reset. */
@@ -790,7 +774,7 @@ static void ats_times_out_in_a_restore(void)
 	CONTAINS(hosted.guest.log, "CMD_ATC_INV");
 	EQUAL(hosted.guest.blame, VSMMU_LOG_HOST);
 	sync_all(&hosted.guest);
-	EQUAL(error_of(&hosted), 0);
+	EQUAL(command_error(&hosted.guest), 0);
 	/* It is there to be told: the guest's own is. */
 	command(&hosted.guest, ATC_INV | TO(ASSIGNED), IOVA);
 	command(&hosted.guest, SYNC, 0);
@@ -811,9 +795,9 @@ static void ats_of_a_failed_change(void)
 	EQUAL(api.vsmmu_emulated_fail(hosted.emulated, REQUEST_HWPT_ALLOC, 1, ENOMEM, 0), 0);
 	store64(&hosted.guest, STREAM_TABLE + ASSIGNED * 64 + 8, EATS(1) | 1 << 2);
 	command(&hosted.guest, CFGI_STE | TO(ASSIGNED), 1);
-	EQUAL(error_of(&hosted), CERROR_ABT);
-	acknowledge(&hosted);
-	EQUAL(error_of(&hosted), 0);
+	EQUAL(command_error(&hosted.guest), CERROR_ABT);
+	acknowledge(&hosted.guest);
+	EQUAL(command_error(&hosted.guest), 0);
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
 	move_pages(&hosted);
 	queue(&hosted.guest, ATC_INV | TO(ASSIGNED), ALL);

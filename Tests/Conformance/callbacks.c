@@ -229,7 +229,7 @@ static void serial_callbacks(struct guest *guest)
 	begin(false);
 	while (api.vsmmu_run(guest->vsmmu, 1) == 1) {}
 	end();
-	write_register(guest, GERRORN, read_register(guest, GERROR));
+	acknowledge(guest);
 	restart_queue(guest, COMMANDS);
 }
 

@@ -167,9 +167,9 @@ static void log_is_thinned_out(void)
 	guest_start(&guest);
 	for (int i = 0; i < 100; i++) {
 		command(&guest, 0xff, 0);
-		write_register(&guest, GERRORN, read_register(&guest, GERROR));
+		acknowledge(&guest);
 		store64(&guest, COMMANDS + (read_register(&guest, CMDQ_CONS) & 0xff) * 16, SYNC);
-		write_register(&guest, GERRORN, read_register(&guest, GERROR));
+		acknowledge(&guest);
 	}
 	EQUAL(counters(&guest).command_errors >= 100, 1);
 	CHECK(guest.logs <= 10);

@@ -226,6 +226,18 @@ void sync_all(struct guest *guest)
 	EQUAL(read_register(guest, CMDQ_CONS), *producer(guest));
 }
 
+uint64_t command_error(struct guest *guest)
+{
+	uint64_t active = read_register(guest, GERROR) ^ read_register(guest, GERRORN);
+
+	return active & 1 ? read_register(guest, CMDQ_CONS) >> 24 : 0;
+}
+
+void acknowledge(struct guest *guest)
+{
+	write_register(guest, GERRORN, read_register(guest, GERROR));
+}
+
 unsigned take_event(struct guest *guest, uint64_t words[4])
 {
 	uint64_t mask = (2 << EVENT_BITS) - 1, last = read_register(guest, EVENTQ_PROD);

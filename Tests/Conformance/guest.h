@@ -65,6 +65,9 @@ enum {
 #define PAGE1_READ_ONLY (PAGE1 | 1 << 7)
 #define PAGE2 (UINT64_C(3) | 1 << 10 | 3 << 8 | 3 << 6 | 0xf << 2)
 
+/* CMDQ_CONS.ERR, 7.1. */
+enum { CERROR_ILL = 1, CERROR_ABT = 2, CERROR_ATC_INV_SYNC = 3 };
+
 #define NOTES 64
 
 struct guest {
@@ -107,6 +110,10 @@ void queue(struct guest *guest, uint64_t low, uint64_t high);
 void publish(struct guest *guest);
 void command(struct guest *guest, uint64_t low, uint64_t high);
 void sync_all(struct guest *guest);
+
+/* What the command queue has stopped with, 0 = nothing; and the guest acknowledges that. */
+uint64_t command_error(struct guest *guest);
+void acknowledge(struct guest *guest);
 
 /* Stream table entries. */
 void set_ste(struct guest *guest, uint32_t stream, const uint64_t words[8]);

@@ -529,12 +529,25 @@ static void host_is_inspected(void)
 	EQUAL(api.vsmmu_event_run(guest->vsmmu), 1);
 	EQUAL(take_event(guest, event), 1);
 	EQUAL(event[0] & 0xff, F_PERMISSION);
-	/* Under its new number, and not under the old one. */
+	/* An STE that nobody was told of is nothing to it. */
+	store64(guest, STREAM_TABLE + ASSIGNED * 64, 0);
+	EQUAL(translate(guest, ASSIGNED, IOVA + 0x123, look).address, DATA + 0x123);
+	command(guest, CFGI_STE | (uint64_t)ASSIGNED << 32, 1);
+	EQUAL(translate(guest, ASSIGNED, IOVA, look).kind, VSMMU_RESULT_ABORT);
+	/* Bypass ends where the output addresses do, without an event. */
+	set_bypass(guest, ASSIGNED);
+	EQUAL(translate(guest, ASSIGNED, UINT64_C(1) << 60, look).kind, VSMMU_RESULT_ABORT);
+	EQUAL(translate(guest, ASSIGNED, UINT64_C(1) << 60, look).event, 0);
+	set_stage1(guest, ASSIGNED, 5);
+	/* Under its new number, and not under the old one: that STE is none. */
 	EQUAL(api.vsmmu_device_renumber(guest->vsmmu, ASSIGNED, ASSIGNED + 4), 0);
 	access.flags = look;
 	EQUAL(api.vsmmu_translate(guest->vsmmu, &access, &result), -ENOENT);
 	access.stream = ASSIGNED + 4;
 	EQUAL(api.vsmmu_translate(guest->vsmmu, &access, &result), 0);
+	EQUAL(result.kind, VSMMU_RESULT_ABORT);
+	set_stage1(guest, ASSIGNED + 4, 5);
+	EQUAL(translate(guest, ASSIGNED + 4, IOVA, look).address, DATA);
 	EQUAL(api.vsmmu_device_detach(guest->vsmmu, ASSIGNED + 4), 0);
 	EQUAL(api.vsmmu_translate(guest->vsmmu, &access, &result), -ENOENT);
 	hosted_close(&hosted);

@@ -297,7 +297,7 @@ static void invalidations_are_not_lost(void)
 		       read_register(&hosted.guest, GERRORN)) & 1, 1);
 		EQUAL(hosted.guest.blame, VSMMU_LOG_HOST);
 		CONTAINS(hosted.guest.log, "errno 5");
-		write_register(&hosted.guest, GERRORN, read_register(&hosted.guest, GERROR));
+		acknowledge(&hosted.guest);
 		EQUAL(read_register(&hosted.guest, CMDQ_CONS), read_register(&hosted.guest, CMDQ_PROD));
 		for (uint64_t page = 0; page < 8; page++)
 			EQUAL(device_read(&hosted, 0, IOVA + page * 4096, &value),
@@ -340,7 +340,7 @@ static void attachments_are_tried_again(void)
 		command(&hosted.guest, CFGI_STE | (uint64_t)ASSIGNED << 32, 1);
 		EQUAL(read_register(&hosted.guest, CMDQ_CONS) >> 24, 2);
 		EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_ABORT);
-		write_register(&hosted.guest, GERRORN, read_register(&hosted.guest, GERROR));
+		acknowledge(&hosted.guest);
 		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
 		sync_all(&hosted.guest);
 	}

@@ -109,17 +109,6 @@ static void change_ste(struct hosted *hosted, unsigned number)
 	publish(&hosted->guest);
 }
 
-static bool has_stopped(struct hosted *hosted)
-{
-	return (read_register(&hosted->guest, GERROR) ^
-		read_register(&hosted->guest, GERRORN)) & 1;
-}
-
-static void acknowledge(struct hosted *hosted)
-{
-	write_register(&hosted->guest, GERRORN, read_register(&hosted->guest, GERROR));
-}
-
 /* An HWPT that the kernel would not destroy goes with one of the next commands. */
 static void host_gives_back_what_was_kept(void)
 {
@@ -134,7 +123,7 @@ static void host_gives_back_what_was_kept(void)
 	for (unsigned i = 0; i < 100; i++) {
 		EQUAL(api.vsmmu_emulated_fail(hosted.emulated, REQUEST_DESTROY, 1, EBUSY, 0), 0);
 		change_ste(&hosted, i);
-		CHECK(!has_stopped(&hosted));
+		CHECK(command_error(&hosted.guest) == 0);
 		EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
 		EQUAL(emulated_counters(&hosted).objects, objects);
 		EQUAL(host_counters(&hosted).kept, 0);
@@ -163,7 +152,7 @@ static void host_bounds_what_is_kept(void)
 	if (!hosted_open_translated(&hosted))
 		return;
 	objects = emulated_counters(&hosted).objects;
-	while (changes < 200 && !has_stopped(&hosted)) {
+	while (changes < 200 && command_error(&hosted.guest) == 0) {
 		fail_all(&hosted);
 		change_ste(&hosted, changes++);
 	}
@@ -174,8 +163,8 @@ static void host_bounds_what_is_kept(void)
 	/* As often as the guest may try. */
 	for (unsigned i = 0; i < 100; i++) {
 		fail_all(&hosted);
-		acknowledge(&hosted);
-		CHECK(has_stopped(&hosted));
+		acknowledge(&hosted.guest);
+		CHECK(command_error(&hosted.guest) != 0);
 		CHECK(emulated_counters(&hosted).objects <= objects + 64);
 	}
 	EQUAL(host_counters(&hosted).kept, emulated_counters(&hosted).objects - objects);
@@ -183,12 +172,12 @@ static void host_bounds_what_is_kept(void)
 	fail_all(&hosted);
 	EQUAL(hosted_attach(&hosted, 1), -EBUSY);
 	/* What was ordered to fail does so, and then the kernel is well. */
-	for (unsigned i = 0; i < 100 && (has_stopped(&hosted) || i < 50); i++) {
-		acknowledge(&hosted);
-		if (!has_stopped(&hosted))
+	for (unsigned i = 0; i < 100 && (command_error(&hosted.guest) != 0 || i < 50); i++) {
+		acknowledge(&hosted.guest);
+		if (command_error(&hosted.guest) == 0)
 			sync_all(&hosted.guest);
 	}
-	CHECK(!has_stopped(&hosted));
+	CHECK(command_error(&hosted.guest) == 0);
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
 	EQUAL(emulated_counters(&hosted).objects, objects);
 	EQUAL(host_counters(&hosted).kept, 0);

@@ -229,7 +229,7 @@ static void forget_page(struct guest *guest, int round)
 	queue(guest, SYNC, 0);
 	publish(guest);
 	while ((read_register(guest, GERROR) ^ read_register(guest, GERRORN)) & 1)
-		write_register(guest, GERRORN, read_register(guest, GERROR));
+		acknowledge(guest);
 	EQUAL(read_register(guest, CMDQ_CONS), read_register(guest, CMDQ_PROD));
 }
 

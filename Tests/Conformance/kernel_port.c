@@ -238,7 +238,7 @@ static void kernel_port_may_refuse(void)
 	EQUAL(read_register(&hosted.guest, CMDQ_CONS) >> 24, 2);
 	CONTAINS(hosted.guest.log, "errno 1");
 	broker.refused = 0;
-	write_register(&hosted.guest, GERRORN, read_register(&hosted.guest, GERROR));
+	acknowledge(&hosted.guest);
 	EQUAL(read_register(&hosted.guest, CMDQ_CONS), read_register(&hosted.guest, CMDQ_PROD));
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
 	hosted_close(&hosted);
@@ -264,7 +264,7 @@ static void kernel_port_is_not_believed_all(void)
 	EQUAL(read_register(&hosted.guest, CMDQ_CONS) >> 24, 2);
 	CONTAINS(hosted.guest.log, "errno 5");
 	broker.refused = 0;
-	write_register(&hosted.guest, GERRORN, read_register(&hosted.guest, GERROR));
+	acknowledge(&hosted.guest);
 	EQUAL(device_read(&hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
 	broker.read_answer = INT64_MAX;
 	EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), -EIO);

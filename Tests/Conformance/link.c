@@ -428,6 +428,88 @@ static void vms_that_cannot_be_told_apart(void)
 	hosted_close(&hosted);
 }
 
+/* A link that is refused at its pin leaves nothing with a VM that others are linked with. */
+static void refused_link_keeps_nothing(void)
+{
+	static struct hosted hosted;
+	const vsmmu_ops ops = { .size = sizeof(ops) };
+	vsmmu_config config = { .size = sizeof(config) };
+	struct { uint32_t type, fd, flags; } vfio = { .type = 4 };
+	vsmmu_t *other = NULL;
+	uint32_t files;
+	int vm;
+
+	if (!hosted_open(&hosted, &linked))
+		return;
+	vm = create_vm(&hosted);
+	config.host = hosted.host;
+	EQUAL(api.vsmmu_create(&config, &ops, NULL, &other, NULL, 0), 0);
+	EQUAL(api.vsmmu_link_vm(other, vm, VSMMU_LINK_TOLD), 0);
+	EQUAL(api.vsmmu_emulated_ioctl(hosted.emulated, vm, 0xc00caee0, &vfio), 0);
+	files = emulated_counters(&hosted).files;
+	for (unsigned gives = 0; gives < 2; gives++) {
+		EQUAL(api.vsmmu_emulated_fail(hosted.emulated,
+					      api.vsmmu_emulated_pin_request(hosted.emulated), 1,
+					      ENOSPC, 0), 0);
+		if (gives)
+			EQUAL(api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, (int32_t)vfio.fd), 0);
+		REFUSED(&hosted.guest, -ENOSPC, "VMID", api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0));
+		EQUAL(api.vsmmu_set_host(hosted.guest.vsmmu, NULL, 0, 0), 0);
+		EQUAL(emulated_counters(&hosted).files, files);
+		EQUAL(api.vsmmu_set_host(hosted.guest.vsmmu, hosted.host, 0, 0), 0);
+	}
+	/* Nor does one that is pinned, and then has no VFIO device. */
+	REFUSED(&hosted.guest, -EBUSY, "VSMMU_LINK_TOLD",
+		api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0));
+	EQUAL(emulated_counters(&hosted).pins, 1);
+	EQUAL(emulated_counters(&hosted).files, files);
+	api.vsmmu_destroy(other);
+	EQUAL(emulated_counters(&hosted).pins, 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, (int32_t)vfio.fd), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	hosted_close(&hosted);
+}
+
+/* A VMID that the kernel does not take back stays pinned once, is told of, and tried again. */
+static void failed_unpin_is_tried_again(void)
+{
+	static struct hosted hosted;
+	int vm;
+
+	if (!hosted_open(&hosted, &linked))
+		return;
+	vm = create_vm(&hosted);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, VSMMU_LINK_ON_DEMAND), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		EQUAL(hosted_attach(&hosted, 0), 0);
+		EQUAL(emulated_counters(&hosted).pins, 1);
+		hosted.guest.log[0] = 0;
+		if (i < 2)
+			EQUAL(api.vsmmu_emulated_fail(
+				      hosted.emulated,
+				      api.vsmmu_emulated_unpin_request(hosted.emulated), 1, EINTR,
+				      0), 0);
+		EQUAL(api.vsmmu_device_detach(hosted.guest.vsmmu, ASSIGNED), 0);
+		EQUAL(emulated_counters(&hosted).pins, i < 2);
+		EQUAL(strstr(hosted.guest.log, "errno 4 to: unpin the VM's VMID") != NULL, i < 2);
+	}
+	/* The last attempt is that of the link's end; what it leaves ends with the VM. */
+	EQUAL(hosted_attach(&hosted, 0), 0);
+	EQUAL(api.vsmmu_emulated_fail(hosted.emulated,
+				      api.vsmmu_emulated_unpin_request(hosted.emulated), 1, EINTR, 0),
+	      0);
+	EQUAL(api.vsmmu_device_detach(hosted.guest.vsmmu, ASSIGNED), 0);
+	EQUAL(api.vsmmu_emulated_fail(hosted.emulated,
+				      api.vsmmu_emulated_unpin_request(hosted.emulated), 1, EINTR, 0),
+	      0);
+	EQUAL(api.vsmmu_set_host(hosted.guest.vsmmu, NULL, 0, 0), 0);
+	CONTAINS(hosted.guest.log, "errno 4 to: unpin the VM's VMID");
+	EQUAL(emulated_counters(&hosted).pins, 1);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	EQUAL(emulated_counters(&hosted).pins, 0);
+	hosted_close(&hosted);
+}
+
 static void vfio_is_given_once(void)
 {
 	static struct hosted hosted;
@@ -482,6 +564,8 @@ void link_section(void)
 	RUN(vsmmus_of_a_vm_share_its_vfio);
 	RUN(vms_that_cannot_be_told_apart);
 	RUN(vfio_is_given_once);
+	RUN(refused_link_keeps_nothing);
+	RUN(failed_unpin_is_tried_again);
 	RUN(btm_needs_all_of_it);
 	RUN(link_gives_btm);
 	RUN(released_kernels_have_no_btm);

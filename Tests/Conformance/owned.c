@@ -128,6 +128,28 @@ static void owned_goes_back_to_the_parent(void)
 	free(vmm.hosted.guest.ram);
 }
 
+/* BARs are put into the address space by whose it is. */
+static void owned_bars_are_the_vmms(void)
+{
+	static struct vmm vmm;
+	const vsmmu_bar bar = {
+		.size = sizeof(bar), .device = ASSIGNED, .length = 0x1000, .address = DEVICE,
+	};
+
+	if (!vmm_open(&vmm, NULL) || !vmm_open_guest(&vmm, NULL, plain))
+		return;
+	EQUAL(vmm_attach(&vmm, 0, VSMMU_DEVICE_FD), 0);
+	REFUSES(&vmm, -EINVAL, "parent_hwpt", api.vsmmu_bar_add(vmm.hosted.guest.vsmmu, &bar));
+	EQUAL(api.vsmmu_device_detach(vmm.hosted.guest.vsmmu, ASSIGNED), 0);
+	EQUAL(api.vsmmu_set_host(vmm.hosted.guest.vsmmu, NULL, 0, 0), 0);
+	EQUAL(api.vsmmu_set_host(vmm.hosted.guest.vsmmu, vmm.hosted.host, vmm.ioas, 0), 0);
+	EQUAL(vmm_attach(&vmm, 0, VSMMU_DEVICE_FD), 0);
+	REFUSES(&vmm, -EINVAL, "ioas", api.vsmmu_bar_add(vmm.hosted.guest.vsmmu, &bar));
+	CHECK(strstr(vmm_sentence(&vmm), "parent_hwpt") == NULL);
+	guest_close(&vmm.hosted.guest);
+	vmm_close(&vmm);
+}
+
 /* Ids and ops are enough on a stage 2 of the library's too. */
 static void owned_devices_on_the_librarys_parent(void)
 {
@@ -162,7 +184,7 @@ static void owned_ops_may_fail(void)
 	static struct vmm vmm;
 	static const struct { int32_t answer; const char *word; int32_t error; } cases[] = {
 		{ -ENOMEM, "errno 12", -ENOMEM }, { 1, "errno 5", -EIO }, { INT32_MIN, "errno 5", -EIO },
-		{ -4096, "errno 5", -EIO }, { -EBUSY, "errno 16", -EBUSY },
+		{ -4096, "errno 5", -EIO }, { -EBUSY, "errno 16", -EBUSY }, { -EINVAL, "errno 22", -EINVAL },
 	};
 	uint64_t value;
 	unsigned attaches;
@@ -172,6 +194,11 @@ static void owned_ops_may_fail(void)
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		answer(&vmm, cases[i].answer, 1);
 		REFUSES(&vmm, cases[i].error, cases[i].word, vmm_attach(&vmm, 0, 0));
+		CONTAINS(vmm_sentence(&vmm), "ops.attach answered");
+		answer(&vmm, cases[i].answer, 1);
+		REFUSES(&vmm, cases[i].error, cases[i].word,
+			vmm_attach(&vmm, 0, VSMMU_DEVICE_UNNUMBERED));
+		CONTAINS(vmm_sentence(&vmm), "ops.attach answered");
 		EQUAL(vmm.detaches, 0);
 	}
 	EQUAL(vmm_attach(&vmm, 0, 0), 0);
@@ -180,11 +207,13 @@ static void owned_ops_may_fail(void)
 		answer(&vmm, cases[i].answer, 2);
 		REFUSES(&vmm, cases[i].error, cases[i].word,
 			api.vsmmu_device_detach(vmm.hosted.guest.vsmmu, ASSIGNED));
+		CONTAINS(vmm_sentence(&vmm), "ops.detach answered");
 		EQUAL(device_read(&vmm.hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
 	}
 	/* A reset that attaches nothing is tried again at the guest's next SYNC. */
 	answer(&vmm, -ENOMEM, 1);
 	EQUAL(api.vsmmu_device_reset(vmm.hosted.guest.vsmmu, ASSIGNED), -ENOMEM);
+	CONTAINS(vmm_sentence(&vmm), "ops.attach answered errno 12 to: attach the device again");
 	CHECK(device_info(vmm.hosted.guest.vsmmu, ASSIGNED).flags & VSMMU_INFO_FAILED);
 	attaches = vmm.attaches;
 	sync_all(&vmm.hosted.guest);
@@ -195,8 +224,8 @@ static void owned_ops_may_fail(void)
 	store64(&vmm.hosted.guest, STREAM_TABLE + ASSIGNED * 64, 1);
 	command(&vmm.hosted.guest, CFGI_STE | (uint64_t)ASSIGNED << 32, 1);
 	EQUAL(read_register(&vmm.hosted.guest, CMDQ_CONS) >> 24, 2);
-	CONTAINS(vmm.hosted.guest.log, "errno 12");
-	write_register(&vmm.hosted.guest, GERRORN, read_register(&vmm.hosted.guest, GERROR));
+	CONTAINS(vmm.hosted.guest.log, "ops.attach answered errno 12 to: attach what");
+	acknowledge(&vmm.hosted.guest);
 	EQUAL(read_register(&vmm.hosted.guest, CMDQ_CONS),
 	      read_register(&vmm.hosted.guest, CMDQ_PROD));
 	EQUAL(device_read(&vmm.hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
@@ -221,6 +250,9 @@ static void owned_attachment_fails_at_each_step(void)
 			EQUAL(api.vsmmu_emulated_fail(vmm.hosted.emulated, steps[i].request, nth,
 						      ENOMEM, 0), 0);
 			REFUSES(&vmm, -ENOMEM, "errno 12", vmm_attach(&vmm, 0, 0));
+			/* The last one is that of the op. */
+			CONTAINS(vmm_sentence(&vmm), steps[i].request == REQUEST_ATTACH
+				 ? "ops.attach answered" : "the host kernel answered");
 		}
 	EQUAL(vmm_attach(&vmm, 0, 0), 0);
 	guest_close(&vmm.hosted.guest);
@@ -528,6 +560,7 @@ void owned_section(void)
 	RUN(owned_needs_no_file);
 	RUN(owned_goes_back_to_the_parent);
 	RUN(owned_devices_on_the_librarys_parent);
+	RUN(owned_bars_are_the_vmms);
 	RUN(owned_ops_may_fail);
 	RUN(owned_attachment_fails_at_each_step);
 	RUN(owned_refusals);

@@ -382,15 +382,16 @@ static void events(void)
 
 /* The guest's own actions. */
 
-/* CMDQ_CONS.ERR of CERROR_ABT, which the guest acknowledges until the queue goes on. */
-static unsigned acknowledge(void)
+/* The guest acknowledges each CERROR_ABT until the queue goes on. */
+static unsigned acknowledge_all(void)
 {
 	unsigned times = 0;
+	uint64_t error;
 
-	while (((read_register(GUEST, GERROR) ^ read_register(GUEST, GERRORN)) & 1) && times < 99) {
-		EQUAL(read_register(GUEST, CMDQ_CONS) >> 24 & 0x7f, 2);
+	while ((error = command_error(GUEST)) != 0 && times < 99) {
+		EQUAL(error, CERROR_ABT);
 		heap_disarm();
-		write_register(GUEST, GERRORN, read_register(GUEST, GERROR));
+		acknowledge(GUEST);
 		times++;
 	}
 	return times;
@@ -407,7 +408,7 @@ static void configure(enum heap_mode mode, unsigned nth, unsigned *stops)
 	queue(GUEST, SYNC, 0);
 	heap_arm(mode, nth);
 	publish(GUEST);
-	*stops += acknowledge();
+	*stops += acknowledge_all();
 	heap_disarm();
 	EQUAL(read_register(GUEST, CMDQ_CONS) & 0xfffff, read_register(GUEST, CMDQ_PROD));
 	EQUAL(device_read(&scene.hosted, 0, IOVA, &value), VSMMU_RESULT_OK);
@@ -445,7 +446,7 @@ static int64_t abort_and_forget(void)
 	queue(GUEST, TLBI_NH_VA | UINT64_C(5) << 48, IOVA | 1);
 	queue(GUEST, SYNC, 0);
 	publish(GUEST);
-	while (acknowledge())
+	while (acknowledge_all())
 		;
 	EQUAL(device_read(&scene.hosted, 0, IOVA, &value), VSMMU_RESULT_ABORT);
 	return api.vsmmu_reset(VSMMU);
