@@ -82,7 +82,7 @@ static void show_facts(struct play *play)
 		info.flags & VSMMU_INFO_MAY_STALL ? "may stall" : "never stalls");
 }
 
-/* The lines of the report that are about BTM, ATS and stage 2. */
+/* The lines of the report that are about stage 2, ATS and BTM. */
 static void show_report(const struct machine *machine)
 {
 	g_autofree char *text = g_malloc0(65536);
@@ -92,7 +92,8 @@ static void show_report(const struct machine *machine)
 	lines = g_strsplit(text, "\n", -1);
 	g_print("  of the negotiation report:\n");
 	for (char **line = lines; *line != NULL; line++)
-		if (strstr(*line, "BTM") != NULL || strstr(*line, "S2P") != NULL)
+		if (strstr(*line, "IDR0.S2P ") != NULL || strstr(*line, "IDR0.ATS ") != NULL ||
+		    strstr(*line, "BTM") != NULL)
 			g_print("    %s\n", *line);
 }
 
@@ -160,7 +161,7 @@ static void unplug(struct play *play)
 	    !succeeded(play, library->set_host(play->machine.smmu, NULL, 0, 0)))
 		return;
 	device_reads(play, DATA, WORD);
-	device_aborts(play, UINT64_C(0x7f0000));
+	device_aborts(play, BUFFER);
 }
 
 static void show_counters(const struct play *play)

@@ -4,8 +4,6 @@
 
 #include "play.h"
 
-#define BUFFER UINT64_C(0x7f0000) /* where process and device have it */
-#define WINDOW UINT64_C(0x7e0000) /* the other device's BAR, likewise */
 #define ASID 42u
 #define BOTH (SPACE_READ | SPACE_WRITE)
 #define CD_ASET (UINT64_C(1) << 47)

@@ -13,6 +13,8 @@
 #define OTHER_DATA (DATA + PAGE_BYTES)
 #define BAR UINT64_C(0x50000000)
 #define STREAM 8u
+#define BUFFER UINT64_C(0x7f0000) /* where process and device have the data */
+#define WINDOW UINT64_C(0x7e0000) /* and the other device's BAR */
 
 /* What is where, to tell who has read what. */
 #define WORD UINT64_C(0x6d6f6f7262657473)

@@ -58,6 +58,13 @@ window() {
 }
 ok "dtc reads the window of MSIs" window
 
+# Without an iommufd or that device: a sentence with the file.
+told() {
+  ! $host --assigned --device /dev/vfio/devices/none > "$work/none.log" 2> "$work/none.error" &&
+    grep -q '^host: /dev/' "$work/none.error" && grep -q 'NOT all as expected' "$work/none.log"
+}
+ok "a device of this machine's that is not there is told of" told
+
 # What is installed is enough to build against.
 installed() {
   make --no-print-directory install DESTDIR="$work/root" PREFIX=/usr > /dev/null || return
