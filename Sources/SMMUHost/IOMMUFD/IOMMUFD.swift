@@ -14,7 +14,7 @@ struct IOMMUFD {
   /// A request whose argument has the address of `data`, which `point` puts there.
   func call<T, Data>(
     _ request: iommufd_request, _ argument: inout T, data: inout Data,
-    _ point: (inout T, UInt64) -> Void
+    pointing point: (inout T, UInt64) -> Void
   ) throws(Errno) {
     // withUnsafeMutablePointer passes no typed errors on in Embedded Swift 6.3.
     var failure: Errno?

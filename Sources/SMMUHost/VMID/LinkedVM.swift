@@ -43,8 +43,8 @@ public final class LinkedVMs {
     }
   }
 
-  /// KVM's VFIO device of a VM, for who does not tell KVM of devices itself. `given`: that device, to
-  /// be duplicated. -1: KVM has none of the kind.
+  /// KVM's VFIO device of a VM, for who does not tell KVM of devices itself. `given`: that device,
+  /// to be duplicated. -1: KVM has none of the kind.
   func equip(_ vm: LinkedVM, given: Int32?) throws(Refusal) -> Int32 {
     try mutex.locked { () throws(Refusal) in
       if vm.vfio < 0 { vm.vfio = try vfio(of: vm, given: given) }

@@ -43,6 +43,14 @@ import Testing
     #expect(Self.all.filter(\.isOpen) == [open])
   }
 
+  @Test("What a device's DMA goes through is what it is attached to, asked for or not")
+  func attached() {
+    #expect(
+      Self.all.map(\.attached) == [
+        .abort, .abort, .bypass, Self.stage1, .abort, .abort, .bypass, Self.stage1, Self.stage1,
+      ])
+  }
+
   @Test("A device that was let to keep translations may have some, also after a failure")
   func ats() {
     let ats = AssignedStream.stage1(11, 1 << 28)

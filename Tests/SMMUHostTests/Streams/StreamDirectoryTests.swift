@@ -72,4 +72,35 @@ import Testing
     #expect(!streams.isEmulated(4))
     #expect(refusal { () throws(Refusal) in try streams.removeEmulated(4) } == .enoent)
   }
+
+  /// What any thread is told of an assigned one.
+  func attached(_ stream: StreamID) -> AssignedStream? {
+    guard case .assigned(let attached) = streams.kind(of: stream) else { return nil }
+    return attached
+  }
+
+  @Test("What a device is attached to is known by its StreamID, among others that come and go")
+  func attachments() throws {
+    for stream in [5, 1, 9] as [StreamID] { _ = streams.insert(device(stream)) }
+    let made = AssignedStream.stage1(1, 2)
+    streams.assigned[1].state = .stage1(hwpt: 7, made: made)
+    #expect(attached(5) == .abort)
+    streams.noteAttachment(at: 1)
+    #expect(attached(5) == made && attached(1) == .abort && attached(9) == .abort)
+    _ = streams.insert(device(3))
+    _ = streams.remove(at: 0)
+    #expect(attached(5) == made && attached(3) == .abort && attached(1) == nil)
+    // What has no StreamID has nothing to be asked for, and one that comes with a state has that.
+    let unnumbered = streams.insert(device(nil, id: 71))
+    streams.noteAttachment(at: unnumbered)
+    var bypassed = device(4)
+    bypassed.state = .bypass
+    _ = streams.insert(bypassed)
+    #expect(attached(4) == .bypass && attached(5) == made)
+    try streams.addEmulated(6)
+    guard case .emulated = streams.kind(of: 6), streams.kind(of: 2) == nil else {
+      Issue.record("6 is emulated, 2 is unknown")
+      return
+    }
+  }
 }

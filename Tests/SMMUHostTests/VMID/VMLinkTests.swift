@@ -139,6 +139,35 @@ import Testing
     #expect(recorder.count(of: host.unpinRequest) == 1)
   }
 
+  @Test("A VMID that the kernel does not take back is pinned as before, and not twice")
+  func keepsPin() throws {
+    let link = try VMLink.make(
+      recorder, vm: makeVM(), requests: requests, among: vms, pins: true)
+    let vmid = link.vmid
+    #expect(injector.add(FailureRule(.control, request: host.unpinRequest, effect: .error(.eintr))))
+    #expect(throws: Errno.eintr) { try link.unpin() }
+    #expect(link.vmid == vmid && host.counters.pins == 1)
+    try link.pin()
+    #expect(recorder.count(of: host.pinRequest) == 1)
+    try link.unpin()
+    #expect(link.vmid == 0 && host.counters.pins == 0)
+    link.close()
+  }
+
+  @Test("A link that is refused at its pin has made no VFIO device for the VM")
+  func refusedAtPin() throws {
+    let vm = try makeVM()
+    let told = try VMLink.make(recorder, vm: vm, requests: requests, among: vms, isTold: true)
+    let files = host.counters.files
+    #expect(injector.add(FailureRule(.control, request: host.pinRequest, effect: .error(.enospc))))
+    let error = refusal { () throws(Refusal) in
+      _ = try VMLink.make(recorder, vm: vm, requests: requests, among: vms, pins: true)
+    }
+    #expect(error?.errno == .enospc && host.counters.files == files)
+    #expect(recorder.count(of: KVM_REQUEST_CREATE_DEVICE.number) == 0)
+    told.close()
+  }
+
   @Test("No VMID left: ENOSPC in a sentence, and nothing is pinned or leaked")
   func exhausted() throws {
     let first = try VMLink.make(recorder, vm: makeVM(), requests: requests, among: vms)

@@ -1,20 +1,6 @@
 // SPDX-License-Identifier: MIT
 import SMMUSpec
 
-/// What a stream becomes where hardware translates it: `StreamPolicy`, with what stage 1 needs.
-public enum AssignedStream: Equatable, Sendable {
-  case abort
-  case bypass
-  /// STE [127:0], canonical: two STEs that mean the same are equal here.
-  case stage1(UInt64, UInt64)
-
-  /// The guest lets the device keep translations of its own, and promises CMD_ATC_INV for them.
-  public var enablesATS: Bool {
-    guard case .stage1(_, let word) = self else { return false }
-    return word & StreamTableEntry.eats.mask != 0
-  }
-}
-
 extension SMMU {
   /// What hardware has to do with a stream's transactions now. Hardware tells no one of a stream
   /// that is not to be translated, so an STE that cannot be fetched, or is ILLEGAL, aborts.

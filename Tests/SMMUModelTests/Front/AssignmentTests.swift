@@ -6,7 +6,7 @@ import Testing
 @testable import SMMUModel
 
 /// What hardware is asked to do with a stream: the same decision as for software.
-@Suite struct AssignedStreamTests {
+@Suite struct AssignmentTests {
   typealias S = StreamTableEntry
 
   private var features: Features {
