@@ -140,7 +140,8 @@ static void *inspector(void *opaque)
 		api.vsmmu_access_end(vsmmu, token);
 		access.stream = ASSIGNED + worker->device;
 		error = api.vsmmu_translate(vsmmu, &access, &result);
-		worker->wrong += error != -ENOENT && (error != 0 || result.kind != VSMMU_RESULT_OK);
+		/* On its way to another StreamID, or away, its DMA aborts in silence. */
+		worker->wrong += error != -ENOENT && (error != 0 || result.event != 0);
 	}
 	return NULL;
 }
