@@ -346,9 +346,9 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
  * counter, nothing is kept, and nothing that was kept is looked at; the generation is 0. It goes with
  * every other flag: with _SPECULATIVE it tells what a probe would be told. It is for assigned devices
  * too (vsmmuv3_host.h), for MSI routes, dirty logs and debuggers: there it goes by what the device is
- * attached to (vsmmu_device_info.attached) in place of registers and STE. So it tells of an STE what the
- * guest has shown by a command, and of a stream that the kernel failed to change the stage 1 that it
- * keeps, or the abort. What aborts without an event there aborts with event 0 here, and the address
+ * attached to (vsmmu_device_info.attached) in place of registers and STE. So an STE counts once a
+ * command has shown it, and where the kernel failed to change a stream, the stage 1 that it keeps, or
+ * its abort. What aborts without an event there aborts with event 0 here, and the address
  * is a guest physical one, which the host's stage 2 has yet to translate. It is as slow as a miss, and
  * -EDEADLK in a callback. */
 

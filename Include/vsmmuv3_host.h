@@ -380,9 +380,9 @@ int32_t vsmmu_dvm(vsmmu_t *vsmmu, const vsmmu_dvm_op *op);
  *
  * It is decided with the first device, or with the freeze: a guest that may have seen that there are
  * none gets none, and one that may have seen some keeps the frame while there is no device, and
- * refuses (-EOPNOTSUPP) one whose host has none. Without a device its queues are off in STATUS, and what
- * it puts there waits, a CMD_SYNC too, until there is one again: have the guest's driver let go of the
- * last device before you detach it. */
+ * refuses (-EOPNOTSUPP) one whose host has none. Without a device its queues are off in STATUS, and
+ * what it puts there waits, a CMD_SYNC too, until there is one again: have the guest's driver let go
+ * of the last device before you detach it. */
 
 /* The frame: five pages of 64 KiB. In the guest its page at VSMMU_DIRECT_PAGE is the hardware's. */
 #define VSMMU_DIRECT_SIZE 0x50000u

@@ -459,6 +459,11 @@ static void direct_ends_in_order(void)
 	EQUAL(frame_read(&direct, VINTF_PAGE1, 8), DIRECT_QUEUE(0) | DIRECT_BITS);
 	EQUAL(frame_read(&direct, VINTF_PAGE0 + Q_CONS, 4), 1);
 	EQUAL(frame_read(&direct, VINTF_PAGE0 + Q_STATUS, 4), 0);
+	/* A CMD_SYNC there waits. */
+	store64(guest, DIRECT_QUEUE(0) + 16, SYNC);
+	frame_write(&direct, VINTF_PAGE0 + Q_PROD, 4, 2);
+	hardware_runs(&direct);
+	EQUAL(frame_read(&direct, VINTF_PAGE0 + Q_CONS, 4), 1);
 	/* A change then is an error of the queue. */
 	frame_write(&direct, VINTF_PAGE1 + Q_STRIDE, 8, DIRECT_QUEUE(3) | DIRECT_BITS);
 	EQUAL(frame_read(&direct, VINTF_PAGE0 + Q_STRIDE + Q_GERROR, 4), CMDQ_INIT_ERR);
@@ -471,9 +476,10 @@ static void direct_ends_in_order(void)
 	EQUAL(*page_register(&direct, 0, Q_CONS), 1);
 	hardware_runs(&direct);
 	EQUAL(*page_register(&direct, 0, Q_STATUS), 1);
+	EQUAL(*page_register(&direct, 0, Q_CONS), 2);
 	queue_put(&direct, 0, SYNC, 0);
 	hardware_runs(&direct);
-	EQUAL(*page_register(&direct, 0, Q_CONS), 2);
+	EQUAL(*page_register(&direct, 0, Q_CONS), 3);
 	/* The rest is taken down by vsmmu_destroy. */
 	hosted_close(&direct.hosted);
 }

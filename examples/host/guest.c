@@ -108,10 +108,10 @@ static void keep_translations(struct play *play)
 	const uint64_t word1 = driver_stream(driver, STREAM) + 8;
 	struct ram *ram = &play->machine.ram;
 
+	g_print("  STE.EATS becomes 1: the device may keep translations of its own\n");
 	ram_write64(ram, word1, ram_read64(ram, word1) | STE_EATS_FULL);
 	driver_invalidate_stream(driver, STREAM);
 	finish_commands(play);
-	g_print("  STE.EATS is 1: the device may keep translations of its own\n");
 	space_map(&play->space, BUFFER, DATA, 3, BOTH);
 	device_reads(play, BUFFER, WORD);
 	space_map(&play->space, BUFFER, OTHER_DATA, 3, BOTH);
