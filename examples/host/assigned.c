@@ -41,7 +41,7 @@ void device_aborts(struct play *play, uint64_t address)
 	expect(play, !hypervisor_device_read(&play->hypervisor, address, &value), "an abort");
 }
 
-/* 0, or the sentence about it. */
+/* Else the sentence about it is told. */
 static gboolean succeeded(struct play *play, int32_t result)
 {
 	char message[256];
@@ -54,14 +54,22 @@ static gboolean succeeded(struct play *play, int32_t result)
 	return FALSE;
 }
 
-static void show_device(struct play *play, uint64_t name, uint32_t attached, const char *to)
+static vsmmu_device_info device_info(struct play *play, uint64_t name)
 {
+	const struct machine *machine = &play->machine;
 	vsmmu_device_info info = { .size = sizeof info };
 
-	if (!succeeded(play, play->machine.library->get_device_info(play->machine.smmu, name, &info)))
-		return;
+	succeeded(play, machine->library->get_device_info(machine->smmu, name, &info));
+	return info;
+}
+
+static void show_device(struct play *play, uint64_t name, uint32_t attached, const char *to)
+{
+	const vsmmu_device_info info = device_info(play, name);
+
 	if (info.flags & VSMMU_INFO_NUMBERED)
-		g_print("  device %u: StreamID %u, vDEVICE %u", info.devid, info.stream, info.vdevice);
+		g_print("  device %u: StreamID %u, vDEVICE %u", info.devid, info.stream,
+			info.vdevice);
 	else
 		g_print("  device %u: no StreamID, no vDEVICE", info.devid);
 	g_print(", nest parent %u, attached to HWPT %u (%s)\n", info.parent, info.hwpt, to);
@@ -72,11 +80,8 @@ static void show_device(struct play *play, uint64_t name, uint32_t attached, con
 /* What a VMM builds the PCI capabilities of a device from. */
 static void show_facts(struct play *play)
 {
-	const uint64_t name = VSMMU_BY_DEVID(play->owner.device.id);
-	vsmmu_device_info info = { .size = sizeof info };
+	const vsmmu_device_info info = device_info(play, VSMMU_BY_DEVID(play->owner.device.id));
 
-	if (!succeeded(play, play->machine.library->get_device_info(play->machine.smmu, name, &info)))
-		return;
 	g_print("    its SMMU: IIDR 0x%08x, IDR0 0x%08x; ATS %s, PASIDs of %u bits, %s\n",
 		info.iidr, info.idr[0], info.flags & VSMMU_INFO_ATS ? "yes" : "no", info.pasid_bits,
 		info.flags & VSMMU_INFO_MAY_STALL ? "may stall" : "never stalls");
@@ -138,10 +143,11 @@ static gboolean plug(struct play *play)
 
 void on_bus_number(struct play *play)
 {
+	const struct machine *machine = &play->machine;
 	const uint64_t name = VSMMU_BY_DEVID(play->owner.device.id);
 
 	g_print("  the guest numbers the bus: the device has StreamID %u\n", STREAM);
-	if (succeeded(play, play->machine.library->device_renumber(play->machine.smmu, name, STREAM)))
+	if (succeeded(play, machine->library->device_renumber(machine->smmu, name, STREAM)))
 		show_device(play, STREAM, VSMMU_ATTACHED_STAGE1, "stage 1");
 }
 
@@ -252,8 +258,8 @@ gboolean assigned(const struct library *library, const char *device, gboolean ve
 		g_print("A device of this machine's, of a VMM that owns everything\n");
 		good = here(library, device, verbose, error);
 	} else {
-		g_print("An assigned device of a VMM that owns everything, on a kernel that links KVM's "
-			"VMIDs with the SMMU's\n");
+		g_print("An assigned device of a VMM that owns everything, on a kernel that links "
+			"KVM's VMIDs with the SMMU's\n");
 		good = emulated(library, VSMMU_EMULATED_LINKED, TRUE, verbose, error);
 		if (good) {
 			g_print("\nThe same on Linux 7.3, which does not\n");
