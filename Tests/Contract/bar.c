@@ -86,7 +86,7 @@ static void range_rows(int32_t device)
 		{"flags 1", 0, 1, 1, 0, PAGE, EINVAL},
 		{"the ROM", 6, 0, 1, 0, PAGE, ENODEV},
 		{"the configuration space", 7, 0, 1, 0, PAGE, ENODEV},
-		{"a BAR that there is not", 5, 0, 1, 0, PAGE, EINVAL},
+		{"a BAR that there is not", 5, 0, 1, 0, PAGE, ENODEV},
 		{"length 0", 0, 0, 1, 0, 0, EINVAL},
 		{"half a page", 0, 0, 1, 0, PAGE / 2, EINVAL},
 		{"from half a page", 0, 0, 1, PAGE / 2, PAGE, EINVAL},
@@ -94,6 +94,7 @@ static void range_rows(int32_t device)
 		{"an offset beyond it", 0, 0, 1, UINT64_C(1) << 33, PAGE, EINVAL},
 		{"an offset that wraps", 0, 0, 1, -PAGE, PAGE, EOVERFLOW},
 		{"two ranges that wrap", 0, 0, 2, 0, -PAGE, EINVAL},
+		{"all from 2^63 on", 0, 0, 1, UINT64_C(1) << 63, UINT64_C(1) << 63, EINVAL},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
