@@ -40,12 +40,6 @@ static int32_t on_detach(void *opaque, uint32_t devid)
 	return devid == owner.devid ? attach_device(owner.parent) : -ENOENT;
 }
 
-static void told(void *opaque, uint32_t blame, const char *message)
-{
-	(void)opaque;
-	printf("     log %u: %s\n", blame, message);
-}
-
 /* All that the VMM has before it thinks of an SMMU. */
 static bool own(struct guest *guest)
 {
@@ -78,12 +72,7 @@ static bool own(struct guest *guest)
 
 static bool copies(struct guest *guest, uint64_t from, uint64_t to, uint64_t seen)
 {
-	static uint32_t word = 0x77770000;
-
-	*at(guest, SOURCE) = ++word;
-	*at(guest, seen) = 0;
-	platform_dma(owner.device, from, to);
-	return (uint32_t)*at(guest, seen) == word;
+	return travels(guest, owner.device, from, to, seen);
 }
 
 static int32_t plug(struct guest *guest, vsmmu_host_t *host)
@@ -145,7 +134,7 @@ void owner_life(struct guest *guest)
 {
 	const vsmmu_config config = {.size = sizeof(config), .profile = VSMMU_PROFILE_LINUX};
 	const vsmmu_ops ops = {
-		.size = sizeof(ops), .log = told, .attach = on_attach, .detach = on_detach,
+		.size = sizeof(ops), .log = vmm_log, .attach = on_attach, .detach = on_detach,
 	};
 	vsmmu_host_t *host = NULL;
 	int32_t ours;

@@ -114,4 +114,16 @@ void platform_vm_close(int32_t vm)
 void platform_settle(void)
 {
 }
+
+void platform_decode(int32_t fd, bool on)
+{
+	(void)fd;
+	vsmmu_emulated_set_decode(emulated, 1, on);
+}
+
+/* To a dma-buf it is the same. */
+void platform_sleep(int32_t fd, bool on)
+{
+	platform_decode(fd, !on);
+}
 #endif
