@@ -22,12 +22,24 @@ static bool open_host(vsmmu_host_config config, vsmmu_host_t **host)
 	return false;
 }
 
+/* Device 1 has something to read, as a disk controller has. */
+static bool fill_bar(void)
+{
+	void *memory;
+	uint64_t length;
+
+	if (vsmmu_emulated_bar(emulated, 1, 0, &memory, &length) != 0)
+		return false;
+	memset(memory, 0x42, length);
+	return true;
+}
+
 bool platform_start(void)
 {
 	char message[200] = "";
 
 	if (emulated || vsmmu_emulated_create(NULL, &emulated, message, sizeof(message)) == 0)
-		return true;
+		return fill_bar();
 	printf("     %s\n", message);
 	return false;
 }
