@@ -16,6 +16,9 @@
 /* --- Where it runs (platform_linux.c, platform_emulated.c) ----------------------------------- */
 
 bool platform_open(vsmmu_host_t **host);
+/* The same by the system calls of `kernel`; and those that there are. */
+bool platform_open_with(const vsmmu_kernel *kernel, vsmmu_host_t **host);
+bool platform_kernel(vsmmu_kernel *kernel);
 /* The two halves of that for who brings the iommufd, and its system calls. */
 bool platform_start(void);
 bool platform_lend(int32_t iommufd, vsmmu_host_t **host);
@@ -68,6 +71,8 @@ void owner_life(struct guest *guest);
 void linked_lives(struct guest *guest);
 /* The BAR of device 1 is reached by device 0 (bars.c). */
 void bars_life(struct guest *guest);
+/* The kernel fails calls that the guest needs (failures.c). */
+void failing_life(struct guest *guest);
 /* ID registers that follow the device's host (facts.c). */
 void facts_life(struct guest *guest);
 

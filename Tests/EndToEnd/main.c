@@ -448,6 +448,7 @@ int main(void)
 	owner_life(&guest);
 	bars_life(&guest);
 	facts_life(&guest);
+	failing_life(&guest);
 	platform_close();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0 || passed == 0;

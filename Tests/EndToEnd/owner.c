@@ -118,6 +118,25 @@ static void number(struct guest *guest)
 	     "the VMM's ids, stage 1");
 }
 
+/* Another vSMMU on the same parent shares its VMID, so the guest's ASIDs must be unique. */
+static void share(struct guest *guest, vsmmu_host_t *host)
+{
+	vsmmu_config config = {.size = sizeof(config), .profile = VSMMU_PROFILE_LINUX};
+	const vsmmu_ops ops = {.size = sizeof(ops), .log = vmm_log};
+	struct guest other = {.ram = guest->ram};
+
+	for (unsigned i = 0; i < 2; i++) {
+		config.flags = i == 0 ? 0 : VSMMU_SHARED_VMID;
+		vsmmu_create(&config, &ops, NULL, &other.vsmmu, NULL, 0);
+		equal((uint64_t)vsmmu_set_host(other.vsmmu, host, owner.ioas, owner.parent),
+		      i == 0 ? (uint64_t)-EBUSY : 0,
+		      i == 0 ? "another vSMMU on that parent" : "with unique ASIDs");
+		if (i == 1)
+			equal((uint64_t)attach(&other, 1, STREAM), 0, "a device behind it");
+		vsmmu_destroy(other.vsmmu);
+	}
+}
+
 static void unplug(struct guest *guest)
 {
 	unsigned detaches = owner.detaches;
@@ -151,6 +170,7 @@ void owner_life(struct guest *guest)
 	platform_close_file(ours);
 	if (equal((uint64_t)plug(guest, host), 0, "the host and the device come later") && boot(guest)) {
 		number(guest);
+		share(guest, host);
 		unplug(guest);
 		equal((uint64_t)plug(guest, host), 0, "plugged again, into a running guest");
 		number(guest);

@@ -9,14 +9,19 @@
 
 static vsmmu_emulated_t *emulated;
 
+bool platform_kernel(vsmmu_kernel *kernel)
+{
+	return platform_start() && vsmmu_emulated_kernel(emulated, kernel) == 0;
+}
+
 static bool open_host(vsmmu_host_config config, vsmmu_host_t **host)
 {
 	vsmmu_kernel kernel = {.size = sizeof(kernel)};
 	char message[200] = "";
 
-	config.kernel = &kernel;
-	if (vsmmu_emulated_kernel(emulated, &kernel) == 0 &&
-	    vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
+	if (!config.kernel && platform_kernel(&kernel))
+		config.kernel = &kernel;
+	if (vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
 		return true;
 	printf("     %s\n", message);
 	return false;
@@ -46,7 +51,14 @@ bool platform_start(void)
 
 bool platform_open(vsmmu_host_t **host)
 {
-	return platform_start() && open_host((vsmmu_host_config){.size = sizeof(vsmmu_host_config)}, host);
+	return platform_open_with(NULL, host);
+}
+
+bool platform_open_with(const vsmmu_kernel *kernel, vsmmu_host_t **host)
+{
+	return platform_start() && open_host((vsmmu_host_config){
+		.size = sizeof(vsmmu_host_config), .kernel = kernel,
+	}, host);
 }
 
 bool platform_lend(int32_t iommufd, vsmmu_host_t **host)

@@ -44,7 +44,14 @@ bool platform_start(void)
 
 bool platform_open(vsmmu_host_t **host)
 {
-	return platform_start() && open_host((vsmmu_host_config){.size = sizeof(vsmmu_host_config)}, host);
+	return platform_open_with(NULL, host);
+}
+
+bool platform_open_with(const vsmmu_kernel *kernel, vsmmu_host_t **host)
+{
+	return platform_start() && open_host((vsmmu_host_config){
+		.size = sizeof(vsmmu_host_config), .kernel = kernel,
+	}, host);
 }
 
 bool platform_lend(int32_t iommufd, vsmmu_host_t **host)
