@@ -269,8 +269,8 @@ typedef struct vsmmu_bar {
  * address, or until its device is detached; vsmmu_device_renumber() does not touch it. Errors: -EINVAL
  * (also no host; with an ioas or parent_hwpt of yours, where you map BARs; the window for MSIs),
  * -ENOENT (the device), -EEXIST (RAM or another BAR is there), -ENOMEM (256 are the most), -ENODEV
- * (revoked now; given without its file), -ENOTTY (a kernel without CONFIG_VFIO_PCI_DMABUF), and the
- * kernel's. On an error nothing has changed. */
+ * (revoked now; no such BAR; given without its file), -ENOTTY (a kernel without
+ * CONFIG_VFIO_PCI_DMABUF), and the kernel's. On an error nothing has changed. */
 int32_t vsmmu_bar_add(vsmmu_t *vsmmu, const vsmmu_bar *bar);
 /* Where the kernel could not unmap the BAR of a detached device, which the log tells, this is tried
  * again here. Errors: -ENOENT, and the kernel's; it is still there then. */

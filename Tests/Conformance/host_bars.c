@@ -311,9 +311,9 @@ static void bar_refusals(void)
 		{ 48, 0, 0, 0, 9, 0, 4096, 0x8000000, -EINVAL, "MSI" },
 		{ 48, 0, 0, 0, 9, 0, 0x10000, 0x7ff1000, -EINVAL, "MSI" },
 		{ 48, 0, 0, 0, 9, 0, 4096, 0x80ff000, -EINVAL, "MSI" },
-		/* The kernel's own: beyond the BAR, no such BAR, beyond stage 2. */
+		/* The kernel's own: no such BAR, beyond the BAR, beyond stage 2. */
+		{ 48, 0, 5, 0, 9, 0, 4096, BAR, -ENODEV, "bar.region" },
 		{ 48, 0, 0, 0, 9, 0, 2 * BAR_SIZE, BAR, -EINVAL, "errno 22" },
-		{ 48, 0, 5, 0, 9, 0, 4096, BAR, -EINVAL, "errno 22" },
 		{ 48, 0, 0, 0, 9, 0, 4096, UINT64_C(1) << 52, -EINVAL, "errno 22" },
 	};
 	vsmmu_bar bar = whole();

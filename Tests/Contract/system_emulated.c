@@ -12,7 +12,7 @@
 
 #define FUNCTIONS(X) \
 	X(create) X(destroy) X(open) X(close) X(ioctl) X(read) X(write) X(poll) X(dup) X(kernel) \
-	X(dma_read) X(dma_write) X(set_decode) X(check) X(get_counters)
+	X(dma_read) X(dma_write) X(bar) X(set_decode) X(check) X(get_counters)
 
 static struct {
 #define MEMBER(name) __typeof__(&vsmmu_emulated_##name) name;
@@ -97,6 +97,18 @@ static void emulated_pause(void)
 {
 }
 
+/* Device 1 has something to read, as a disk controller has. */
+static bool fill_bar(void)
+{
+	void *memory;
+	uint64_t length;
+
+	if (api.bar(host, 1, 0, &memory, &length) != 0)
+		return false;
+	memset(memory, 0x42, length);
+	return true;
+}
+
 static bool load(const char *library)
 {
 	void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL), *symbol;
@@ -158,7 +170,7 @@ bool system_open(int argc, char **argv)
 		true,
 	};
 	if (api.create(&config, &host, message, sizeof(message)) == 0)
-		return api.kernel(host, &kernel) == 0;
+		return api.kernel(host, &kernel) == 0 && fill_bar();
 	fprintf(stderr, "no emulated host: %s\n", message);
 	return false;
 }

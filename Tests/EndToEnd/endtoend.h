@@ -16,6 +16,9 @@
 /* --- Where it runs (platform_linux.c, platform_emulated.c) ----------------------------------- */
 
 bool platform_open(vsmmu_host_t **host);
+/* The same by the system calls of `kernel`; and those that there are. */
+bool platform_open_with(const vsmmu_kernel *kernel, vsmmu_host_t **host);
+bool platform_kernel(vsmmu_kernel *kernel);
 /* The two halves of that for who brings the iommufd, and its system calls. */
 bool platform_start(void);
 bool platform_lend(int32_t iommufd, vsmmu_host_t **host);
@@ -36,6 +39,10 @@ int32_t platform_vm(void);
 void platform_vm_close(int32_t vm);
 /* Until an event that was caused has come. */
 void platform_settle(void);
+/* Memory decode of device 1, open as `fd`, is on or off. */
+void platform_decode(int32_t fd, bool on);
+/* Device 1, open as `fd`, goes to D3hot, or back to D0. */
+void platform_sleep(int32_t fd, bool on);
 
 struct guest;
 
@@ -46,9 +53,28 @@ bool step(bool right, const char *what);
 /* The same with what it was, where that is wrong. */
 bool equal(uint64_t got, uint64_t want, const char *what);
 
-/* --- A VMM that owns everything (owner.c) ------------------------------------------------------ */
+/* --- The VMM (vmm.c) -------------------------------------------------------------------------- */
 
+/* ops.log: a line for each. */
+void vmm_log(void *opaque, uint32_t blame, const char *message);
+/* A vSMMU behind which `host` can put devices, with the guest's RAM; `features` may be NULL. */
+bool build(struct guest *guest, vsmmu_host_t *host, const char *features);
+int32_t attach(struct guest *guest, unsigned index, uint32_t stream);
+/* Does a new word travel from SOURCE to `seen`, where device 0, open as `fd`, copies? */
+bool travels(struct guest *guest, int32_t fd, uint64_t from, uint64_t to, uint64_t seen);
+
+/* --- Lives: what a process with a vSMMU does from start to end -------------------------------- */
+
+/* A VMM that owns everything (owner.c). */
 void owner_life(struct guest *guest);
+/* With a KVM VM, and two vSMMUs of one (linked.c). */
+void linked_lives(struct guest *guest);
+/* The BAR of device 1 is reached by device 0 (bars.c). */
+void bars_life(struct guest *guest);
+/* The kernel fails calls that the guest needs (failures.c). */
+void failing_life(struct guest *guest);
+/* ID registers that follow the device's host (facts.c). */
+void facts_life(struct guest *guest);
 
 /* --- The guest (guest.c) ---------------------------------------------------------------------- */
 
@@ -70,7 +96,7 @@ void owner_life(struct guest *guest);
 #define ASID UINT64_C(7)
 
 enum {
-	IDR0 = 0x00, IDR3 = 0x0c, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44,
+	IDR0 = 0x00, IDR1 = 0x04, IDR3 = 0x0c, IDR5 = 0x14, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44,
 	STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88, CMDQ_BASE = 0x90, CMDQ_PROD = 0x98,
 	CMDQ_CONS = 0x9c, EVENTQ_BASE = 0xa0, EVENTQ_PROD = 0x100a8, EVENTQ_CONS = 0x100ac,
 	GERROR = 0x60, GERRORN = 0x64,

@@ -33,21 +33,10 @@ bool equal(uint64_t got, uint64_t want, const char *what)
 	return false;
 }
 
-static void told(void *opaque, uint32_t blame, const char *message)
-{
-	(void)opaque;
-	printf("     log %u: %s\n", blame, message);
-}
-
 /* Does a new word travel from SOURCE to `seen`? */
 static bool copies(uint64_t from, uint64_t to, uint64_t seen)
 {
-	static uint32_t word = 0x5a5a0000;
-
-	*at(&guest, SOURCE) = ++word;
-	*at(&guest, seen) = 0;
-	platform_dma(vsmmu_device_fd(guest.vsmmu, STREAM), from, to);
-	return (uint32_t)*at(&guest, seen) == word;
+	return travels(&guest, vsmmu_device_fd(guest.vsmmu, STREAM), from, to, seen);
 }
 
 static bool translates(void)
@@ -73,37 +62,6 @@ static unsigned events_for(uint64_t last[4])
 	while (take_event(&guest, last))
 		count++;
 	return count;
-}
-
-static int32_t attach(unsigned index, uint32_t stream)
-{
-	vsmmu_device device = {
-		.size = sizeof(device), .stream = stream, .path = platform_device(index),
-	};
-	int32_t result = vsmmu_device_attach(guest.vsmmu, &device);
-	char message[300] = "";
-
-	if (result != 0 && vsmmu_error_message(guest.vsmmu, message, sizeof(message)) > 0)
-		printf("     %s\n", message);
-	return result;
-}
-
-static bool build(void)
-{
-	vsmmu_config config = {
-		.size = sizeof(config), .profile = VSMMU_PROFILE_LINUX, .host = host,
-	};
-	vsmmu_ops ops = {.size = sizeof(ops), .log = told};
-	char message[300] = "";
-	int32_t result = vsmmu_create(&config, &ops, NULL, &guest.vsmmu, message, sizeof(message));
-
-	if (!equal((uint64_t)result, 0, "vsmmu_create with a host")) {
-		printf("     %s\n", message);
-		return false;
-	}
-	guest_forget(&guest);
-	return equal((uint64_t)vsmmu_ram_add(guest.vsmmu, RAM, RAM_SIZE, guest.ram), 0,
-		     "vsmmu_ram_add");
 }
 
 /* --- What streams are ------------------------------------------------------------------------- */
@@ -375,11 +333,11 @@ static void event_thread(void)
 
 static void second_device(void)
 {
-	equal((uint64_t)attach(1, STREAM), (uint64_t)-EEXIST, "another device, the same StreamID");
-	equal((uint64_t)attach(0, STREAM + 1), (uint64_t)-EINVAL,
+	equal((uint64_t)attach(&guest, 1, STREAM), (uint64_t)-EEXIST, "another device, the same StreamID");
+	equal((uint64_t)attach(&guest, 0, STREAM + 1), (uint64_t)-EINVAL,
 	      "the same device, another StreamID");
 	step(translates(), "DMA goes on");
-	equal((uint64_t)attach(1, STREAM + 1), 0, "another device beside");
+	equal((uint64_t)attach(&guest, 1, STREAM + 1), 0, "another device beside");
 	equal(counters().devices, 2, "two devices");
 	equal((uint64_t)vsmmu_device_detach(guest.vsmmu, STREAM + 1), 0, "detach it");
 	step(translates(), "DMA goes on");
@@ -424,7 +382,7 @@ static void unplugged(void)
 {
 	equal((uint64_t)vsmmu_device_detach(guest.vsmmu, STREAM), 0, "detach");
 	equal((uint64_t)vsmmu_device_detach(guest.vsmmu, STREAM), (uint64_t)-ENOENT, "again");
-	equal((uint64_t)attach(0, STREAM), 0, "attach again");
+	equal((uint64_t)attach(&guest, 0, STREAM), 0, "attach again");
 	step(translates(), "DMA through stage 1, at once");
 	equal((uint64_t)vsmmu_reset(guest.vsmmu), 0, "reset the vSMMU");
 	step(copies(SOURCE, TARGET, TARGET), "DMA by physical address");
@@ -433,9 +391,9 @@ static void unplugged(void)
 static void one_life(void)
 {
 	step(platform_open(&host), "open the host");
-	if (!host || !build())
+	if (!host || !build(&guest, host, NULL))
 		return;
-	equal((uint64_t)attach(0, STREAM), 0, "attach the device");
+	equal((uint64_t)attach(&guest, 0, STREAM), 0, "attach the device");
 	negotiated();
 	identified();
 	before_the_driver();
@@ -461,10 +419,10 @@ static void one_life(void)
 /* A VMM that ends in the middle of it: all is attached. */
 static void short_life(void)
 {
-	if (!platform_open(&host) || !build())
+	if (!platform_open(&host) || !build(&guest, host, NULL))
 		return;
-	attach(0, STREAM);
-	attach(1, STREAM + 1);
+	attach(&guest, 0, STREAM);
+	attach(&guest, 1, STREAM + 1);
 	guest_start(&guest);
 	set_context(&guest, TABLES);
 	map(&guest, TABLES, IOVA_SOURCE, SOURCE);
@@ -477,39 +435,6 @@ static void short_life(void)
 	step(platform_is_clean(), "nothing is left");
 }
 
-/* With a VM whose VMID the kernel cannot pin: all but BTM. */
-static void linked_life(void)
-{
-	int32_t vm;
-
-	if (!platform_open(&host))
-		return;
-	vm = platform_vm();
-	if (vm < 0) {
-		printf("     no KVM here\n");
-		vsmmu_host_close(host);
-		return;
-	}
-	if (!build())
-		return;
-	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vsmmu_event_fd(guest.vsmmu), 0),
-	      (uint64_t)-EINVAL, "link what is no VM");
-	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vm, 0), 0, "link a VM");
-	equal((uint64_t)vsmmu_link_vm(guest.vsmmu, vm, 0), (uint64_t)-EEXIST, "link it again");
-	platform_vm_close(vm);
-	equal((uint64_t)attach(0, STREAM), 0, "attach the device for that VM");
-	equal(read_register(&guest, IDR0) >> 5 & 1, 0, "IDR0.BTM is 0: no VMID can be pinned");
-	guest_start(&guest);
-	set_context(&guest, TABLES);
-	map(&guest, TABLES, IOVA_SOURCE, SOURCE);
-	map(&guest, TABLES, IOVA_TARGET, TARGET);
-	set_stage1(&guest, STREAM);
-	step(translates(), "DMA through stage 1");
-	vsmmu_destroy(guest.vsmmu);
-	equal((uint64_t)vsmmu_host_close(host), 0, "close the host");
-	step(platform_is_clean(), "nothing is left");
-}
-
 int main(void)
 {
 	guest.ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
@@ -519,8 +444,11 @@ int main(void)
 	one_life();
 	for (unsigned i = 0; i < 3; i++)
 		short_life();
-	linked_life();
+	linked_lives(&guest);
 	owner_life(&guest);
+	bars_life(&guest);
+	facts_life(&guest);
+	failing_life(&guest);
 	platform_close();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0 || passed == 0;

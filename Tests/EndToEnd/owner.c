@@ -40,12 +40,6 @@ static int32_t on_detach(void *opaque, uint32_t devid)
 	return devid == owner.devid ? attach_device(owner.parent) : -ENOENT;
 }
 
-static void told(void *opaque, uint32_t blame, const char *message)
-{
-	(void)opaque;
-	printf("     log %u: %s\n", blame, message);
-}
-
 /* All that the VMM has before it thinks of an SMMU. */
 static bool own(struct guest *guest)
 {
@@ -78,12 +72,7 @@ static bool own(struct guest *guest)
 
 static bool copies(struct guest *guest, uint64_t from, uint64_t to, uint64_t seen)
 {
-	static uint32_t word = 0x77770000;
-
-	*at(guest, SOURCE) = ++word;
-	*at(guest, seen) = 0;
-	platform_dma(owner.device, from, to);
-	return (uint32_t)*at(guest, seen) == word;
+	return travels(guest, owner.device, from, to, seen);
 }
 
 static int32_t plug(struct guest *guest, vsmmu_host_t *host)
@@ -129,6 +118,25 @@ static void number(struct guest *guest)
 	     "the VMM's ids, stage 1");
 }
 
+/* Another vSMMU on the same parent shares its VMID, so the guest's ASIDs must be unique. */
+static void share(struct guest *guest, vsmmu_host_t *host)
+{
+	vsmmu_config config = {.size = sizeof(config), .profile = VSMMU_PROFILE_LINUX};
+	const vsmmu_ops ops = {.size = sizeof(ops), .log = vmm_log};
+	struct guest other = {.ram = guest->ram};
+
+	for (unsigned i = 0; i < 2; i++) {
+		config.flags = i == 0 ? 0 : VSMMU_SHARED_VMID;
+		vsmmu_create(&config, &ops, NULL, &other.vsmmu, NULL, 0);
+		equal((uint64_t)vsmmu_set_host(other.vsmmu, host, owner.ioas, owner.parent),
+		      i == 0 ? (uint64_t)-EBUSY : 0,
+		      i == 0 ? "another vSMMU on that parent" : "with unique ASIDs");
+		if (i == 1)
+			equal((uint64_t)attach(&other, 1, STREAM), 0, "a device behind it");
+		vsmmu_destroy(other.vsmmu);
+	}
+}
+
 static void unplug(struct guest *guest)
 {
 	unsigned detaches = owner.detaches;
@@ -145,7 +153,7 @@ void owner_life(struct guest *guest)
 {
 	const vsmmu_config config = {.size = sizeof(config), .profile = VSMMU_PROFILE_LINUX};
 	const vsmmu_ops ops = {
-		.size = sizeof(ops), .log = told, .attach = on_attach, .detach = on_detach,
+		.size = sizeof(ops), .log = vmm_log, .attach = on_attach, .detach = on_detach,
 	};
 	vsmmu_host_t *host = NULL;
 	int32_t ours;
@@ -162,6 +170,7 @@ void owner_life(struct guest *guest)
 	platform_close_file(ours);
 	if (equal((uint64_t)plug(guest, host), 0, "the host and the device come later") && boot(guest)) {
 		number(guest);
+		share(guest, host);
 		unplug(guest);
 		equal((uint64_t)plug(guest, host), 0, "plugged again, into a running guest");
 		number(guest);

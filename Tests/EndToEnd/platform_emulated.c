@@ -9,17 +9,34 @@
 
 static vsmmu_emulated_t *emulated;
 
+bool platform_kernel(vsmmu_kernel *kernel)
+{
+	return platform_start() && vsmmu_emulated_kernel(emulated, kernel) == 0;
+}
+
 static bool open_host(vsmmu_host_config config, vsmmu_host_t **host)
 {
 	vsmmu_kernel kernel = {.size = sizeof(kernel)};
 	char message[200] = "";
 
-	config.kernel = &kernel;
-	if (vsmmu_emulated_kernel(emulated, &kernel) == 0 &&
-	    vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
+	if (!config.kernel && platform_kernel(&kernel))
+		config.kernel = &kernel;
+	if (vsmmu_host_open(&config, host, message, sizeof(message)) == 0)
 		return true;
 	printf("     %s\n", message);
 	return false;
+}
+
+/* Device 1 has something to read, as a disk controller has. */
+static bool fill_bar(void)
+{
+	void *memory;
+	uint64_t length;
+
+	if (vsmmu_emulated_bar(emulated, 1, 0, &memory, &length) != 0)
+		return false;
+	memset(memory, 0x42, length);
+	return true;
 }
 
 bool platform_start(void)
@@ -27,14 +44,21 @@ bool platform_start(void)
 	char message[200] = "";
 
 	if (emulated || vsmmu_emulated_create(NULL, &emulated, message, sizeof(message)) == 0)
-		return true;
+		return fill_bar();
 	printf("     %s\n", message);
 	return false;
 }
 
 bool platform_open(vsmmu_host_t **host)
 {
-	return platform_start() && open_host((vsmmu_host_config){.size = sizeof(vsmmu_host_config)}, host);
+	return platform_open_with(NULL, host);
+}
+
+bool platform_open_with(const vsmmu_kernel *kernel, vsmmu_host_t **host)
+{
+	return platform_start() && open_host((vsmmu_host_config){
+		.size = sizeof(vsmmu_host_config), .kernel = kernel,
+	}, host);
 }
 
 bool platform_lend(int32_t iommufd, vsmmu_host_t **host)
@@ -113,5 +137,17 @@ void platform_vm_close(int32_t vm)
 
 void platform_settle(void)
 {
+}
+
+void platform_decode(int32_t fd, bool on)
+{
+	(void)fd;
+	vsmmu_emulated_set_decode(emulated, 1, on);
+}
+
+/* To a dma-buf it is the same. */
+void platform_sleep(int32_t fd, bool on)
+{
+	platform_decode(fd, !on);
 }
 #endif

@@ -44,7 +44,14 @@ bool platform_start(void)
 
 bool platform_open(vsmmu_host_t **host)
 {
-	return platform_start() && open_host((vsmmu_host_config){.size = sizeof(vsmmu_host_config)}, host);
+	return platform_open_with(NULL, host);
+}
+
+bool platform_open_with(const vsmmu_kernel *kernel, vsmmu_host_t **host)
+{
+	return platform_start() && open_host((vsmmu_host_config){
+		.size = sizeof(vsmmu_host_config), .kernel = kernel,
+	}, host);
 }
 
 bool platform_lend(int32_t iommufd, vsmmu_host_t **host)
@@ -127,5 +134,34 @@ void platform_settle(void)
 {
 	/* Nothing tells that all events have come. */
 	usleep(500000);
+}
+
+void platform_decode(int32_t fd, bool on)
+{
+	vfio_command(fd, on ? PCI_COMMAND_DECODE : 0);
+}
+
+enum { PCI_CAPABILITIES = 0x34, PCI_POWER = 1, PCI_POWER_STATE = 4, D0 = 0, D3_HOT = 3 };
+
+/* By the capability of power management, which is one of a list. */
+void platform_sleep(int32_t fd, bool on)
+{
+	struct vfio_region config = {.index = VFIO_REGION_CONFIG};
+	const uint16_t state = on ? D3_HOT : D0;
+	uint8_t place = 0, capability[2];
+
+	if (!vfio_region(fd, &config) ||
+	    pread(fd, &place, 1, (off_t)config.offset + PCI_CAPABILITIES) != 1)
+		return;
+	for (int i = 0; i < 48 && place; i++, place = capability[1]) {
+		if (pread(fd, capability, 2, (off_t)config.offset + place) != 2)
+			return;
+		if (capability[0] == PCI_POWER) {
+			if (pwrite(fd, &state, 2, (off_t)config.offset + place + PCI_POWER_STATE) != 2)
+				printf("     the power state cannot be written\n");
+			return;
+		}
+	}
+	printf("     device 1 has no power management\n");
 }
 #endif

@@ -11,6 +11,13 @@ guest_directory() {
   done
 }
 
+# Prints the Image of Linux 7.3.4, if it can be run: of linux-source-7.3 in Debian trixie-backports,
+# with Tests/Data/linux/kernel.config.
+linux_7_3() {
+  image=${VSMMUV3_LINUX_7_3:-$HOME/.cache/vsmmuv3-linux-7.3/Image}
+  [ -z "$(guest_directory)" ] || [ ! -e "$image" ] || echo "$image"
+}
+
 # in_guest PROGRAM WORD VARIABLE=VALUE...: runs PROGRAM WORD there and prints what it prints. What
 # the guest says of itself is in logs beside the program.
 in_guest() {

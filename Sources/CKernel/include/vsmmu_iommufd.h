@@ -288,8 +288,6 @@ struct vfio_feature_dma_buf {
 };
 
 #define VFIO_FEATURE_DMA_BUF_LEAST 24u
-/* Region indices below it are those of BARs. */
-#define VFIO_REGION_ROM 6u
 /* O_RDWR | O_CLOEXEC of Linux on arm64 and x86-64. */
 #define VFIO_OPEN_FLAGS 02000002u
 

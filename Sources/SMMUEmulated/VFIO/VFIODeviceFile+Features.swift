@@ -27,7 +27,8 @@ extension VFIODeviceFile {
     var request = vfio_feature_dma_buf()
     try UserMemory.copyIn(argument, size: Int(VFIO_FEATURE_DMA_BUF_LEAST), to: &request)
     guard request.nr_ranges > 0, request.dma_buf_flags == 0 else { throw .einval }
-    guard request.region_index < VFIO_REGION_ROM else { throw .enodev }
+    // The other regions have no memory.
+    guard request.region_index == 0 else { throw .enodev }
     guard request.nr_ranges <= Self.mostRanges else { throw .enomem }
     var ranges: [DMABuf.Range] = []
     var length: UInt64 = 0
@@ -40,8 +41,8 @@ extension VFIODeviceFile {
       length = sum
       ranges.append(DMABuf.Range(offset: range.offset, length: range.length))
     }
-    // The other regions have no memory.
-    guard request.region_index == 0 else { throw .einval }
+    // Linux keeps the highest bit of a length for itself.
+    guard length >> 63 == 0 else { throw .einval }
     for range in ranges { try Self.check(range, in: device.bar) }
     return try kernel.descriptors.install(DMABuf(device.bar, ranges: ranges, length: length))
   }

@@ -116,9 +116,7 @@ extension Nesting {
       file = try iommufd.exportBAR(
         device.fd, region: range.region, offset: range.offset, length: range.length)
     } catch {
-      throw Refusal(
-        error,
-        trying: "make a dma-buf of a BAR (VFIO_DEVICE_FEATURE_DMA_BUF, CONFIG_VFIO_PCI_DMABUF)")
+      throw refusal(toExport: error)
     }
     // A mapping keeps what it needs of it.
     defer { try? iommufd.kernel.close(file) }
@@ -130,6 +128,16 @@ extension Nesting {
       throw refusal(toMap: error)
     }
     bars[index].isMapped = true
+  }
+
+  private func refusal(toExport error: Errno) -> Refusal {
+    switch error {
+    case .enodev: Refusal(error, "bar.region is no BAR of the device")
+    default:
+      Refusal(
+        error,
+        trying: "make a dma-buf of a BAR (VFIO_DEVICE_FEATURE_DMA_BUF, CONFIG_VFIO_PCI_DMABUF)")
+    }
   }
 
   private func refusal(toMap error: Errno) -> Refusal {

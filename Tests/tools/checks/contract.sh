@@ -121,10 +121,8 @@ if [ -n "$(guest_directory)" ]; then
 else
   skip "contract on Linux 7.2.13 itself" "no guest is set up; what it said is committed"
 fi
-# An Image of linux-source-7.3 in Debian trixie-backports, with the guest's configuration.
-image=${VSMMUV3_LINUX_7_3:-$HOME/.cache/vsmmuv3-linux-7.3/Image}
-if [ -n "$(guest_directory)" ] && [ -e "$image" ]; then
-  linux 7.3.4 "$image"
+if [ -n "$(linux_7_3)" ]; then
+  linux 7.3.4 "$(linux_7_3)"
 else
   skip "contract on Linux 7.3.4 itself" "no VSMMUV3_LINUX_7_3; what it said is committed"
 fi
