@@ -94,11 +94,6 @@ static void on_log(void *opaque, uint32_t blame, const char *message)
 	told++;
 }
 
-static void acknowledge(struct guest *guest)
-{
-	write_register(guest, GERRORN, read_register(guest, GERROR));
-}
-
 /* A command that cannot be read, and the queue in its place again. */
 static void read_no_command(struct guest *guest)
 {

@@ -72,11 +72,6 @@ static void done(struct vm *vm)
 			dma_touch(vm, slot);
 }
 
-static void acknowledge(struct vm *vm)
-{
-	write_register(&vm->guest, GERRORN, read_register(&vm->guest, GERROR));
-}
-
 /* A device did not answer: told at the CMD_SYNC that waits for it, and to be told for a reason. */
 static void time_out(struct vm *vm, uint64_t consumer)
 {
@@ -92,7 +87,7 @@ static void time_out(struct vm *vm, uint64_t consumer)
 	totals.timeouts++;
 	tell("a device did not answer");
 	endpoints_timed_out(vm);
-	acknowledge(vm);
+	acknowledge(&vm->guest);
 }
 
 /* What became of the commands. An illegal one is replaced by a CMD_SYNC, as Linux does; where the
@@ -126,7 +121,7 @@ static void look(struct vm *vm)
 			consumer &= QUEUE_MASK >> 1;
 			store64(&vm->guest, COMMANDS + consumer * 16, SYNC);
 			store64(&vm->guest, COMMANDS + consumer * 16 + 8, 0);
-			acknowledge(vm);
+			acknowledge(&vm->guest);
 			break;
 		case 2:
 			if (!failures_ordered() && !vm->stopped)
@@ -164,7 +159,7 @@ void driver_sync(struct vm *vm)
 		put(vm, SYNC | 1 << 12 | UINT64_C(0x77) << 32, MESSAGE);
 	show(vm);
 	if (vm->stopped && chance(60)) {
-		acknowledge(vm);
+		acknowledge(&vm->guest);
 		look(vm);
 	}
 	dma_step(vm);
@@ -191,7 +186,7 @@ void driver_settle(struct vm *vm)
 	for (unsigned times = 0; times < 3 && waiting(vm) > 0; times++) {
 		publish(&vm->guest);
 		if (vm->stopped)
-			acknowledge(vm);
+			acknowledge(&vm->guest);
 		look(vm);
 	}
 	if (waiting(vm) > 0)

@@ -16,7 +16,7 @@ extension IOMMUFD {
     argument.data_type = IOMMUFD_HW_INFO_TYPE_TEGRA241_CMDQV
     argument.data_len = Self.size(of: iommufd_hw_info_tegra241_cmdqv.self)
     do throws(Errno) {
-      try call(IOMMUFD_GET_HW_INFO, &argument, data: &found) { $0.data_uptr = $1 }
+      try call(IOMMUFD_GET_HW_INFO, with: &argument, data: &found) { $0.data_uptr = $1 }
     } catch {
       guard error == .eopnotsupp else { throw error }
       return nil
@@ -35,7 +35,7 @@ extension IOMMUFD {
     argument.dev_id = device
     argument.hwpt_id = parent
     argument.data_len = Self.size(of: iommufd_viommu_tegra241_cmdqv.self)
-    try call(IOMMUFD_VIOMMU_ALLOC, &argument, data: &page) { $0.data_uptr = $1 }
+    try call(IOMMUFD_VIOMMU_ALLOC, with: &argument, data: &page) { $0.data_uptr = $1 }
     return (argument.out_viommu_id, page)
   }
 

@@ -13,7 +13,7 @@ struct IOMMUFD {
 
   /// A request whose argument has the address of `data`, which `point` puts there.
   func call<T, Data>(
-    _ request: iommufd_request, _ argument: inout T, data: inout Data,
+    _ request: iommufd_request, with argument: inout T, data: inout Data,
     pointing point: (inout T, UInt64) -> Void
   ) throws(Errno) {
     // withUnsafeMutablePointer passes no typed errors on in Embedded Swift 6.3.
@@ -168,7 +168,7 @@ struct IOMMUFD {
     argument.pt_id = viommu
     argument.data_type = IOMMUFD_HWPT_DATA_ARM_SMMUV3
     argument.data_len = Self.size(of: iommufd_hwpt_arm_smmuv3.self)
-    try call(IOMMUFD_HWPT_ALLOC, &argument, data: &ste) { $0.data_uptr = $1 }
+    try call(IOMMUFD_HWPT_ALLOC, with: &argument, data: &ste) { $0.data_uptr = $1 }
     return argument.out_hwpt_id
   }
 
@@ -197,7 +197,7 @@ struct IOMMUFD {
     argument.size = Self.size(of: iommufd_hw_info.self)
     argument.dev_id = device
     argument.data_len = Self.size(of: iommufd_hw_info_arm_smmuv3.self)
-    try call(IOMMUFD_GET_HW_INFO, &argument, data: &found.registers) { $0.data_uptr = $1 }
+    try call(IOMMUFD_GET_HW_INFO, with: &argument, data: &found.registers) { $0.data_uptr = $1 }
     found.capabilities = argument.out_capabilities
     found.pasidBits = argument.out_max_pasid_log2
     found.isSMMUv3 = argument.data_type == IOMMUFD_HW_INFO_TYPE_ARM_SMMUV3
