@@ -9,7 +9,7 @@
 /* Milliseconds for what does not come, and for what does. */
 enum { A_WHILE = 2000, LONG = 60000 };
 
-/* The events of one MSI that went nowhere. */
+/* Was the MSI a fault there? */
 static bool window_fault(struct guest *guest, uint64_t first, uint64_t last)
 {
 	uint64_t event[4];
