@@ -7,5 +7,7 @@
 
 /* Reads 4 bytes at `from` into its buffer and writes them at `to`. It does not tell of aborts. */
 void edu_copy(int32_t device, uint64_t from, uint64_t to);
+/* It raises its interrupt, once. */
+void edu_interrupt(int32_t device);
 
 #endif

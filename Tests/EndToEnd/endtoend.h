@@ -25,6 +25,10 @@ bool platform_lend(int32_t iommufd, vsmmu_host_t **host);
 int32_t platform_file(const char *path);
 void platform_close_file(int32_t fd);
 int64_t platform_ioctl(int32_t fd, uint32_t request, void *argument);
+/* An eventfd for the MSI of device 0, open as `fd`; negative where devices raise none. */
+int32_t platform_interrupts(int32_t fd);
+/* Device 0 raises it: does it arrive within that time? */
+bool platform_raise(int32_t fd, int32_t interrupts, int milliseconds);
 /* Asks for nothing of ours to be left: objects, files, pinned memory. */
 bool platform_is_clean(void);
 void platform_close(void);
@@ -73,6 +77,8 @@ void linked_lives(struct guest *guest);
 void bars_life(struct guest *guest);
 /* The kernel fails calls that the guest needs (failures.c). */
 void failing_life(struct guest *guest);
+/* MSIs of device 0 (interrupts.c). */
+void interrupts_life(struct guest *guest);
 /* ID registers that follow the device's host (facts.c). */
 void facts_life(struct guest *guest);
 

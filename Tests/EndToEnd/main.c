@@ -447,6 +447,7 @@ int main(void)
 	linked_lives(&guest);
 	owner_life(&guest);
 	bars_life(&guest);
+	interrupts_life(&guest);
 	facts_life(&guest);
 	failing_life(&guest);
 	platform_close();

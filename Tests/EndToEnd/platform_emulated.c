@@ -119,6 +119,18 @@ void platform_dma(int32_t fd, uint64_t from, uint64_t to)
 	vsmmu_emulated_dma_write(emulated, 0, &access, &word, sizeof(word), &result);
 }
 
+int32_t platform_interrupts(int32_t fd)
+{
+	(void)fd;
+	return -ENODEV;
+}
+
+bool platform_raise(int32_t fd, int32_t interrupts, int milliseconds)
+{
+	(void)fd, (void)interrupts, (void)milliseconds;
+	return false;
+}
+
 #define KVM_CREATE_VM 0xae01
 
 int32_t platform_vm(void)

@@ -7,8 +7,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -111,6 +113,30 @@ const char *platform_device(unsigned index)
 void platform_dma(int32_t fd, uint64_t from, uint64_t to)
 {
 	edu_copy(fd, from, to);
+}
+
+enum { SET_IRQS = 0x3b6e, SET_EVENTFD = 4 | 32, INDEX_MSI = 1 };
+
+int32_t platform_interrupts(int32_t fd)
+{
+	struct { uint32_t size, flags, index, start, count; int32_t eventfd; } set = {
+		.size = sizeof(set), .flags = SET_EVENTFD, .index = INDEX_MSI, .count = 1,
+		.eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+	};
+
+	if (platform_ioctl(fd, SET_IRQS, &set) == 0)
+		return set.eventfd;
+	close(set.eventfd);
+	return -ENODEV;
+}
+
+bool platform_raise(int32_t fd, int32_t interrupts, int milliseconds)
+{
+	struct pollfd file = {interrupts, POLLIN, 0};
+	uint64_t count;
+
+	edu_interrupt(fd);
+	return poll(&file, 1, milliseconds) == 1 && read(interrupts, &count, 8) == 8;
 }
 
 #define KVM_CREATE_VM 0xae01
