@@ -28,6 +28,7 @@ int check_finish(const char *name);
 
 /* One for each section of the header. */
 void version_section(void);
+void argument_section(void);
 void create_section(void);
 void register_section(void);
 void command_section(void);

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
 		return 1;
 	run_only(argv + 2);
 	version_section();
+	argument_section();
 	create_section();
 	register_section();
 	command_section();

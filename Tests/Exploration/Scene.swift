@@ -33,7 +33,11 @@ struct Situation {
   var keeps = false
   /// For changes that name it alone.
   var isSpecial = false
+  /// Runs of a search for each number of switches, where these are enough.
+  var limit: Int?
   let body: (World, Change) -> Void
+  /// Looked at when all is over; says what is wrong.
+  var verdict: (World, Change) -> String? = { _, _ in nil }
 }
 
 struct Scene {
@@ -64,7 +68,7 @@ struct Scene {
 
   /// What is wrong when all threads are done.
   func verdict(_ world: World) -> String? {
-    if let wrong = change.verdict(world) { return wrong }
+    if let wrong = change.verdict(world) ?? situation.verdict(world, change) { return wrong }
     if world.copies.contains(where: { change.isOld($0) }) { return "an old copy is still kept" }
     // Whatever happened, a new access sees the new state alone.
     for _ in 0..<2 {
@@ -112,6 +116,9 @@ extension World {
 }
 
 extension Scene {
+  /// Runs for each number of switches, where there would be too many.
+  var limit: Int? { change.limit ?? situation.limit }
+
   /// With two threads that access.
   private static let withTwo: Set = [
     "TLBI_NH_VA/cold-bare", "TLBI_NH_VA/hit-bare", "TLBI_NH_VA/micro", "TLBI_NH_ASID/hit",
@@ -124,7 +131,8 @@ extension Scene {
   static var all: [Scene] {
     var all: [Scene] = []
     for change in Change.commands + Change.states + Change.others {
-      for situation in Situation.all + Situation.dma + Situation.special {
+      for situation in Situation.all + Situation.dma + Situation.looks + Situation.special
+      {
         if situation.keeps && !change.isNoticed { continue }
         let isMeant =
           change.situations.isEmpty

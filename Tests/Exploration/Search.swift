@@ -29,7 +29,7 @@ struct Search {
 
   private func searchAll(_ places: Places, _ bounds: Bounds, _ outcome: inout Outcome) {
     var next: Choices? = Choices()
-    let end = outcome.runs + (scene.change.limit ?? limit)
+    let end = outcome.runs + (scene.limit ?? limit)
     while let choices = next, outcome.failure == nil {
       guard outcome.runs < end else {
         outcome.isExhaustive = false

@@ -85,3 +85,70 @@ extension Situation {
     ]
   }
 }
+
+/// VSMMU_ACCESS_INSPECT beside each change: what is seen is old or new, whatever caches have, and
+/// nothing is left of the look.
+extension Situation {
+  static var looks: [Situation] {
+    [
+    Situation(
+      name: "look-cold", warm: { world, _ in world.counted = world.counters },
+      limit: 200, body: look
+    ) { world, change in world.traceOfLooks ?? world.cached(change) },
+    Situation(
+      name: "look-hit",
+      warm: { world, change in
+        translate(world, change, times: 2)
+        world.counted = world.counters
+      }, limit: 200, body: look
+    ) { world, _ in world.traceOfLooks },
+    ]
+  }
+
+  private static func look(_ world: World, _ change: Change) {
+    let token = vsmmu_access_begin(world.device)
+    for _ in 0..<2 {
+      let answer = world.look(change.address)
+      Scheduler.current?.pause()
+      change.judge(answer, wasComplete: world.isComplete)
+    }
+    vsmmu_access_end(world.device, token)
+  }
+}
+
+extension World {
+  var counters: vsmmu_counters {
+    var counters = vsmmu_counters()
+    counters.size = UInt32(MemoryLayout<vsmmu_counters>.size)
+    expect(vsmmu_get_counters(device, &counters))
+    return counters
+  }
+
+  func look(_ address: UInt64) -> Answer {
+    kept(address, flags: UInt32(VSMMU_ACCESS_INSPECT)).answer
+  }
+
+  /// What looks have left that nobody else did.
+  var traceOfLooks: String? {
+    let now = counters
+    if now.tlb_misses != counted.tlb_misses { return "a look counts as a miss of the TLB" }
+    if now.configuration_misses != counted.configuration_misses {
+      return "a look counts as a miss of the configurations"
+    }
+    let events = now.events_recorded + now.events_dropped
+    return events == counted.events_recorded + counted.events_dropped
+      ? nil : "a look leaves an event"
+  }
+
+  /// Where nothing but looks was before, an access finds nothing in a cache.
+  func cached(_ change: Change) -> String? {
+    let before = counters
+    guard before.configuration_misses == 0 else { return nil }
+    guard case .address(let address) = translate(change.address), address >= Self.data else {
+      return nil
+    }
+    let now = counters
+    return now.tlb_misses == before.tlb_misses + 1
+      && now.configuration_misses == before.configuration_misses + 1 ? nil : "a look was cached"
+  }
+}

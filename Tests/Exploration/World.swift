@@ -32,6 +32,8 @@ final class World {
   var twin: TwinRun?
   /// To be restored.
   var state: [UInt8] = []
+  /// Before there were looks.
+  var counted = vsmmu_counters()
   private var producer: UInt64 = 0
 
   /// A translation that is kept outside.
@@ -221,10 +223,12 @@ final class World {
     kept(address, stream).answer
   }
 
-  func kept(_ address: UInt64, _ stream: UInt32 = 1) -> (answer: Answer, result: vsmmu_result) {
+  func kept(
+    _ address: UInt64, _ stream: UInt32 = 1, flags: UInt32 = 0
+  ) -> (answer: Answer, result: vsmmu_result) {
     var access = vsmmu_access()
     access.size = UInt32(MemoryLayout<vsmmu_access>.size)
-    access.stream = stream
+    (access.stream, access.flags) = (stream, flags)
     access.address = address
     var result = vsmmu_result()
     result.size = UInt32(MemoryLayout<vsmmu_result>.size)

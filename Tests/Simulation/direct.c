@@ -95,7 +95,8 @@ static void forget(struct vm *vm, unsigned space, unsigned slot)
 static void invalidate(struct vm *vm, unsigned index)
 {
 	unsigned space = below(SPACES), named = 0;
-	uint64_t asid = driver_asid(space) << 48;
+	/* None of the guest's, where it shall have no effect. */
+	uint64_t asid = (planted == PLANTED_DIRECT ? 0xffff : driver_asid(space)) << 48;
 
 	if (chance(20)) {
 		put(vm, index, TLBI_NH_ASID | asid, 0);

@@ -143,12 +143,25 @@ extern struct world world;
 struct totals {
 	uint64_t steps, passes, substreams, aborts, syncs, stops, illegal, attachments, refusals,
 		 broadcasts, events, lost, restores, rollovers, unpinnable, failures, peers,
-		 revocations, kept, timeouts, direct;
+		 revocations, kept, timeouts, direct, shared;
 };
 extern struct totals totals;
 
-/* A defect that is put between the library and its kernel, to see that it is found. */
-enum planted { PLANTED_NOTHING, PLANTED_MAP, PLANTED_UNMAP, PLANTED_REVOCATION };
+/* A defect that is put between the library and its kernel or hardware, to see that it is found. */
+enum planted {
+	PLANTED_NOTHING,
+	/* BARs are not mapped, not unmapped, or not revoked. */
+	PLANTED_MAP, PLANTED_UNMAP, PLANTED_REVOCATION,
+	/* CMD_ATC_INVs are taken for done. */
+	PLANTED_ENDPOINT,
+	/* TLBIs of direct queues are taken for done. */
+	PLANTED_DIRECT,
+	/* A device whose attachment fails loses what it was attached to. */
+	PLANTED_ATTACH,
+	/* Two vSMMUs with the same VMID have the same ASIDs. */
+	PLANTED_ASID,
+	PLANTED_END,
+};
 extern enum planted planted;
 
 /* main.c */
@@ -257,6 +270,9 @@ void endpoints_anew(struct vm *vm);
 void direct_step(struct vm *vm);
 /* The guest has the frame of CMDQ-V. */
 bool direct_has(struct vm *vm);
+
+/* shared.c */
+void shared_step(struct vm *vm);
 
 /* dma.c */
 uint64_t slot_address(unsigned slot);

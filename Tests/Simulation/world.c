@@ -84,15 +84,42 @@ static void configure(vsmmu_emulated_config *config, vsmmu_emulated_smmu *smmus,
 /* The calls of the emulated kernel, with a defect. */
 static int64_t (*whole_ioctl)(void *opaque, int32_t fd, uint32_t request, void *argument);
 
+/* IOMMU_HWPT_INVALIDATE, whose CMD_ATC_INVs are of addresses that no device has. */
+static int64_t invalidate_elsewhere(void *opaque, int32_t fd, void *argument)
+{
+	struct { uint32_t size, hwpt; uint64_t data; uint32_t type, length, count, reserved; }
+		*whole = argument, call = *whole;
+	uint64_t entries[512];
+	int64_t result;
+
+	if (call.length != 16 || call.count > sizeof(entries) / 16)
+		return whole_ioctl(opaque, fd, HWPT_INVALIDATE, argument);
+	memcpy(entries, (const void *)(uintptr_t)call.data, 16 * (size_t)call.count);
+	for (unsigned i = 0; i < call.count; i++)
+		if ((entries[2 * i] & 0xff) == ATC_INV)
+			entries[2 * i + 1] = UINT64_C(1) << 46;
+	call.data = (uintptr_t)entries;
+	result = whole_ioctl(opaque, fd, HWPT_INVALIDATE, &call);
+	whole->count = call.count;
+	return result;
+}
+
 static int64_t planted_ioctl(void *opaque, int32_t fd, uint32_t request, void *argument)
 {
 	const struct { uint32_t size, ioas; uint64_t iova, length; } *unmap = argument;
+	uint32_t detach[2] = { sizeof(detach), 0 };
+	int64_t result;
 
 	if (planted == PLANTED_MAP && request == IOAS_MAP_FILE)
 		return 0;
 	if (planted == PLANTED_UNMAP && request == IOAS_UNMAP && unmap->length == BAR_BYTES)
 		return 0;
-	return whole_ioctl(opaque, fd, request, argument);
+	if (planted == PLANTED_ENDPOINT && request == HWPT_INVALIDATE)
+		return invalidate_elsewhere(opaque, fd, argument);
+	result = whole_ioctl(opaque, fd, request, argument);
+	if (planted == PLANTED_ATTACH && request == VFIO_ATTACH && result < 0)
+		whole_ioctl(opaque, fd, VFIO_DETACH, detach);
+	return result;
 }
 
 void world_open(void)
@@ -198,6 +225,8 @@ void order_failure(void)
 	uint32_t request = ONE_OF(requests), nth = 1 + (chance(30) ? below(6) : 0);
 	unsigned error = below(FAILURE_ERRORS), done = below(8);
 
+	if (planted == PLANTED_ATTACH)
+		request = VFIO_ATTACH, nth = 1;
 	if (world.order_count == ORDERS)
 		drain_failures();
 	totals.failures++;

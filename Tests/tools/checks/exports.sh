@@ -47,6 +47,15 @@ library vsmmuv3-emulated VSMMUEmulated VSMMU_EMULATED_1.0
 cat Tests/Conformance/*.c | grep -o '\bapi\.vsmmu_[a-z0-9_]* *(' | tr -d ' (' | sed 's/^api\.//' |
   sort -u > "$work/called"
 same "the conformance program calls what is declared" "$work/all" "$work/called"
+
+# lacking DECLARATION...: what the rows of wrong arguments lack for these beside the headers'.
+lacking() {
+  { cc -E -P Include/vsmmuv3_emulated.h && echo "$@"; } |
+    awk -f Tests/tools/arguments.awk - Tests/Conformance/arguments*.c
+}
+empty "each argument of each function is wrong in a row of the conformance program" lacking
+ok "one that is not is told" [ "$(lacking 'int32_t vsmmu_new(vsmmu_t *vsmmu, uint32_t flags);' |
+  grep -c ^vsmmu_new:)" = 2 ]
 # The emulated host is in its own library alone: a sentence of each of its halves. 300 KB: what comes
 # has room.
 says() { strings -a "$BUILD/lib$1.so.0" | grep -cF -e 'two VMs run with VMID' -e 'smmu.features has'; }
