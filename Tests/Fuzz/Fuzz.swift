@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A guest and its VMM that do anything: bytes become register accesses, memory, commands, DMA,
-// saved states. Sanitizers and the device's own traps watch; two oracles do beside them
-// (`Oracles.swift`).
+// saved states; with FUZZ_TARGET=host assigned devices on an emulated host too, their ATS, direct
+// queues and BARs. Sanitizers and the device's own traps watch; oracles do beside them
+// (`Oracles.swift`). With FUZZ_CANARY one of these fails: caches are not emptied for it.
 import CVSMMU
 import Glibc
 
@@ -10,16 +11,32 @@ import Glibc
 public func fuzzOneInput(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
   var input = Input(UnsafeBufferPointer(start: data, count: size))
   World.clear()
-  guard var device = FuzzedDevice(&input) else { return 0 }
-  defer { device.destroy() }
-  // Enough for any sequence that matters, and a bound for the time of one input.
+  // Steps enough for any sequence that matters, and a bound for the time of one input.
   var steps = 0
-  while !input.isEmpty && steps < 200 {
-    device.step(&input)
-    steps += 1
+  if hasHost {
+    guard var host = FuzzedHost(&input) else { return 0 }
+    defer { host.destroy() }
+    while !input.isEmpty && steps < 100 {
+      host.step(&input)
+      steps += 1
+    }
+  } else {
+    guard var device = FuzzedDevice(&input) else { return 0 }
+    defer { device.destroy() }
+    while !input.isEmpty && steps < 200 {
+      device.step(&input)
+      steps += 1
+    }
   }
   return 0
 }
+
+private let hasHost: Bool = {
+  guard getenv("FUZZ_TARGET").map({ String(cString: $0) }) == "host" else { return false }
+  atexit { print("direct commands: \(FuzzedHost.directCommands)") }
+  return true
+}()
+let isCanary = getenv("FUZZ_CANARY") != nil
 
 /// Ends the run with the reason: an optimised `precondition` would be silent.
 func require(_ condition: Bool, _ reason: StaticString) {
@@ -79,9 +96,13 @@ enum World {
     set { place(address)?.storeBytes(of: newValue, as: UInt64.self) }
   }
 
+  static func isRAM(_ address: UInt64) -> Bool {
+    address >= ram && address < ram + UInt64(ramSize)
+  }
+
   private static func place(_ address: UInt64) -> UnsafeMutableRawPointer? {
     let address = address & ~7
-    if address >= ram && address < ram + UInt64(ramSize) { return memory + Int(address - ram) }
+    if isRAM(address) { return memory + Int(address - ram) }
     if address >= outside && address < outside + UInt64(outsideSize) {
       return outsideMemory + Int(address - outside)
     }
@@ -96,6 +117,14 @@ enum World {
     else { return nil }
     return outsideMemory + Int(address - outside)
   }
+
+  /// Hardware reaches RAM alone, so software shall.
+  static let hostedOperations: vsmmu_ops = {
+    var ops = operations
+    (ops.mem_read, ops.mem_write) = (nil, nil)
+    ops.irq = { _, line in require(line < 5, "an interrupt that does not exist") }
+    return ops
+  }()
 
   static let operations: vsmmu_ops = {
     var ops = vsmmu_ops()
@@ -123,3 +152,7 @@ enum World {
     return ops
   }()
 }
+
+/// Bytes of the heap that are in use.
+@_silgen_name("__sanitizer_get_current_allocated_bytes")
+func allocatedBytes() -> Int

@@ -34,6 +34,23 @@ struct FuzzedDevice {
     prepare(input.byte())
   }
 
+  /// One on a host, with any configuration that suits it.
+  init?(on host: OpaquePointer, _ input: inout Input) {
+    config.size = UInt32(MemoryLayout<vsmmu_config>.size)
+    let choice = input.byte()
+    config.profile = UInt32(choice & 3) % 3
+    // Direct queues, mostly; strict commands, failed streams that abort, recorded illegal STEs.
+    config.flags = (choice & 0xc == 0 ? 0 : 512) | UInt32(choice >> 4 & 1) << 1
+    config.flags |= UInt32(choice >> 5 & 1) << 7 | UInt32(choice >> 6 & 1) << 8
+    config.command_budget = UInt32(choice >> 7) * 3
+    config.host = host
+    features = Self.hosted[input.below(Self.hosted.count)].utf8.map { CChar($0) } + [0]
+    guard let device = Self.create(config, features) else { return nil }
+    self.device = device
+  }
+
+  private static let hosted = ["ATS=1", "ATS=auto", "ATS=auto,OAS=auto,RIL=auto,SSIDSIZE=auto", ""]
+
   /// The same device again, with cold caches and this state.
   init?(like other: FuzzedDevice, _ state: [UInt8]) {
     (config, features) = (other.config, other.features)
@@ -45,7 +62,7 @@ struct FuzzedDevice {
 
   /// A device with this world's memory and streams 0 to 7.
   private static func create(_ config: vsmmu_config, _ features: [CChar]) -> OpaquePointer? {
-    var config = config, ops = World.operations
+    var config = config, ops = config.host == nil ? World.operations : World.hostedOperations
     var device: OpaquePointer?
     var message = [CChar](repeating: 0, count: 80)
     let status = features.withUnsafeBufferPointer { text in
@@ -58,6 +75,7 @@ struct FuzzedDevice {
     }
     let added = vsmmu_ram_add(device, World.ram, UInt64(World.ramSize), World.memory)
     require(added == 0, "RAM was refused")
+    guard config.host == nil else { return device }
     for stream in 0..<8 as Range<UInt32> { vsmmu_stream_add(device, stream) }
     return device
   }
@@ -89,10 +107,16 @@ struct FuzzedDevice {
     vsmmu_mmio_write(device, offset, width, value)
   }
 
-  private func prepare(_ choice: UInt8) {
+  func prepare(_ choice: UInt8) {
     guard choice & 0x80 == 0 else { return }
     prepareTables()
-    for stream in 0..<8 as Range<UInt64> { prepareStream(stream, stream ^ UInt64(choice & 7)) }
+    for stream in 0..<8 as Range<UInt64> {
+      if config.host == nil {
+        prepareStream(stream, stream ^ UInt64(choice & 7))
+      } else {
+        prepareAssigned(stream, choice & 7 == 0 ? 5 : [5, 5, 5, 4, 0, 5, 6, 7][Int(stream)])
+      }
+    }
     write(0x28, 0xd75)
     write(0x2c, 2)
     write(0x80, Self.streamTable, 8)
@@ -129,6 +153,13 @@ struct FuzzedDevice {
     World[cd + 24] = 0x44ff
   }
 
+  /// Stage 1 of which a device may keep translations, or what else Config says.
+  private func prepareAssigned(_ stream: UInt64, _ config: UInt64) {
+    prepareStream(stream, 0)
+    World[Self.streamTable + stream * 64] ^= (5 ^ config) << 1
+    World[Self.streamTable + stream * 64 + 8] |= 1 << 28
+  }
+
   // MARK: Steps
 
   mutating func step(_ input: inout Input) {
@@ -154,7 +185,7 @@ struct FuzzedDevice {
     return purse >= 0
   }
 
-  private func writeRegister(_ input: inout Input) {
+  func writeRegister(_ input: inout Input) {
     let offset = input.pick([
       0x20, 0x20, 0x24, 0x28, 0x2c, 0x44, 0x50, 0x60, 0x64, 0x68, 0x70, 0x74, 0x80, 0x84, 0x88,
       0x90, 0x98, 0x9c, 0xa0, 0xa8, 0xac, 0xb0, 0xb8, 0xbc, 0x100a8, 0x100ac, 0xc0, 0x100c8,
@@ -163,7 +194,7 @@ struct FuzzedDevice {
   }
 
   /// A number that something may be sensitive to.
-  private func value(_ input: inout Input) -> UInt64 {
+  func value(_ input: inout Input) -> UInt64 {
     switch input.below(6) {
     case 0: UInt64(input.byte())
     case 1: World.ram + (input.word(2) << 4) % UInt64(World.ramSize)
@@ -174,7 +205,7 @@ struct FuzzedDevice {
     }
   }
 
-  private func writeMemory(_ input: inout Input) {
+  func writeMemory(_ input: inout Input) {
     let index = UInt64(input.byte())
     let address =
       switch input.below(8) {
@@ -205,7 +236,7 @@ struct FuzzedDevice {
     write(0x98, producer)
   }
 
-  private mutating func command(_ input: inout Input) {
+  mutating func command(_ input: inout Input) {
     let opcode: UInt64 = input.pick([
       0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x10, 0x11, 0x12, 0x12, 0x13, 0x13, 0x20, 0x22,
       0x28, 0x2a, 0x2a, 0x30, 0x40, 0x41, 0x44, 0x46, 0x46, 0x70, 0xff,
@@ -218,8 +249,10 @@ struct FuzzedDevice {
     if shape & 4 != 0 { high |= 1 << 10 }
     issue(low, high)
     // An error would end all that follows.
-    if shape & 0x30 == 0 { write(0x64, read(0x60)) }
+    if shape & 0x30 == 0 { acknowledge() }
   }
+
+  func acknowledge() { write(0x64, read(0x60)) }
 
   // MARK: DMA
 

@@ -19,28 +19,43 @@ extension FuzzedDevice {
   /// After everything was invalidated, a device with cold caches and this one's saved state answers
   /// alike.
   mutating func compareWithCold(_ input: inout Input) {
-    #if !FUZZ_CANARY
-      guard invalidateEverything() else { return }
-    #endif
+    var access = access(&input)
+    if input.byte() & 1 == 0 { access.flags = 0 }
+    access.flags |= VSMMU_ACCESS_SPECULATIVE
+    let streams = 0..<(isStreamGone ? 7 : 8) as Range<UInt32>
+    for stream in streams {
+      access.stream = stream
+      _ = translate(access)
+    }
+    changePages()
+    guard isCanary || invalidateEverything() else { return }
     guard let cold = FuzzedDevice(like: self, save()) else { return }
     defer { cold.destroy() }
-    for _ in 0..<4 {
-      var access = access(&input)
-      access.flags |= VSMMU_ACCESS_SPECULATIVE
-      guard !isStreamGone || access.stream != 7 else { continue }
-      require(
-        translate(access).isSame(as: cold.translate(access)), "caches outlived an invalidation")
+    for stream in streams {
+      access.stream = stream
+      for page in 0..<16 as Range<UInt64> {
+        let same = translate(access).isSame(as: cold.translate(access))
+        require(same, "caches outlived an invalidation")
+        access.address ^= (page ^ (page + 1) & 15) << 12
+      }
     }
   }
 
+  /// What stage 1 maps it does not map now, and the reverse.
+  func changePages() {
+    for page in 0..<16 as Range<UInt64> { World[Self.stage1 + 0x2000 + page * 8] ^= 1 }
+  }
+
   /// False if the guest has a queue that does not work, or is not where we would put a command.
-  private mutating func invalidateEverything() -> Bool {
+  mutating func invalidateEverything(of endpoints: [UInt64] = []) -> Bool {
     while vsmmu_run(device, 64) == 1 {}
     producer = read(0x98)
     guard read(0x9c) == producer, read(0x90, 8) == Self.commands | commandBits else { return false }
     issue(0x04, 31)
     issue(0x30, 0)
     issue(0x46, 0)
+    for stream in endpoints { issue(0x40 | stream << 32, 52) }
+    if !endpoints.isEmpty { issue(0x46, 0) }
     while vsmmu_run(device, 64) == 1 {}
     return read(0x20) & 8 != 0 && read(0x60) == read(0x64) && read(0x9c) == producer
   }
@@ -128,5 +143,44 @@ extension FuzzedDevice {
 
   private static func put(_ value: UInt32, _ state: inout [UInt8], at place: Int) {
     for i in 0..<4 { state[place + i] = UInt8(truncatingIfNeeded: value >> UInt32(8 * i)) }
+  }
+}
+
+extension FuzzedHost {
+  /// After everything was invalidated, hardware answers as a look does that finds nothing in a
+  /// cache.
+  mutating func compareWithHardware(_ input: inout Input) {
+    drain()
+    let loud = names.indices.filter { $0 != Self.silent && stream(of: $0) != nil }
+    let hasATS = guest.read(0) & 1 << 10 != 0
+    let endpoints = hasATS ? loud.map { UInt64(stream(of: $0)!) } : []
+    let offset = UInt64(input.byte() & 0x1f) << 3
+    for device in loud { _ = read(device, 0x3000 | offset) }
+    guest.changePages()
+    guard isCanary || guest.invalidateEverything(of: endpoints) else { return }
+    for device in loud {
+      for page in 0..<16 as Range<UInt64> {
+        guard let stream = stream(of: device) else { break }
+        compare(device, stream, at: page << 12 | offset)
+      }
+    }
+  }
+
+  private func compare(_ device: Int, _ stream: UInt32, at address: UInt64) {
+    var access = vsmmu_access()
+    access.size = UInt32(MemoryLayout<vsmmu_access>.size)
+    access.flags = UInt32(VSMMU_ACCESS_INSPECT)
+    (access.stream, access.address) = (stream, address)
+    // The runtime's own are made once.
+    let looked = guest.translate(access), bytes = allocatedBytes()
+    require(guest.translate(access).isSame(as: looked), "the same look sees something else")
+    require(allocatedBytes() == bytes, "a look allocates")
+    let (kind, value) = read(device, address)
+    guard looked.kind == VSMMU_RESULT_OK else {
+      return require(kind == looked.kind, "a device reads where there is nothing")
+    }
+    guard World.isRAM(looked.address) else { return }
+    require(kind == VSMMU_RESULT_OK, "a device does not read what is mapped")
+    require(value == World[looked.address], "a device reads something else")
   }
 }
