@@ -16,7 +16,7 @@ jobs=${TEST_JOBS:-2}
 
 # The short ones first, then the longest, so that none of these is left alone at the end.
 all="build tidy layers patience header exports abi backtrace swift conformance explore arm64 fuzz
-  simulation asan stress tsan flavours memory contract install examples endtoend readme valgrind
+  simulation tsan asan stress flavours memory contract install examples endtoend readme valgrind
   bench ledger qemu"
 quick="build tidy layers header quick"
 
@@ -25,6 +25,8 @@ after() {
   case $1 in
     build | tidy | layers | patience | header | ledger | swift | quick) ;;
     bench | valgrind | flavours) echo build conformance ;;
+    asan) echo build fuzz ;;
+    stress) echo build tsan ;;
     examples) echo build install ;;
     readme) echo build examples ;;
     endtoend) echo build arm64 ;;
