@@ -6,6 +6,14 @@
 set -eu
 build=${BUILD:-build}
 scratch=.build-runtime
+built=$build/static/.built
+if [ -e "$built" ] &&
+  [ -z "$(find Package.swift Sources Include "$0" -newer "$built" -print -quit)" ]; then
+  exit
+fi
+mkdir -p "$build/static"
+rm -f "$built"
+: > "$built.new"
 for runtime in dynamic static; do
   mkdir -p "$build/$runtime"
   for product in vsmmuv3 vsmmuv3-emulated; do
@@ -15,3 +23,4 @@ for runtime in dynamic static; do
     cp --remove-destination "$scratch/release/lib$product.so" "$build/$runtime"
   done
 done
+mv "$built.new" "$built"
