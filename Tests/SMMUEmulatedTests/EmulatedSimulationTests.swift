@@ -94,6 +94,8 @@ private struct RandomClient {
     var configuration = EmulatedConfiguration()
     (configuration.version, configuration.vmidBits) = (version, 8)
     configuration.smmus[0].flags = .vmid8
+    // No DMA fills one; each check of all rules looks at every entry.
+    configuration.smmus[0].tlbEntries = 16
     configuration.devices[0].pasidBits = 4
     bench = EmulatedBench(configuration)
     random = SeededRandom(seed: seed)

@@ -2,11 +2,20 @@
 # SPDX-License-Identifier: MIT
 # Compiles the libraries' modules with plain swiftc, for builds that SwiftPM does not make (fuzzers,
 # sanitizers of C programs): modules.sh OUT FLAG...
-# Leaves OUT/*.o and OUT/*.swiftmodule. MODULES: those to compile, where OUT has the others.
+# Leaves OUT/*.o and OUT/*.swiftmodule, and nothing to do for who asks for the same again.
+# MODULES: those to compile, where OUT has the others.
 set -eu
 out=$1
 shift
 mkdir -p "$out"
+# The flags of what is there, as old as the oldest of it can be.
+built=$out/modules.flags
+if [ -z "${MODULES-}" ] && [ "$(cat "$built" 2> /dev/null)" = "$*" ] &&
+  [ -z "$(find Sources Include "$0" -newer "$built" -print -quit)" ]; then
+  exit
+fi
+rm -f "$built"
+echo "$*" > "$built.new"
 {
   printf 'module CSupport { header "%s" header "%s" export * }\n' \
     "$PWD/Sources/CSupport/include/vsmmu_support.h" "$PWD/Sources/CSupport/include/vsmmu_reserve.h"
@@ -36,3 +45,4 @@ for module in ${MODULES:-$all}; do
     -emit-module -emit-module-path "$out/$module.swiftmodule" \
     -I "$out" -I Include -c -o "$out/$module.o" "$@" "@$out/$module.files"
 done
+[ -n "${MODULES-}" ] || mv "$built.new" "$built"

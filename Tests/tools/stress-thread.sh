@@ -5,17 +5,9 @@ set -eu
 out=$1
 mkdir -p "$out"
 rm -f "$out/stress"
-# What the check tsan has built, or this script before, will do if it is of these sources.
-modules=
-for built in "${BUILD:-build}/thread" "$out"; do
-  # The last one to be compiled, so that all of them were.
-  [ -n "$(find "$built/VSMMUEmulated.o" -newer "$built/CSupport.o" 2> /dev/null)" ] || continue
-  [ -n "$(find Sources Include -newer "$built/CSupport.o" -type f)" ] || modules=$built
-done
-if [ -z "$modules" ]; then
-  modules=$out
-  Tests/tools/modules.sh "$modules" -sanitize=thread
-fi
+# Those of the check tsan.
+modules=${BUILD:-build}/thread
+Tests/tools/modules.sh "$modules" -sanitize=thread
 clang=$(Sources/tools/toolchain.sh)/clang
 for file in Tests/Stress/*.c Tests/Conformance/guest.c Tests/Conformance/api.c; do
   "$clang" -std=gnu11 -O1 -g -fsanitize=thread -DLINKED -IInclude -c "$file" \

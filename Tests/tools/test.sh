@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs the checks of Tests/tools/checks, all of them, those that are named, or with --quick what a
-# change most likely breaks; TEST_JOBS (2) at a time. Its last line is "N passed, N failed".
+# change most likely breaks; TEST_JOBS (2) at a time. Of each it tells the seconds, and those that
+# processors worked. Its last line is "N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD="${BUILD:-build}"
@@ -15,7 +16,7 @@ jobs=${TEST_JOBS:-2}
 
 # The short ones first, then the longest, so that none of these is left alone at the end.
 all="build tidy layers patience header exports abi backtrace swift conformance explore arm64 fuzz
-  simulation asan stress tsan flavours memory contract install examples endtoend readme valgrind
+  simulation tsan asan stress flavours memory contract install examples endtoend readme valgrind
   bench ledger qemu"
 quick="build tidy layers header quick"
 
@@ -24,6 +25,8 @@ after() {
   case $1 in
     build | tidy | layers | patience | header | ledger | swift | quick) ;;
     bench | valgrind | flavours) echo build conformance ;;
+    asan) echo build fuzz ;;
+    stress) echo build tsan ;;
     examples) echo build install ;;
     readme) echo build examples ;;
     endtoend) echo build arm64 ;;
@@ -53,13 +56,24 @@ heartbeat() {
   done
 }
 
+# worked FILE...: seconds of all that checks started, user's and system's, as `times` has them.
+worked() {
+  cat "$@" | tr ms '  ' | awk 'NR % 2 == 0 { sum += 60 * ($1 + $3) + $2 + $4 }
+    END { printf "%.0f", sum }'
+}
+
 run() {
   name=$1
   log=$logs/$name.log
   since=$(date +%s)
   heartbeat "$name" &
   alive=$!
-  "Tests/tools/checks/$name.sh" > "$log" 2>&1
+  (
+    "Tests/tools/checks/$name.sh" > "$log" 2>&1
+    status=$?
+    times > "$state/$name.times"
+    exit $status
+  )
   status=$?
   # Its sleep ends by itself.
   { kill $alive && wait $alive; } 2> /dev/null
@@ -74,7 +88,8 @@ run() {
       grep -v '^ok \|^> ' "$log" | tail -n 60 | sed 's/^/     /'
       echo "     (all of it is in $log)"
     fi
-    echo "     ${counts% *} passed, ${counts#* } failed, $(($(date +%s) - since)) s"
+    echo "     ${counts% *} passed, ${counts#* } failed, $(($(date +%s) - since)) s," \
+      "$(worked "$state/$name.times") s of work"
   } | tell
   echo "$counts" > "$state/$name.told"
   : > "$state/$name.done"
@@ -134,7 +149,7 @@ for name in $wanted; do
   passed=$((passed + ${counts% *}))
   failed=$((failed + ${counts#* }))
 done
-echo "==== all of it: $(($(date +%s) - begin)) s"
+echo "==== all of it: $(($(date +%s) - begin)) s, $(worked "$state"/*.times) s of work"
 for name in $wanted; do grep '^skipped: ' "$logs/$name.log"; done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

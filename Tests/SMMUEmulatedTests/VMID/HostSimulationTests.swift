@@ -57,6 +57,8 @@ import Testing
       configuration.smmus = flags.map {
         var smmu = PhysicalConfiguration()
         smmu.flags = $0
+        // More than a run fills; each check of all rules looks at every entry.
+        smmu.tlbEntries = 256
         return smmu
       }
       configuration.devices = (0..<12).map {

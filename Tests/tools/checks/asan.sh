@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The conformance program under AddressSanitizer; the check `swift` has the Swift tests under it.
+# The conformance program under AddressSanitizer, on what was compiled for the fuzzer. The check
+# `swift` has the Swift tests under it.
 . Tests/tools/check.sh
 
 export ASAN_OPTIONS=detect_leaks=0

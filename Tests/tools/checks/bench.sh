@@ -16,9 +16,9 @@ short() {
 }
 
 counted "instructions, embedded" Tests/tools/bench-gate.sh embedded "$BUILD/libvsmmuv3.so.0"
-if [ -e .build-static/release/libvsmmuv3.so ]; then
+if [ -e "$BUILD/static/libvsmmuv3.so" ]; then
   counted "instructions, static runtime" Tests/tools/bench-gate.sh static \
-    .build-static/release/libvsmmuv3.so
+    "$BUILD/static/libvsmmuv3.so"
 else
   skip "instructions, static runtime" "conformance has not built that library"
 fi

@@ -30,13 +30,6 @@ saved() {
 }
 told() { sed '/^#/d' "$1"/*.txt; }
 
-# flavour NAME: its libraries, built by SwiftPM for a real Swift runtime.
-flavour() {
-  for product in vsmmuv3 vsmmuv3-emulated; do
-    VSMMU_RUNTIME=$1 swiftpm build -c release --product $product --scratch-path ".build-$1" || return
-  done
-}
-
 # A hang is a failure, which `counted` tells by the missing last line.
 conforms() {
   Tests/tools/patience.sh 300 "$@" < /dev/null
@@ -62,10 +55,11 @@ ok "program that saves states" saved
 told Tests/Data/state > "$BUILD/test/state.then"
 told "$BUILD/test/state" > "$BUILD/test/state.now"
 same "states are what they were" "$BUILD/test/state.then" "$BUILD/test/state.now"
+ok "build with the dynamic and the static runtime" Tests/tools/patience.sh 3600 \
+  Tests/tools/flavours.sh
 for runtime in dynamic static; do
-  ok "build with the $runtime runtime" flavour $runtime
   counted "$runtime runtime, by dlopen" conforms "$BUILD/test/conformance" \
-    ".build-$runtime/release/libvsmmuv3.so"
+    "$BUILD/$runtime/libvsmmuv3.so"
 done
 sed -n "/^skipped: /p" "$BUILD"/test/embedded*.log | sort -u
 finish

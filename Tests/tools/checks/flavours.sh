@@ -10,12 +10,9 @@ rm -rf "$work"
 mkdir -p "$work"
 libraries="vsmmuv3 vsmmuv3-emulated"
 
-# flavour NAME: its libraries, built by SwiftPM for a real Swift runtime.
-flavour() {
-  for product in $libraries; do
-    VSMMU_RUNTIME=$1 swiftpm build -c release --product $product --scratch-path ".build-$1" \
-      > "$work/$1.log" 2>&1 || { tail -n 20 "$work/$1.log"; return 1; }
-  done
+built() {
+  Tests/tools/patience.sh 3600 Tests/tools/flavours.sh > "$work/build.log" 2>&1 ||
+    { tail -n 20 "$work/build.log"; false; }
 }
 exports() { nm -D --defined-only "$1" | sed -n 's/^[^ ]* [B-Z] \(.*\)/\1/p' | LC_ALL=C sort; }
 needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | LC_ALL=C sort | xargs; }
@@ -23,25 +20,25 @@ soname() { readelf -d "$1" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'; }
 stays() { readelf -d "$1" | grep -q 'FLAGS_1.*NODELETE'; }
 
 # Symbols of the runtime are the linker's to hide, so those of all flavours are the same.
-for runtime in dynamic static; do ok "build with the $runtime runtime" flavour $runtime; done
+ok "build with the dynamic and the static runtime" built
 for library in $libraries; do
   so=$BUILD/lib$library.so.0
   exports "$so" > "$work/embedded"
   ok "embedded $library: is never unloaded" stays "$so"
   ok "embedded $library: needs libc alone" [ "$(needed "$so")" = libc.so.6 ]
   for runtime in dynamic static; do
-    so=.build-$runtime/release/lib$library.so
-    exports $so > "$work/$runtime"
+    so=$BUILD/$runtime/lib$library.so
+    exports "$so" > "$work/$runtime"
     same "$runtime runtime, $library: exports" "$work/embedded" "$work/$runtime"
-    ok "$runtime runtime, $library: SONAME" [ "$(soname $so)" = lib$library.so.0 ]
-    ok "$runtime runtime, $library: is never unloaded" stays $so
-    echo "> $runtime runtime, $library: $(wc -c < $so) bytes, needs $(needed $so)"
+    ok "$runtime runtime, $library: SONAME" [ "$(soname "$so")" = lib$library.so.0 ]
+    ok "$runtime runtime, $library: is never unloaded" stays "$so"
+    echo "> $runtime runtime, $library: $(wc -c < "$so") bytes, needs $(needed "$so")"
   done
 done
 empty "static runtime: needs no library of Swift" sh -c \
-  'readelf -d .build-static/release/libvsmmuv3.so | grep "NEEDED.*libswift"'
+  "readelf -d '$BUILD/static/libvsmmuv3.so' | grep 'NEEDED.*libswift'"
 ok "dynamic runtime: needs the real one" sh -c \
-  'readelf -d .build-dynamic/release/libvsmmuv3.so | grep -q "NEEDED.*libswiftCore"'
+  "readelf -d '$BUILD/dynamic/libvsmmuv3.so' | grep -q 'NEEDED.*libswiftCore'"
 
 # One program, whichever library the loader finds under the SONAME.
 hello() {
@@ -53,8 +50,8 @@ hello() {
     grep -q 'IOVA 0x601234 -> PA 0x40201234'
 }
 ok "embedded: hello" hello embedded "$BUILD/libvsmmuv3.so.0"
-ok "static runtime: hello" hello static .build-static/release/libvsmmuv3.so
-ok "dynamic runtime: hello" hello dynamic .build-dynamic/release/libvsmmuv3.so
+ok "static runtime: hello" hello static "$BUILD/static/libvsmmuv3.so"
+ok "dynamic runtime: hello" hello dynamic "$BUILD/dynamic/libvsmmuv3.so"
 
 # The archive in a program with a real Swift runtime. beside NAME ARCHIVE FLAG...
 beside() {
