@@ -112,7 +112,7 @@ options() {
   refused "granules=8k" "4k+16k+64k" -device "$v,granules=8k"
   refused "profile=x" "none of full, linux" -device "$v,profile=x"
   refused "a field that is none" "NOPE" -device "$v,features=NOPE=1"
-  refused "what is not implemented" "ATS" -device "$v,features=ATS=1"
+  refused "what is not implemented" "HYP" -device "$v,features=HYP=1"
   refused "a second SMMU" "an IOMMU already" -device "$v" -device "$v"
   refused "with the machine's own" "an IOMMU already" -M virt,iommu=smmuv3 -device "$v"
   refused "another machine" "only on the machine" -M none -device "$v"

@@ -103,7 +103,7 @@ build() {
   local to=$tree/source/hw/vsmmuv3
   local file
   # What did not change keeps its date, so that ninja does nothing where nothing is new.
-  for file in examples/qemu/{*.[ch],trace-events,meson.build} Include/vsmmuv3.h; do
+  for file in examples/qemu/{*.[ch],trace-events,meson.build} Include/vsmmuv3{,_host}.h; do
     cmp -s "$file" "$to/${file##*/}" || cp -fL --remove-destination "$file" "$to/"
   done
   configure
