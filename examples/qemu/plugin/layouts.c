@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fields of QEMU's structs that the device reads, against what QEMU's functions and its tree of
+ * objects say of the same. All of these structs are there on every virt machine.
+ */
+#include "qemu/osdep.h"
+#include "../device.h"
+#include "fit.h"
+#include "hw/pci/pci_device.h"
+
+static bool the_machine_has(VirtMachineState *vms)
+{
+	MachineState *machine = MACHINE(vms);
+	bool several = false;
+	Object *gic = object_resolve_path_type("", "arm_gicv3_common", &several);
+	g_autofree char *memory = object_property_get_str(OBJECT(vms), "memory-backend", NULL);
+
+	if (!gic && !several) {
+		gic = object_resolve_path_type("", "arm_gic_common", &several);
+	}
+	return (!gic || OBJECT(vms->gic) == gic)
+	       && (!machine->fdt || ldl_be_p(machine->fdt) == 0xd00dfeed)
+	       && memory && machine->memdev
+	       && object_resolve_path_at(OBJECT(machine->memdev), "") == OBJECT(machine->memdev)
+	       && memory_region_size(machine->ram) == machine->ram_size
+	       && vms->memmap[VIRT_SMMU].base == 0x09050000
+	       && vms->memmap[VIRT_SMMU].size == VSMMU_MMIO_SIZE
+	       && vms->irqmap[VIRT_SMMU] == 74;
+}
+
+static bool the_bus_has(PCIBus *bus)
+{
+	PCIDevice *bridge = pci_find_device(bus, 0, 0);
+
+	return BUS(bus) == qdev_get_child_bus(BUS(bus)->parent, "pcie.0")
+	       && !strcmp(BUS(bus)->name, "pcie.0") && pci_bus_is_root(bus) && bridge
+	       && bus->devices[0] == bridge && !bus->parent_dev && bridge->devfn == 0
+	       && pci_get_bus(bridge) == bus
+	       && pci_default_read_config(bridge, PCI_VENDOR_ID, 4) == ldl_le_p(bridge->config);
+}
+
+static bool the_class_has(DeviceState *dev)
+{
+	DeviceClass *dc = DEVICE_GET_CLASS(dev);
+
+	return dc->vmsd == qdev_get_vmsd(dev);
+}
+
+static bool memory_has(MemoryRegion *memory)
+{
+	return !strcmp(memory->name, memory_region_name(memory))
+	       && int128_eq(memory->size, int128_2_64()) == (memory_region_size(memory) == UINT64_MAX)
+	       && address_space_memory.root == memory;
+}
+
+bool vsmmuv3_machine_fits(VirtMachineState *vms, Error **errp)
+{
+	const char *wrong = NULL;
+	Object *bus = object_resolve_path_type("pcie.0", TYPE_PCI_BUS, NULL);
+
+	/* Pointers first, and what they lead to after that. */
+	if (OBJECT(vms->bus) != bus) {
+		wrong = "the machine";
+	} else if (!the_bus_has(vms->bus)) {
+		wrong = "a PCI bus";
+	} else if (!the_machine_has(vms)) {
+		wrong = "the machine";
+	} else if (!the_class_has(vms->gic)) {
+		wrong = "a class of devices";
+	} else if (!memory_has(get_system_memory())) {
+		wrong = "a region of memory";
+	}
+	if (wrong) {
+		error_setg(errp, "vsmmuv3: in this QEMU %s is not laid out as in QEMU %s", wrong,
+			   QEMU_VERSION);
+	}
+	return !wrong;
+}
