@@ -81,6 +81,15 @@ fetch_source() {
     > "$tree/source/configs/devices/aarch64-softmmu/vsmmuv3.mak"
 }
 
+# Where meson.build is new. Meson then writes config-host.h anew, with the same words in it, and all of
+# QEMU would be compiled again.
+reconfigure() {
+  local header=$tree/build/config-host.h
+  cp -p "$header" "$tree/config-host.h"
+  meson_env ninja -C "$tree/build" build.ninja > "$tree/ninja.log" 2>&1 || return 0
+  ! cmp -s "$header" "$tree/config-host.h" || touch -r "$tree/config-host.h" "$header"
+}
+
 # What a minute of compiling can do without is left out.
 configure() {
   [ ! -e "$tree/build/build.ninja" ] || return 0
@@ -109,6 +118,7 @@ build() {
   done
   configure
   say "building QEMU (log: $tree/ninja.log; the first time takes 9 minutes)"
+  reconfigure
   meson_env nice ninja -j "$(nproc)" -C "$tree/build" qemu-system-aarch64 > "$tree/ninja.log" 2>&1 ||
     { grep -A 20 'FAILED:\|ERROR:' "$tree/ninja.log" | head -n 40 >&2; die "QEMU: no build"; }
 }

@@ -13,6 +13,7 @@ die() {
 }
 
 [ $# = 2 ] || die "usage: build.sh QEMU FILE.so"
+[ -n "$1" ] || die "say QEMU=/path/to/the/source of the QEMU that is to load it"
 [ -e "$1/include/qemu/osdep.h" ] || die "$1 is neither QEMU's source nor its headers"
 qemu=$(cd "$1" && pwd)
 out=$2

@@ -8,21 +8,28 @@
 #include "fit.h"
 #include "hw/pci/pci_device.h"
 
+#define FDT_MAGIC 0xd00dfeed
+
+static Object *find_gic(void)
+{
+	static const char *const types[] = { "arm_gic_common", "arm-gicv3-common", "arm-gicv5-common" };
+	Object *gic = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types) && !gic; i++) {
+		gic = object_resolve_path_type("", types[i], NULL);
+	}
+	return gic;
+}
+
 static bool the_machine_has(VirtMachineState *vms)
 {
 	MachineState *machine = MACHINE(vms);
-	bool several = false;
-	Object *gic = object_resolve_path_type("", "arm_gicv3_common", &several);
-	g_autofree char *memory = object_property_get_str(OBJECT(vms), "memory-backend", NULL);
 
-	if (!gic && !several) {
-		gic = object_resolve_path_type("", "arm_gic_common", &several);
-	}
-	return (!gic || OBJECT(vms->gic) == gic)
-	       && (!machine->fdt || ldl_be_p(machine->fdt) == 0xd00dfeed)
-	       && memory && machine->memdev
-	       && object_resolve_path_at(OBJECT(machine->memdev), "") == OBJECT(machine->memdev)
+	return OBJECT(vms->gic) == find_gic()
+	       && OBJECT(machine->memdev)
+			  == object_property_get_link(OBJECT(vms), "memory-backend", NULL)
 	       && memory_region_size(machine->ram) == machine->ram_size
+	       && (!machine->fdt || ldl_be_p(machine->fdt) == FDT_MAGIC)
 	       && vms->memmap[VIRT_SMMU].base == 0x09050000
 	       && vms->memmap[VIRT_SMMU].size == VSMMU_MMIO_SIZE
 	       && vms->irqmap[VIRT_SMMU] == 74;
