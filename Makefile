@@ -81,6 +81,18 @@ qemu-test: library ## Linux in that QEMU: disks, network, faults, kexec, vhost, 
 	@Tests/tools/checks/qemu.sh 2>&1 | tee $(BUILD)/test/qemu.log
 	@tail -n 1 $(BUILD)/test/qemu.log | grep -q ', 0 failed$$'
 
+.PHONY: qemu-plugin qemu-plugin-test
+
+PLUGIN ?= $(BUILD)/vsmmuv3-qemu.so
+
+qemu-plugin: | packages ## The SMMU as a plugin, PLUGIN=FILE.so, for another's QEMU: QEMU=its source [CC=...]
+	@mkdir -p $(dir $(PLUGIN))
+	@CC='$(CC)' examples/qemu/plugin/build.sh '$(QEMU)' '$(PLUGIN)'
+
+qemu-plugin-test: library ## Debian's own QEMU 10.0 and 11.1 with it: fetches them, does what qemu-test does
+	@Tests/tools/qemu.sh stock
+	@Tests/tools/qemu-plugin.sh 10.0 11.1
+
 qemu-bench: library ## The library's SMMU beside QEMU's own, as a table
 	@Tests/tools/qemu-bench.sh
 

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Boots Linux in QEMU on the library's SMMU and tells what worked: qemu-test.sh [NAME...]. Consoles
 # and QEMU's own words are kept in build/test/qemu. The last line is "N passed, N failed".
+# With VSMMUV3_QEMU and VSMMUV3_PLUGIN in that QEMU, by that plugin.
 cd "$(dirname "$0")/../.." || exit 1
 . Tests/tools/qemu-common.sh
 . Tests/tools/check.sh
 . Tests/tools/guest.sh
 Tests/tools/qemu.sh ready || exit 1
 
-logs=$BUILD/test/qemu
+logs=$BUILD/test/qemu${plugin:+-$(series "$qemu")}
 mkdir -p "$logs"
 work=$(mktemp -d)
 trap 'stop; rm -rf "$work"' EXIT
@@ -17,6 +18,18 @@ kernel=$guest/vmlinuz
 initrd=$work/initrd
 device=vsmmuv3,lib=$library
 pid=
+
+# The one that has the device by a plugin, under one name.
+if [ -n "$plugin" ]; then
+  printf '#!/bin/sh\nexec "%s" -plugin "%s" "$@"\n' "$qemu" "$plugin" > "$work/qemu"
+  chmod +x "$work/qemu"
+  qemu=$work/qemu
+fi
+
+# trace EVENT: the arguments for it. QEMU has read -trace before it loads a plugin.
+trace() {
+  if [ -n "$plugin" ]; then echo "-plugin $plugin,trace=$1"; else echo "-trace $1"; fi
+}
 
 # Whoever hangs is ended; a machine that others use gives more time.
 patience=Tests/tools/patience.sh
@@ -112,7 +125,7 @@ options() {
   refused "granules=8k" "4k+16k+64k" -device "$v,granules=8k"
   refused "profile=x" "none of full, linux" -device "$v,profile=x"
   refused "a field that is none" "NOPE" -device "$v,features=NOPE=1"
-  refused "what is not implemented" "ATS" -device "$v,features=ATS=1"
+  refused "what is not implemented" "HYP" -device "$v,features=HYP=1"
   refused "a second SMMU" "an IOMMU already" -device "$v" -device "$v"
   refused "with the machine's own" "an IOMMU already" -M virt,iommu=smmuv3 -device "$v"
   refused "another machine" "only on the machine" -M none -device "$v"
@@ -129,7 +142,7 @@ options() {
 tree() {
   name=tree
   start tree io,again,fault,hotplug,ringfault "" -smp 2 -device "$device" \
-    -trace vsmmuv3_fault -object iothread,id=thread \
+    $(trace vsmmuv3_fault) -object iothread,id=thread \
     $(disk nvme) -device nvme,drive=nvme,serial=1,ioeventfd=on \
     $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio,iothread=thread" \
     $network -device edu,addr=9.0,dma_mask=0xffffffffffffffff \
@@ -341,7 +354,7 @@ passthrough() {
 # A stage 2 SMMU: Linux has its DMA mappings there.
 stage2() {
   name=stage2
-  start stage2 io,fault "" -smp 2 -device "$device,stage=2" -trace 'vsmmuv3_*' \
+  start stage2 io,fault "" -smp 2 -device "$device,stage=2" $(trace 'vsmmuv3_*') \
     $(disk nvme) -device nvme,drive=nvme,serial=1 -device edu,addr=9.0 \
     $(disk vda) -device "virtio-blk-pci,drive=vda,$virtio"
   finished
@@ -377,7 +390,7 @@ vhost() {
   "$patience" 600 "$work/vhost" "$work/socket" "$work/vhost.img" > "$logs/vhost.counts" &
   local backend=$!
   start vhost io,ats,io "" -smp 2 -device "$device" \
-    -trace vsmmuv3_invalidate -trace vsmmuv3_unmap \
+    $(trace vsmmuv3_invalidate) $(trace vsmmuv3_unmap) \
     -object memory-backend-memfd,id=ram,size=512M,share=on -M memory-backend=ram \
     -chardev "socket,id=disk,path=$work/socket" -device pcie-root-port,id=rp0,chassis=1 \
     -device "vhost-user-blk-pci,chardev=disk,num-queues=1,bus=rp0,ats=on,$virtio" $network

@@ -5,6 +5,7 @@
 #
 #   qemu.sh build   QEMU 10.0 of Debian trixie, from source, with examples/qemu in it
 #   qemu.sh guest   Debian's arm64 kernel, busybox and UEFI firmware
+#   qemu.sh stock   Debian's own QEMU 10.0 and 11.1, for the plugin
 #   qemu.sh ready   nothing: succeeds if both are there, else says what is missing
 #   qemu.sh boot    boots Linux on the library's SMMU, with a shell if this is a terminal
 set -eu -o pipefail
@@ -80,6 +81,15 @@ fetch_source() {
     > "$tree/source/configs/devices/aarch64-softmmu/vsmmuv3.mak"
 }
 
+# Where meson.build is new. Meson then writes config-host.h anew, with the same words in it, and all of
+# QEMU would be compiled again.
+reconfigure() {
+  local header=$tree/build/config-host.h
+  cp -p "$header" "$tree/config-host.h"
+  meson_env ninja -C "$tree/build" build.ninja > "$tree/ninja.log" 2>&1 || return 0
+  ! cmp -s "$header" "$tree/config-host.h" || touch -r "$tree/config-host.h" "$header"
+}
+
 # What a minute of compiling can do without is left out.
 configure() {
   [ ! -e "$tree/build/build.ninja" ] || return 0
@@ -103,11 +113,12 @@ build() {
   local to=$tree/source/hw/vsmmuv3
   local file
   # What did not change keeps its date, so that ninja does nothing where nothing is new.
-  for file in examples/qemu/{*.[ch],trace-events,meson.build} Include/vsmmuv3.h; do
+  for file in examples/qemu/{*.[ch],trace-events,meson.build} Include/vsmmuv3{,_host}.h; do
     cmp -s "$file" "$to/${file##*/}" || cp -fL --remove-destination "$file" "$to/"
   done
   configure
   say "building QEMU (log: $tree/ninja.log; the first time takes 9 minutes)"
+  reconfigure
   meson_env nice ninja -j "$(nproc)" -C "$tree/build" qemu-system-aarch64 > "$tree/ninja.log" 2>&1 ||
     { grep -A 20 'FAILED:\|ERROR:' "$tree/ninja.log" | head -n 40 >&2; die "QEMU: no build"; }
 }
@@ -161,6 +172,39 @@ kernel() {
   rm -rf "$new"
 }
 
+# Programs of a newer system, with its C library: they are run by its loader.
+stock_one() {
+  local to=$cache/stock-$1 suite=$2 new=$cache/stock.new machine
+  [ ! -x "$to/qemu" ] || return 0
+  machine=$(uname -m)-linux-gnu
+  say "fetching QEMU $1"
+  apt_lists
+  rm -rf "$new"
+  mkdir -p "$new/debs/partial"
+  apt_own apt-get -qq -y -d -o Dir::Cache::Archives="$new/debs" -t "$suite" install \
+    --no-install-recommends "qemu-system-arm/$suite" > "$new/log" 2>&1 ||
+    die "no QEMU $1: see $new/log"
+  find "$new/debs" -name '*.deb' -exec dpkg -x {} "$new" \;
+  rm -rf "$new/debs" "$new/log"
+  cat > "$new/qemu" << END
+#!/bin/sh
+u=$to/usr
+l=\$u/lib/$machine
+export QEMU_MODULE_DIR="\$l/qemu"
+exec \$l/ld-linux-*.so.* --library-path "\$l" \${VSMMUV3_PRELOAD:+--preload "\$VSMMUV3_PRELOAD"} \\
+  "\$u/bin/qemu-system-aarch64" -L "\$u/share/qemu" "\$@"
+END
+  chmod +x "$new/qemu"
+  rm -rf "$to"
+  mv "$new" "$to"
+  [ "$(series "$to/qemu")" = "$1" ] || die "Debian's $suite has another QEMU than $1"
+}
+
+stock() {
+  stock_one 10.0 trixie
+  stock_one 11.1 sid
+}
+
 ready() {
   [ -x "$qemu" ] || { echo "QEMU is not built (make qemu)"; return 1; }
   [ -e "$guest/base.gz" ] || { echo "there is no guest (make qemu)"; return 1; }
@@ -180,7 +224,7 @@ boot() {
 }
 
 case ${1:-} in
-  build | guest | ready) "$1" ;;
+  build | guest | stock | ready) "$1" ;;
   boot) shift; boot "$@" ;;
   *) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

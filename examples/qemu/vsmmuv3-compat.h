@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What QEMU 10.1 and later call otherwise. Compiled against 10.0.13 and 10.2.2; the names of 11.0
- * and later, hw/core/, are from reading.
+ * What QEMU's versions call otherwise. Compiled against 10.0.13 and 11.1.1.
  */
 #ifndef VSMMUV3_COMPAT_H
 #define VSMMUV3_COMPAT_H
@@ -27,6 +26,19 @@
 #endif
 
 #include "hw/arm/virt.h"
+
+/*
+ * vfio-pci devices, from 11.0 on: before, QEMU neither makes nest parents nor routes their MSIs. In
+ * the plugin whatever the binary has is there; a tree of one's own may be built without iommufd.
+ */
+#if QEMU_VERSION_MAJOR >= 11
+#ifdef CONFIG_DEVICES
+#include CONFIG_DEVICES
+#endif
+#if defined(VSMMUV3_PLUGIN) || defined(CONFIG_IOMMUFD)
+#define VSMMUV3_ASSIGNS
+#endif
+#endif
 
 /* The IORT gets an SMMU where the machine's own is, and no other IOMMU is accepted any more. */
 static inline void take_the_machines_place(VirtMachineState *vms)
