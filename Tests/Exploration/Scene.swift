@@ -130,7 +130,7 @@ extension Scene {
 
   static var all: [Scene] {
     var all: [Scene] = []
-    for change in Change.commands + Change.states + Change.others {
+    for change in Change.commands + Change.states + Change.others + Change.hosts {
       for situation in Situation.all + Situation.dma + Situation.looks + Situation.special
       {
         if situation.keeps && !change.isNoticed { continue }

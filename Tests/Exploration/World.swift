@@ -32,6 +32,8 @@ final class World {
   var twin: TwinRun?
   /// To be restored.
   var state: [UInt8] = []
+  /// That the vSMMU may take.
+  var host: OpaquePointer?
   /// Before there were looks.
   var counted = vsmmu_counters()
   private var producer: UInt64 = 0
@@ -76,6 +78,7 @@ final class World {
 
   deinit {
     vsmmu_destroy(device)
+    vsmmu_host_close(host)
     free(memory)
   }
 
