@@ -115,7 +115,8 @@ int32_t vsmmu_host_close(vsmmu_host_t *host);
 
 /* Gives a vSMMU its host, at any time, as config.host, .ioas and .parent_hwpt do at its creation.
  * RAM that it has is mapped then. Once its ID registers are frozen, devices must honour them. Firmware
- * that was written before does not reserve the window of vsmmu_msi_window: see docs/msi.md.
+ * that was written before does not reserve the window of vsmmu_msi_window: see docs/msi.md. An ioas or
+ * a parent_hwpt that the kernel does not know fails with the first device.
  * Errors: -EEXIST (it has one), -EINVAL (ioas or parent_hwpt; RAM in the window of
  * vsmmu_msi_window), -EBUSY (parent_hwpt), and the kernel's; nothing has changed then.
  * `host` NULL, with 0 and 0, has it give its host back, and with it the link with a VM. Errors:

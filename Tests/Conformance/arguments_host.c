@@ -150,8 +150,7 @@ static void reports(vsmmu_t *vsmmu, vsmmu_t *bare)
 	EQUAL(api.vsmmu_event_fd(bare), -ENODEV);
 	NOBODY(vsmmu_event_run, vsmmu, NULL);
 	NOBODY(vsmmu_event_thread, vsmmu, NULL, 1);
-	RIGHT(vsmmu_event_thread, on, vsmmu, UINT32_MAX);
-	EQUAL(api.vsmmu_event_thread(vsmmu, 0), 0);
+	WRONG(vsmmu_event_thread, on, EINVAL, vsmmu, 2);
 	NOBODY(vsmmu_get_host_counters, vsmmu, NULL, &counters);
 	WRONG(vsmmu_get_host_counters, counters, EINVAL, vsmmu, NULL);
 	SIZED(vsmmu_get_host_counters, counters, counters, 8, vsmmu, IT);

@@ -21,6 +21,9 @@ public func vsmmu_event_run(_ vsmmu: OpaquePointer?) -> Int32 {
 @implementation @_cdecl("vsmmu_event_thread")
 public func vsmmu_event_thread(_ vsmmu: OpaquePointer?, _ on: UInt32) -> Int32 {
   guard let vsmmu else { return vsmmu_support_einval }
+  guard on <= 1 else {
+    return serially(vsmmu) { (_) throws(Refusal) -> Void in throw .invalid("on is not 0 or 1") }
+  }
   guard on == 0 else { return startEventThread(vsmmu) }
   return with(vsmmu) { instance in
     // Joined outside of the lock, which the thread may be waiting for.
