@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What vfio.c and host.c know of assigned devices. */
+/* What vfio.c, numbering.c and host.c know of assigned devices. */
 #ifndef VSMMUV3_ASSIGNED_H
 #define VSMMUV3_ASSIGNED_H
 
@@ -25,5 +25,13 @@ typedef struct VSMMUv3Assignment {
 	Error *blocker;
 	QLIST_HEAD(, VSMMUv3Assigned) devices;
 } VSMMUv3Assignment;
+
+/* numbering.c */
+VSMMUv3Assigned *vsmmuv3_find_assigned(VSMMUv3 *s, PCIDevice *dev);
+/* The library's flags and StreamID for a device that comes. */
+void vsmmuv3_first_number(VSMMUv3 *s, VSMMUv3Assigned *d, vsmmu_device *device);
+/* The guest's writes to its configuration space are a time to look at numbers; no more. */
+void vsmmuv3_watch(VSMMUv3Assigned *d);
+void vsmmuv3_unwatch(VSMMUv3Assigned *d);
 
 #endif

@@ -140,7 +140,8 @@ extern const PCIIOMMUOps vsmmuv3_assigning_ops;
 bool vsmmuv3_expect_devices(VSMMUv3 *s, VirtMachineState *vms, Error **errp);
 int32_t vsmmuv3_attach(void *opaque, uint32_t devid, uint32_t hwpt);
 int32_t vsmmuv3_detach(void *opaque, uint32_t devid);
-/* After the guest may have numbered its buses. */
+
+/* numbering.c: after the guest may have numbered its buses. */
 void vsmmuv3_renumber(VSMMUv3 *s);
 
 /* host.c: the host's kernel, from the first assigned device to the last one. */

@@ -24,18 +24,6 @@ static bool is_assigned(PCIBus *bus, int devfn)
 	return dev && object_dynamic_cast(OBJECT(dev), "vfio-pci");
 }
 
-static VSMMUv3Assigned *find_assigned(VSMMUv3 *s, PCIDevice *dev)
-{
-	VSMMUv3Assigned *d;
-
-	QLIST_FOREACH(d, &s->assignment->devices, next) {
-		if (d->dev == dev) {
-			return d;
-		}
-	}
-	return NULL;
-}
-
 /* ---- What the library asks for ---- */
 
 static int32_t move_to(VSMMUv3 *s, uint32_t devid, const uint32_t *hwpt)
@@ -73,90 +61,6 @@ int32_t vsmmuv3_detach(void *opaque, uint32_t devid)
 	return move_to(opaque, devid, NULL);
 }
 
-/* ---- StreamIDs ---- */
-
-/* No StreamID was refused, nor was taking one away. */
-#define NOTHING_REFUSED (VSMMU_UNNUMBERED - 1)
-
-/* Behind a bridge that the guest has not numbered yet, a device has no requester ID. */
-static uint64_t wanted_stream(VSMMUv3Assigned *d)
-{
-	HostIOMMUDevice *host = HOST_IOMMU_DEVICE(d->host);
-	uint32_t number = pci_bus_num(host->aliased_bus);
-
-	return pci_bus_is_root(host->aliased_bus) || number ? number << 8 | host->aliased_devfn
-							     : VSMMU_UNNUMBERED;
-}
-
-/* An emulated device may have had this StreamID before. */
-static void clear_stream(VSMMUv3 *s, uint64_t stream)
-{
-	if (stream != VSMMU_UNNUMBERED) {
-		s->library.stream_remove(s->vsmmu, stream);
-	}
-}
-
-static void renumber_one(VSMMUv3 *s, VSMMUv3Assigned *d, uint64_t stream)
-{
-	char text[512];
-
-	if (d->stream == stream || d->refused == stream) {
-		return;
-	}
-	clear_stream(s, stream);
-	trace_vsmmuv3_renumber(d->host->devid, d->stream, stream);
-	if (s->library.device_renumber(s->vsmmu, VSMMU_BY_DEVID(d->host->devid), stream)) {
-		d->refused = stream;
-		warn_report("vsmmuv3: %s: %s", d->dev->name,
-			    vsmmuv3_sentence(s, text, sizeof(text)));
-		return;
-	}
-	d->stream = stream;
-	d->refused = NOTHING_REFUSED;
-}
-
-/* In two rounds, as numbers may be exchanged. Nobody tells of it, so this is asked often. */
-void vsmmuv3_renumber(VSMMUv3 *s)
-{
-	VSMMUv3Assigned *d;
-	bool moves = false;
-
-	if (!s->assignment) {
-		return;
-	}
-	QLIST_FOREACH(d, &s->assignment->devices, next) {
-		uint64_t wanted = wanted_stream(d);
-
-		if (d->attached && d->stream != wanted && d->refused != wanted) {
-			moves = true;
-			renumber_one(s, d, VSMMU_UNNUMBERED);
-		}
-	}
-	if (!moves) {
-		return;
-	}
-	QLIST_FOREACH(d, &s->assignment->devices, next) {
-		if (d->attached) {
-			renumber_one(s, d, wanted_stream(d));
-		}
-	}
-}
-
-/* No DMA before the guest has made the device a bus master, which is after it numbered the bus. */
-static void config_write(PCIDevice *dev, uint32_t address, uint32_t value, int length)
-{
-	PCIBus *bus, *aliased;
-	int devfn;
-	VSMMUv3 *s;
-	VSMMUv3Assigned *d;
-
-	pci_device_get_iommu_bus_devfn(dev, &bus, &aliased, &devfn);
-	s = bus->iommu_opaque;
-	d = find_assigned(s, dev);
-	vsmmuv3_renumber(s);
-	d->config_write(dev, address, value, length);
-}
-
 /* ---- Coming and going ---- */
 
 /* The structs that are read here, against what is known otherwise. */
@@ -185,14 +89,7 @@ static bool attach(VSMMUv3 *s, VSMMUv3Assigned *d, Error **errp)
 		.devid = d->host->devid,
 	};
 
-	d->stream = wanted_stream(d);
-	d->refused = NOTHING_REFUSED;
-	if (d->stream == VSMMU_UNNUMBERED) {
-		device.flags |= VSMMU_DEVICE_UNNUMBERED;
-	} else {
-		device.stream = d->stream;
-	}
-	clear_stream(s, d->stream);
+	vsmmuv3_first_number(s, d, &device);
 	if (s->library.device_attach(s->vsmmu, &device)) {
 		error_setg(errp, "vsmmuv3: %s", vsmmuv3_sentence(s, text, sizeof(text)));
 		return false;
@@ -244,21 +141,20 @@ static bool set_iommu_device(PCIBus *bus, void *opaque, int devfn, HostIOMMUDevi
 		forget(s, d);
 		return false;
 	}
-	d->config_write = d->dev->config_write;
-	d->dev->config_write = config_write;
+	vsmmuv3_watch(d);
 	return true;
 }
 
 static void unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
 {
 	VSMMUv3 *s = opaque;
-	VSMMUv3Assigned *d = find_assigned(s, bus->devices[devfn]);
+	VSMMUv3Assigned *d = vsmmuv3_find_assigned(s, bus->devices[devfn]);
 	char text[512];
 
 	if (!d) {
 		return;
 	}
-	d->dev->config_write = d->config_write;
+	vsmmuv3_unwatch(d);
 	trace_vsmmuv3_detach(d->host->devid, d->stream);
 	if (s->library.device_detach(s->vsmmu, VSMMU_BY_DEVID(d->host->devid))) {
 		warn_report("vsmmuv3: %s: %s", d->dev->name,
