@@ -356,7 +356,10 @@ static void unnumbered_devices_survive_failures(void)
 	for (uint32_t i = 0; i < 2; i++) {
 		EQUAL(api.vsmmu_emulated_fail(hosted.emulated, i ? REQUEST_VDEVICE : REQUEST_ATTACH, 1,
 					      ENOMEM, 0), 0);
-		REFUSES(&hosted, -ENOMEM, "errno 12", api.vsmmu_device_renumber(vsmmu, name, 12));
+		REFUSES(&hosted, -ENOMEM,
+			i ? "errno 12 to: make a vDEVICE for the new StreamID"
+			  : "errno 12 to: attach the abort HWPT",
+			api.vsmmu_device_renumber(vsmmu, name, 12));
 		EQUAL(device_info(vsmmu, name).vdevice, 0);
 		EQUAL(device_info(vsmmu, name).flags & VSMMU_INFO_NUMBERED, 0);
 		EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_ABORT);
@@ -366,7 +369,9 @@ static void unnumbered_devices_survive_failures(void)
 	for (uint32_t i = 0; i < 2; i++) {
 		EQUAL(api.vsmmu_emulated_fail(hosted.emulated, i ? REQUEST_DESTROY : REQUEST_ATTACH, 1,
 					      EBUSY, 0), 0);
-		REFUSES(&hosted, -EBUSY, "errno 16",
+		REFUSES(&hosted, -EBUSY,
+			i ? "errno 16 to: take the vDEVICE of the StreamID away"
+			  : "errno 16 to: attach the abort HWPT",
 			api.vsmmu_device_renumber(vsmmu, 12, VSMMU_UNNUMBERED));
 		CHECK(device_info(vsmmu, 12).vdevice != 0);
 		EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_OK);
