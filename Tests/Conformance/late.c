@@ -121,6 +121,10 @@ static void late_host_refusals(void)
 	REFUSES(&hosted, -EINVAL, "ioas is 0", api.vsmmu_set_host(vsmmu, hosted.host, 0, 1));
 	EQUAL(api.vsmmu_emulated_fail(hosted.emulated, REQUEST_IOAS_ALLOC, 1, ENOMEM, 0), 0);
 	REFUSES(&hosted, -ENOMEM, "address space", set_host(&hosted));
+	/* That nobody knows the IOAS comes out with the first device. */
+	EQUAL(api.vsmmu_set_host(vsmmu, hosted.host, 99, 0), 0);
+	REFUSES(&hosted, -EINVAL, "ioas", hosted_attach(&hosted, 0));
+	EQUAL(api.vsmmu_set_host(vsmmu, NULL, 0, 0), 0);
 	EQUAL(set_host(&hosted), 0);
 	hosted_close(&hosted);
 }
