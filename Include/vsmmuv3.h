@@ -390,9 +390,10 @@ typedef struct vsmmu_result {
 /* Translates one access. It is recorded in the guest's event queue if it faults and recording is
  * on. result->permissions tells whether a read, a write and a fetch that are else as this access
  * would be granted, after the STE's PRIVCFG and INSTCFG (5.2); an atomic, which reads data (13.1.1),
- * must be asked for by itself where INSTCFG makes fetches of reads. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
- * CMD_SYNC that covers its invalidation is not consumed before _end. Errors: -EINVAL, -E2BIG,
- * -ENOENT (the stream was not added, or is of an assigned device: that needs VSMMU_ACCESS_INSPECT). */
+ * must be asked for by itself where INSTCFG makes fetches of reads. The answer is a snapshot: between
+ * vsmmu_access_begin and _end it stays usable, because a CMD_SYNC that covers its invalidation is not
+ * consumed before _end. Errors: -EINVAL, -E2BIG, -ENOENT (the stream was not added, or is of an assigned
+ * device: that needs VSMMU_ACCESS_INSPECT). */
 int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access, vsmmu_result *result);
 
 /* Opens an access of this thread and returns the token that closes it, on any thread. Keep it short:
