@@ -348,9 +348,10 @@ int32_t vsmmu_stream_remove(vsmmu_t *vsmmu, uint32_t stream);
  * too (vsmmuv3_host.h), for MSI routes, dirty logs and debuggers: there it goes by what the device is
  * attached to (vsmmu_device_info.attached) in place of registers and STE. So an STE counts once a
  * command has shown it, and where the kernel failed to change a stream, the stage 1 that it keeps, or
- * its abort. What aborts without an event there aborts with event 0 here, and the address
- * is a guest physical one, which the host's stage 2 has yet to translate. It is as slow as a miss, and
- * -EDEADLK in a callback. */
+ * its abort. What aborts without an event there aborts with event 0 here. The address, and those of CD
+ * and tables, are guest physical ones: what the host's stage 2 does not have, such as memory behind
+ * mem_read, aborts there without an event, whatever is told here. It is as slow as a miss, and -EDEADLK
+ * in a callback. */
 
 /* Memory attributes: bits 7:0 a MAIR_ELx byte (DDI 0487 D24.2.109), bits 9:8 shareability (0 none,
  * 2 outer, 3 inner). */
@@ -389,9 +390,10 @@ typedef struct vsmmu_result {
 /* Translates one access. It is recorded in the guest's event queue if it faults and recording is
  * on. result->permissions tells whether a read, a write and a fetch that are else as this access
  * would be granted, after the STE's PRIVCFG and INSTCFG (5.2); an atomic, which reads data (13.1.1),
- * must be asked for by itself where INSTCFG makes fetches of reads. The answer is a snapshot: between vsmmu_access_begin and _end it stays usable, because a
- * CMD_SYNC that covers its invalidation is not consumed before _end. Errors: -EINVAL, -E2BIG,
- * -ENOENT (the stream was not added, or is of an assigned device: that needs VSMMU_ACCESS_INSPECT). */
+ * must be asked for by itself where INSTCFG makes fetches of reads. The answer is a snapshot: between
+ * vsmmu_access_begin and _end it stays usable, because a CMD_SYNC that covers its invalidation is not
+ * consumed before _end. Errors: -EINVAL, -E2BIG, -ENOENT (the stream was not added, or is of an assigned
+ * device: that needs VSMMU_ACCESS_INSPECT). */
 int32_t vsmmu_translate(vsmmu_t *vsmmu, const vsmmu_access *access, vsmmu_result *result);
 
 /* Opens an access of this thread and returns the token that closes it, on any thread. Keep it short:

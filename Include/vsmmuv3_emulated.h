@@ -3,8 +3,9 @@
  * vsmmuv3_emulated.h - a Linux host with SMMUs, in this process.
  *
  * It is a kernel's /dev/iommu, VFIO devices and KVM, over physical SMMUs, DMA engines and memory that
- * are emulated, in a library of its own, libvsmmuv3-emulated. It is for those who write or test a VMM where there is no Arm host. vsmmu_host_open() takes its
- * kernel in place of the machine's, and everything above it runs unchanged:
+ * are emulated, in a library of its own, libvsmmuv3-emulated. It is for those who write or test a VMM
+ * where there is no Arm host. vsmmu_host_open() takes its kernel in place of the machine's, and
+ * everything above it runs unchanged:
  *
  *     vsmmu_kernel kernel = { .size = sizeof kernel };
  *     vsmmu_host_config config = { .size = sizeof config, .kernel = &kernel };

@@ -203,15 +203,18 @@ int32_t vsmmu_device_attach(vsmmu_t *vsmmu, vsmmu_device *device);
 
 /* Takes it away, to where it was attached by you: ops.detach says where, and with config.parent_hwpt
  * a device that the library attaches goes back to that; else no DMA of it passes any more. The same
- * happens to all devices at the vSMMU's end. Its BARs (below) are removed. Error: the kernel's. */
+ * happens to all devices at the vSMMU's end. Its BARs (below) are removed. Error: the kernel's, or that
+ * of ops.detach; it is still there then. */
 int32_t vsmmu_device_detach(vsmmu_t *vsmmu, uint64_t device);
 /* The guest gave the device another StreamID (a PCI bus number), or took its StreamID away
- * (VSMMU_UNNUMBERED). Errors: -EEXIST, -EINVAL (other), and the kernel's. */
+ * (VSMMU_UNNUMBERED). Errors: -EEXIST, -EINVAL (other), the kernel's, and those of ops.attach. */
 #define VSMMU_UNNUMBERED 0xffffffffffffffffull
 int32_t vsmmu_device_renumber(vsmmu_t *vsmmu, uint64_t device, uint64_t other);
 /* Resets it (VFIO_DEVICE_RESET), attaches it again, and maps its BARs again as vsmmu_bar_renew() does;
  * where that fails the log tells, unless they are still revoked. Without its file, which is yours:
- * reset it yourself, then this attaches what its stream needs. Error: the kernel's. */
+ * reset it yourself, then this attaches what its stream needs; where that fails it has what it had
+ * (VSMMU_INFO_FAILED) until the guest's next CMD_SYNC tries again. Error: the kernel's, or that of
+ * ops.attach. */
 int32_t vsmmu_device_reset(vsmmu_t *vsmmu, uint64_t device);
 /* The open VFIO character device, for its regions and interrupts; -ENODEV without its file. */
 int32_t vsmmu_device_fd(vsmmu_t *vsmmu, uint64_t device);

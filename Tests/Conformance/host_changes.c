@@ -124,6 +124,36 @@ static void kept_stage1_takes_invalidations(void)
 	hosted_close(&hosted);
 }
 
+/* A bypassed stream has no SubstreamIDs, wherever the access goes: a look says what hardware does. */
+static void bypass_has_no_substreams(void)
+{
+	static struct hosted hosted;
+	vsmmu_access access = {
+		.size = sizeof(access), .flags = VSMMU_ACCESS_SUBSTREAM, .stream = ASSIGNED,
+	}, look;
+	vsmmu_result result = { .size = sizeof(result) };
+	uint64_t event[4], value;
+
+	if (!open_running(&hosted, 0))
+		return;
+	show_ste(&hosted, 1 | 4 << 1);
+	for (unsigned i = 0; i < 2; i++) {
+		access.address = i ? ~UINT64_C(0xfff) : DATA;
+		EQUAL(api.vsmmu_emulated_dma_read(hosted.emulated, 0, &access, &value, sizeof(value),
+						  &result), 0);
+		EQUAL(result.kind, VSMMU_RESULT_ABORT);
+		EQUAL(api.vsmmu_event_run(hosted.guest.vsmmu), 1);
+		EQUAL(take_event(&hosted.guest, event), 1);
+		EQUAL(event[0] & 0xff, C_BAD_SUBSTREAMID);
+		look = access;
+		look.flags |= VSMMU_ACCESS_INSPECT;
+		EQUAL(api.vsmmu_translate(hosted.guest.vsmmu, &look, &result), 0);
+		EQUAL(result.kind, VSMMU_RESULT_ABORT);
+		EQUAL(result.event, C_BAD_SUBSTREAMID);
+	}
+	hosted_close(&hosted);
+}
+
 /* By a flag, and where the change is none of a command's. */
 static void running_stream_aborts_where_it_shall(void)
 {
@@ -233,6 +263,7 @@ void host_change_section(void)
 {
 	RUN(running_stream_keeps_its_stage1);
 	RUN(kept_stage1_takes_invalidations);
+	RUN(bypass_has_no_substreams);
 	RUN(running_stream_aborts_where_it_shall);
 	RUN(open_stage1_is_closed_later);
 	RUN(illegal_ste_is_logged);

@@ -121,6 +121,10 @@ static void late_host_refusals(void)
 	REFUSES(&hosted, -EINVAL, "ioas is 0", api.vsmmu_set_host(vsmmu, hosted.host, 0, 1));
 	EQUAL(api.vsmmu_emulated_fail(hosted.emulated, REQUEST_IOAS_ALLOC, 1, ENOMEM, 0), 0);
 	REFUSES(&hosted, -ENOMEM, "address space", set_host(&hosted));
+	/* That nobody knows the IOAS comes out with the first device. */
+	EQUAL(api.vsmmu_set_host(vsmmu, hosted.host, 99, 0), 0);
+	REFUSES(&hosted, -EINVAL, "ioas", hosted_attach(&hosted, 0));
+	EQUAL(api.vsmmu_set_host(vsmmu, NULL, 0, 0), 0);
 	EQUAL(set_host(&hosted), 0);
 	hosted_close(&hosted);
 }
@@ -356,7 +360,10 @@ static void unnumbered_devices_survive_failures(void)
 	for (uint32_t i = 0; i < 2; i++) {
 		EQUAL(api.vsmmu_emulated_fail(hosted.emulated, i ? REQUEST_VDEVICE : REQUEST_ATTACH, 1,
 					      ENOMEM, 0), 0);
-		REFUSES(&hosted, -ENOMEM, "errno 12", api.vsmmu_device_renumber(vsmmu, name, 12));
+		REFUSES(&hosted, -ENOMEM,
+			i ? "errno 12 to: make a vDEVICE for the new StreamID"
+			  : "errno 12 to: attach the abort HWPT",
+			api.vsmmu_device_renumber(vsmmu, name, 12));
 		EQUAL(device_info(vsmmu, name).vdevice, 0);
 		EQUAL(device_info(vsmmu, name).flags & VSMMU_INFO_NUMBERED, 0);
 		EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_ABORT);
@@ -366,7 +373,9 @@ static void unnumbered_devices_survive_failures(void)
 	for (uint32_t i = 0; i < 2; i++) {
 		EQUAL(api.vsmmu_emulated_fail(hosted.emulated, i ? REQUEST_DESTROY : REQUEST_ATTACH, 1,
 					      EBUSY, 0), 0);
-		REFUSES(&hosted, -EBUSY, "errno 16",
+		REFUSES(&hosted, -EBUSY,
+			i ? "errno 16 to: take the vDEVICE of the StreamID away"
+			  : "errno 16 to: attach the abort HWPT",
 			api.vsmmu_device_renumber(vsmmu, 12, VSMMU_UNNUMBERED));
 		CHECK(device_info(vsmmu, 12).vdevice != 0);
 		EQUAL(device_read(&hosted, 0, DATA, &value), VSMMU_RESULT_OK);

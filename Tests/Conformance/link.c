@@ -470,6 +470,30 @@ static void refused_link_keeps_nothing(void)
 	hosted_close(&hosted);
 }
 
+/* One that is refused after its pin, which the kernel does not take back: the log tells. */
+static void refused_link_tells_of_its_pin(void)
+{
+	static struct hosted hosted;
+	struct { uint32_t type, fd, flags; } vfio = { .type = 4 };
+	int vm;
+
+	if (!hosted_open(&hosted, &linked))
+		return;
+	vm = create_vm(&hosted);
+	EQUAL(api.vsmmu_emulated_ioctl(hosted.emulated, vm, 0xc00caee0, &vfio), 0);
+	EQUAL(api.vsmmu_emulated_fail(hosted.emulated,
+				      api.vsmmu_emulated_unpin_request(hosted.emulated), 1, EINTR, 0),
+	      0);
+	EQUAL(api.vsmmu_link_vm(hosted.guest.vsmmu, vm, 0), -EBUSY);
+	CONTAINS(sentence(&hosted), "VSMMU_LINK_TOLD");
+	CONTAINS(hosted.guest.log, "errno 4 to: unpin the VM's VMID");
+	EQUAL(emulated_counters(&hosted).pins, 1);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, (int32_t)vfio.fd), 0);
+	EQUAL(api.vsmmu_emulated_close(hosted.emulated, vm), 0);
+	EQUAL(emulated_counters(&hosted).pins, 0);
+	hosted_close(&hosted);
+}
+
 /* A VMID that the kernel does not take back stays pinned once, is told of, and tried again. */
 static void failed_unpin_is_tried_again(void)
 {
@@ -544,7 +568,7 @@ static void vfio_is_given_once(void)
 	EQUAL(emulated_counters(&hosted).files, files);
 	EQUAL(api.vsmmu_set_host(hosted.guest.vsmmu, hosted.host, 0, 0), 0);
 	EQUAL(api.vsmmu_give_kvm_vfio(hosted.guest.vsmmu, fd), 0);
-	/* The link fails at its last step: what was given is still there for the next attempt. */
+	/* The link fails: what was given is still there for the next attempt. */
 	EQUAL(api.vsmmu_emulated_fail(hosted.emulated,
 				      api.vsmmu_emulated_pin_request(hosted.emulated), 1, ENOSPC, 0),
 	      0);
@@ -565,6 +589,7 @@ void link_section(void)
 	RUN(vms_that_cannot_be_told_apart);
 	RUN(vfio_is_given_once);
 	RUN(refused_link_keeps_nothing);
+	RUN(refused_link_tells_of_its_pin);
 	RUN(failed_unpin_is_tried_again);
 	RUN(btm_needs_all_of_it);
 	RUN(link_gives_btm);

@@ -48,20 +48,12 @@ extension Nesting {
   /// what it had (nil). The kernel learns a vSID when a vDEVICE is made and when a device is
   /// attached, so it leaves the guest's stream for the time between.
   func renumberDevice(_ index: Int, to other: StreamID?) throws(Refusal) {
-    do throws(AttachmentError) {
+    do throws(Refusal) {
       try leaveStream(index)
-      if let other {
-        try asking { () throws(Errno) in
-          devices[index].vdevice = try iommufd.allocateVDevice(
-            for: devices[index].id, of: objects?.viommu ?? 0, stream: other)
-        }
-      }
+      if let other { try giveVDevice(index, for: other) }
     } catch {
       change(index, to: wanted(index), failing: .closes)
-      throw error.refusal(
-        trying: "attach the abort HWPT meanwhile",
-        request: other == nil
-          ? "take the vDEVICE of the StreamID away" : "make a vDEVICE for the new StreamID")
+      throw error
     }
     var device = streams.remove(at: index)
     device.stream = other
@@ -71,14 +63,29 @@ extension Nesting {
   }
 
   /// No DMA, and no vDEVICE.
-  private func leaveStream(_ index: Int) throws(AttachmentError) {
-    try attach(index, .abort)
+  private func leaveStream(_ index: Int) throws(Refusal) {
+    do throws(AttachmentError) { try attach(index, .abort) } catch {
+      throw error.refusal(
+        trying: "attach the abort HWPT meanwhile",
+        request: "attach the abort HWPT meanwhile (VFIO_DEVICE_ATTACH_IOMMUFD_PT)")
+    }
     takeAllEvents()
     // To attach it again makes the SMMU forget its contexts.
     batch.discardCommands(of: devices[index].stream)
     guard devices[index].vdevice != 0 else { return }
-    try asking { () throws(Errno) in try iommufd.destroy(devices[index].vdevice) }
+    do throws(Errno) { try iommufd.destroy(devices[index].vdevice) } catch {
+      throw Refusal(error, trying: "take the vDEVICE of the StreamID away")
+    }
     devices[index].vdevice = 0
+  }
+
+  private func giveVDevice(_ index: Int, for stream: StreamID) throws(Refusal) {
+    do throws(Errno) {
+      devices[index].vdevice = try iommufd.allocateVDevice(
+        for: devices[index].id, of: objects?.viommu ?? 0, stream: stream)
+    } catch {
+      throw Refusal(error, trying: "make a vDEVICE for the new StreamID")
+    }
   }
 
   /// Function-level reset. The kernel parks the device meanwhile and attaches what it had, but the

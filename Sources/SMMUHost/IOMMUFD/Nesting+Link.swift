@@ -18,7 +18,7 @@ extension Nesting {
     }
     link = try VMLink.make(
       iommufd.kernel, vm: fd, requests: host.knowledge.requests, among: host.vms,
-      vfio: givenVFIO, isTold: isTold, pins: !onDemand)
+      vfio: givenVFIO, isTold: isTold, pins: !onDemand, unpinFailed: unpinFailed)
     dropGivenVFIO()
     pinsOnDemand = onDemand
     isKVMTold = isTold
@@ -32,8 +32,10 @@ extension Nesting {
 
   /// Where the kernel fails it stays pinned, until this is tried again or the VM ends.
   func unpin() {
-    do throws(Errno) { try link?.unpin() } catch { fail(error, trying: "unpin the VM's VMID") }
+    do throws(Errno) { try link?.unpin() } catch { unpinFailed(error) }
   }
+
+  private func unpinFailed(_ error: Errno) { fail(error, trying: "unpin the VM's VMID") }
 
   /// The VMM's KVM VFIO device, of the VM that is to be linked.
   public func giveVFIO(_ fd: Int32) throws(Refusal) {

@@ -162,6 +162,9 @@ public final class Nesting {
         parent = lent
         step = "allocate a vIOMMU on parent_hwpt; is that a nest parent of the device's SMMU?"
       } else {
+        if domain.lentAddressSpace != nil {
+          step = "allocate a nest parent (stage 2) over ioas; is that an IOAS of this host's?"
+        }
         parent = try iommufd.allocateNestParent(device, addressSpace)
         made.append(parent)
         step = "allocate a vIOMMU; it needs nesting, and CANWBS in the IORT or an SMMU with S2FWB"

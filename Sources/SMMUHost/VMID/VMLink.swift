@@ -26,10 +26,12 @@ public final class VMLink {
   public private(set) var vmid: UInt32 = 0
 
   /// Checks that `fd` is a VM, holds it, and pins its VMID if that is asked for. `vfio` and
-  /// `isTold`: see `LinkedVMs.equip`.
+  /// `isTold`: see `LinkedVMs.equip`. `tell` hears why the kernel does not take back what was
+  /// pinned for a link that is refused.
   public static func make(
     _ kernel: any Kernel, vm fd: Int32, requests: Requests, among vms: LinkedVMs,
-    vfio: Int32? = nil, isTold: Bool = false, pins: Bool = false
+    vfio: Int32? = nil, isTold: Bool = false, pins: Bool = false,
+    unpinFailed tell: (Errno) -> Void = { _ in }
   ) throws(Refusal) -> VMLink {
     if let refusal = VMIdentity.of(kernel, fd).refusal { throw Refusal(.einval, refusal) }
     let link = VMLink(kernel, requests: requests, vms: vms, vm: try vms.join(fd))
@@ -39,7 +41,8 @@ public final class VMLink {
       if !isTold { link.vfio = try vms.equip(link.vm, given: vfio) }
       return link
     } catch {
-      link.close()
+      do throws(Errno) { try link.unpin() } catch { tell(error) }
+      link.close(unpins: false)
       throw error
     }
   }

@@ -68,7 +68,7 @@ extension Translator {
       access: access, start: start, plan: .unknown, walk: Walk(walker, epoch: start.walkEpoch))
     let ste =
       if let attached {
-        try entry(attached, of: access)
+        try entry(attached)
       } else {
         try reader.fetchSTE(access.stream)
       }
@@ -78,6 +78,8 @@ extension Translator {
     passage.plan = configuration.plan
     passage.walk.take(configuration, upper: passage.isUpper)
     let policy = passage.plan.policy
+    // The host's stage 2 is what aborts it.
+    if attached == .bypass && !features.isPhysical(access.address) { throw .silent }
     guard policy.usesTables else { return try pass(passage) }
     if policy == .stage2 && !features.isPhysical(access.address) {
       throw Fault(event: .addressSize)
@@ -86,14 +88,11 @@ extension Translator {
   }
 
   /// The STE of what hardware goes by. It tells no one of what it aborts without a stage 1.
-  private func entry(
-    _ attached: AssignedStream, of access: Access
-  ) throws(Fault) -> StreamTableEntry {
+  private func entry(_ attached: AssignedStream) throws(Fault) -> StreamTableEntry {
     var ste = StreamTableEntry()
     switch attached {
     case .abort: throw .silent
     case .bypass:
-      guard features.isPhysical(access.address) else { throw .silent }
       ste[StreamTableEntry.v] = 1
       ste[StreamTableEntry.config] = 0b100
     case .stage1(let word0, let word1): (ste.words[0], ste.words[1]) = (word0, word1)
