@@ -22,7 +22,7 @@
  * FAILURES: where a command asks for another stage 1, or for a bypass, and the kernel fails, DMA goes
  * on in the stage 1 that the stream had, inside the same stage 2, until the acknowledgement: the guest
  * has not been told that it is gone. A stream that aborted or bypassed aborts, and so does every one
- * that is changed otherwise (CR0.SMMUEN, GBPA, reset, restore, renumbering), or with
+ * that is changed otherwise (CR0.SMMUEN, GBPA, vsmmu_reset, vsmmu_restore, renumbering), or with
  * VSMMU_FAILED_STREAMS_ABORT. The log names the stream. An illegal STE (5.2) aborts too: the kernel has
  * no event for it, so the log tells of it when CMD_CFGI_STE shows it.
  */
