@@ -3,6 +3,8 @@
 #include "guest.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
 
 #define READERS 3
 #define ROUNDS 400
@@ -272,6 +274,138 @@ static void two_devices(void)
 	guest_close(&two);
 }
 
+/* A second kernel takes over, as kexec or a crash brings it: other structures at other places, the same
+ * StreamIDs, ASIDs and input addresses. Devices that nobody told to stop go on writing. */
+#define HALF UINT64_C(0x200000)
+#define PAGES 16u
+#define REIGNS 100u
+
+struct handover {
+	struct guest guest;
+	uint8_t *pristine; /* of both kernels */
+	struct work work[READERS];
+	/* Which kernel reigns: 2 * n + 1 for the n-th, even between two. */
+	uint64_t reign;
+};
+
+static bool is_of(uint64_t reign, uint64_t address)
+{
+	return (address - RAM) / HALF == reign / 2 % 2;
+}
+
+/* One write that the library does, and one translation without an access, as QEMU's DMA has it. */
+static void *stubborn_model(void *opaque)
+{
+	struct work *work = opaque;
+	struct handover *h = (struct handover *)work->guest;
+	vsmmu_result result = { .size = sizeof(result) };
+
+	while (!__atomic_load_n(&work->stop, __ATOMIC_RELAXED)) {
+		vsmmu_access access = {
+			.size = sizeof(access), .stream = 1, .flags = VSMMU_ACCESS_WRITE,
+			.address = 0x1000 * (1 + work->accesses % PAGES),
+		};
+		uint64_t word = POISON, before = __atomic_load_n(&h->reign, __ATOMIC_ACQUIRE);
+		bool done = api.vsmmu_translate(work->guest->vsmmu, &access, &result) == 0;
+
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (before % 2 && before == __atomic_load_n(&h->reign, __ATOMIC_RELAXED))
+			work->wrong += !done || result.kind != VSMMU_RESULT_OK ||
+				       !is_of(before, result.address);
+		work->wrong += api.vsmmu_dma_write(work->guest->vsmmu, &access, &word, 8, &result) != 0;
+		count(work);
+	}
+	return NULL;
+}
+
+static void move_word(struct guest *guest, uint64_t address)
+{
+	store64(guest, address + HALF, load64(guest, address) + HALF);
+}
+
+/* The first kernel's memory, and the second's from it. */
+static void make_kernels(struct handover *h)
+{
+	struct guest *guest = &h->guest;
+
+	for (uint64_t page = 0; page < PAGES; page++)
+		map(guest, STAGE1, 0x1000 * (1 + page), DATA + 4096 * page, PAGE1);
+	set_stage1(guest, 1, 5);
+	memcpy(guest->ram + HALF, guest->ram, HALF);
+	move_word(guest, STREAM_TABLE + 64);
+	move_word(guest, CONTEXT + 64 + 8);
+	for (uint64_t slot = STAGE1; slot < STAGE1 + 3 * 4096; slot += 8)
+		if (load64(guest, slot) & 1)
+			move_word(guest, slot);
+	memcpy(h->pristine, guest->ram, RAM_SIZE);
+}
+
+/* What a driver does with an SMMU that it finds. */
+static void take_over(struct guest *guest, uint64_t base)
+{
+	uint64_t commands = base + (COMMANDS - RAM);
+
+	write_register64(guest, STRTAB_BASE, base + (STREAM_TABLE - RAM));
+	write_register64(guest, CMDQ_BASE, commands | COMMAND_BITS);
+	write_register(guest, CMDQ_PROD, 0);
+	write_register(guest, CMDQ_CONS, 0);
+	write_register(guest, CR0, 8);
+	store64(guest, commands, CFGI_ALL);
+	store64(guest, commands + 8, 31);
+	store64(guest, commands + 16, TLBI_NSNH_ALL);
+	store64(guest, commands + 24, 0);
+	store64(guest, commands + 32, SYNC);
+	store64(guest, commands + 40, 0);
+	write_register(guest, CMDQ_PROD, 3);
+	EQUAL(read_register(guest, CMDQ_CONS), 3);
+	write_register(guest, CR0, 9);
+}
+
+/* Until each device has been at it. */
+static void reign(struct handover *h)
+{
+	uint64_t seen[READERS];
+
+	for (int i = 0; i < READERS; i++)
+		seen[i] = __atomic_load_n(&h->work[i].accesses, __ATOMIC_RELAXED);
+	for (int i = 0; i < READERS; i++)
+		while (__atomic_load_n(&h->work[i].accesses, __ATOMIC_RELAXED) < seen[i] + 3)
+			sched_yield();
+}
+
+static void threads_and_second_kernel(void)
+{
+	static struct handover h;
+	struct guest *guest = &h.guest;
+
+	h.pristine = malloc(RAM_SIZE);
+	if (!CHECK(h.pristine != NULL) || !guest_open(guest, NULL))
+		return;
+	guest_start(guest);
+	write_register(guest, GBPA, UINT32_C(1) << 31 | 1 << 20);
+	make_kernels(&h);
+	for (int i = 0; i < READERS; i++)
+		start(&h.work[i], guest, stubborn_model);
+	for (uint64_t n = 0; n < REIGNS; n++) {
+		uint8_t *mine = guest->ram + n % 2 * HALF, *other = guest->ram + (n + 1) % 2 * HALF;
+
+		/* The last kernel's end: what was its memory is another's from here on. */
+		__atomic_store_n(&h.reign, 2 * n, __ATOMIC_SEQ_CST);
+		write_register(guest, CR0, 0);
+		memset(other, 0xa5, HALF);
+		memcpy(mine, h.pristine + n % 2 * HALF, HALF);
+		take_over(guest, RAM + n % 2 * HALF);
+		__atomic_store_n(&h.reign, 2 * n + 1, __ATOMIC_SEQ_CST);
+		reign(&h);
+		CHECK(load64(guest, DATA + n % 2 * HALF) == POISON);
+		CHECK(other[0] == 0xa5 && memcmp(other, other + 1, HALF - 1) == 0);
+	}
+	for (int i = 0; i < READERS; i++)
+		finish(&h.work[i]);
+	guest_close(guest);
+	free(h.pristine);
+}
+
 void thread_section(void)
 {
 	RUN(threads_hold_accesses);
@@ -279,5 +413,6 @@ void thread_section(void)
 	RUN(threads_fault);
 	RUN(threads_call);
 	RUN(threads_and_ram);
+	RUN(threads_and_second_kernel);
 	RUN(two_devices);
 }

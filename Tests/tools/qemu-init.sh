@@ -238,18 +238,37 @@ reset() {
   tell "reset BAD"
 }
 
+# stack TASK: where it sleeps, callers last; nothing if it is at work.
+stack() {
+  for t in $(pidof "$1"); do
+    [ "$(cut -d ' ' -f 3 "/proc/$t/stat")" = R ] || sed 's/^.* //; s/+.*//' "/proc/$t/stack"
+  done | tr '\n' ' '
+}
+
+# Tells if kexec sleeps at one place for three minutes, and where; and CPU 1's thread, which it waits
+# for to have that CPU switched off.
+stuck() {
+  n=0
+  while sleep 10; do
+    now=$(stack kexec)
+    if [ -n "$now" ] && [ "$now" = "$last" ]; then n=$((n + 1)); else n=0; fi
+    [ $n != 18 ] || tell "error: stuck: kexec: $now- cpuhp/1: $(stack cpuhp/1)"
+    last=$now
+  done
+}
+
 # Another kernel, in the middle of I/O. The disk vdb has it, an initramfs and a device tree: "next"
-# on the command line is where each ends, in pages, and where in memory they may be.
+# on the command line is where each ends, in 64 KiB, and where in memory they may be.
 next() {
   argument next | tr + ' ' > /tmp/next
   read -r kernel initrd tree base < /tmp/next
   retry test -b /dev/vdb
-  dd if=/dev/vdb of=/tmp/kernel bs=4k count="$kernel" iflag=direct
-  dd if=/dev/vdb of=/tmp/initrd bs=4k skip="$kernel" count=$((initrd - kernel)) iflag=direct
-  dd if=/dev/vdb of=/tmp/tree bs=4k skip="$initrd" count=$((tree - initrd)) iflag=direct
+  dd if=/dev/vdb of=/tmp/kernel bs=64k count="$kernel" iflag=direct
+  dd if=/dev/vdb of=/tmp/initrd bs=64k skip="$kernel" count=$((initrd - kernel)) iflag=direct
+  dd if=/dev/vdb of=/tmp/tree bs=64k skip="$initrd" count=$((tree - initrd)) iflag=direct
   busy
   errors
-  tell "idle $(sed -n 's/ . cpu_do_idle$//p' /proc/kallsyms)"
+  [ $# != 0 ] || stuck &
   tell "next kernel"
   kexec /tmp/kernel /tmp/initrd /tmp/tree "$base" "$@"
 } 2> /dev/null
