@@ -8,8 +8,7 @@
 export ASAN_OPTIONS=detect_leaks=0
 # Not the profile of an older run.
 rm -f .build-asan/debug/codecov/default.profdata
-swift_tests "tests" --disable-index-store --sanitize=address --enable-code-coverage \
-  --scratch-path .build-asan
+swift_tests "tests" --sanitize=address --enable-code-coverage --scratch-path .build-asan
 # One test too few is as bad as one that fails.
 ok "there are tests" [ "$passed" -gt 0 ]
 if Tests/tools/coverage.sh .build-asan Sources/SMMUSpec Sources/SMMUModel \
