@@ -64,7 +64,7 @@ bool bench_make_space(VSMMUv3Bench *b, Error **errp);
 void bench_region_class_init(ObjectClass *klass, CLASS_DATA *data);
 
 /* patterns.c: "hits PAGES SIZE THREADS COUNT", "strict SIZE THREADS COUNT" or "fault"; the result is
- * nanoseconds of a DMA, or what came of it. */
+ * "NS WRONG", nanoseconds of a DMA and how many were wrong, or of a fault "refused" or "read". */
 char *bench_run(VSMMUv3Bench *b, const char *order, Error **errp);
 
 void vsmmuv3_register_bench(void);
