@@ -3,11 +3,13 @@
 # What a DMA of an emulated device costs behind the library's SMMU and behind QEMU's own, in one
 # QEMU binary, without a guest: examples/qemu/bench writes tables and commands itself.
 #
-#   qemu-dma-bench.sh [ROUNDS]             the table, by the plugin in a distribution's QEMU (SERIES)
+#   qemu-dma-bench.sh [ROUNDS]             the table, by the plugin in a distribution's QEMU
+#                                          (SERIES=11.1) or VSMMUV3_PLUGIN;
+#                                          ROWS=strict: of these rows alone
 #   qemu-dma-bench.sh smoke PLUGIN QEMU    a few DMAs: each reads what its page says; no times
 #
-# Four machines take turns in each row and in changing order: no IOMMU, one that does nothing, QEMU's
-# and the library's. What disturbs a run only makes it slower: the least of all rounds counts.
+# Four machines take turns in each row and in changing order: no IOMMU, one that does nothing,
+# QEMU's and the library's. What disturbs a run only makes it slower: the least of all rounds counts.
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 . Tests/tools/qemu-common.sh
@@ -32,7 +34,8 @@ start() {
   esac
   mkfifo "$work/$kind.in" "$work/$kind.out"
   "$binary" -plugin "$file" "${options[@]}" -m 256M -nodefaults -display none -S -qmp stdio \
-    -device pci-testdev,id=function -device "vsmmuv3-bench,id=bench,function=function,iommu=$iommu" \
+    -device pci-testdev,id=function \
+    -device "vsmmuv3-bench,id=bench,function=function,iommu=$iommu" \
     < "$work/$kind.in" > "$work/$kind.out" 2> "$work/$kind.errors" &
   pid[$kind]=$!
   exec {to}> "$work/$kind.in" {from}< "$work/$kind.out"
@@ -114,7 +117,7 @@ table() {
         wrong=$((wrong + ${result#* }))
       done
       turn=$((turn + 1))
-    done 9< <(rows)
+    done 9< <(rows | grep -e "${ROWS:-.}")
   done
   echo "$(date +%F), QEMU $("$3" --version | sed -nE '1s/.* version ([0-9.]+).*/\1/p')," \
     "the least of $rounds rounds, ns a DMA:"
@@ -136,7 +139,8 @@ table() {
       }
     }
     function share(theirs, ours) {
-      return sprintf("%.0f : %.0f", theirs, ours) (ours > 0 ? sprintf(", %.1f ×", theirs / ours) : "")
+      return sprintf("%.0f : %.0f", theirs, ours) \
+        (ours > 0 ? sprintf(", %.1f ×", theirs / ours) : "")
     }' "$work/all"
   echo
   echo "DMAs by iommu=smmuv3 that read what is not there: $wrong."
@@ -146,11 +150,13 @@ case ${1:-} in
   smoke) smoke "$2" "$3" ;;
   *)
     series=${SERIES:-11.1}
-    source=$(headers "$series") || die "neither the headers nor the source of QEMU $series are here"
     binary=$(stock "$series") || die "no QEMU $series is here (Tests/tools/qemu.sh stock)"
-    mkdir -p "${BUILD:-build}/test"
-    file=$PWD/${BUILD:-build}/test/vsmmuv3-qemu-dma.so
-    examples/qemu/plugin/build.sh "$source" "$file"
-    table "${1:-15}" "$file" "$binary"
+    if [ -z "$plugin" ]; then
+      source=$(headers "$series") || die "neither headers nor source of QEMU $series are here"
+      mkdir -p "${BUILD:-build}/test"
+      plugin=$PWD/${BUILD:-build}/test/vsmmuv3-qemu-dma.so
+      examples/qemu/plugin/build.sh "$source" "$plugin"
+    fi
+    table "${1:-25}" "$plugin" "$binary"
     ;;
 esac

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -device vsmmuv3-bench,function=ID,iommu=smmu|empty|none: DMA of the PCI function ID, timed, without
- * a guest. It does the guest's part too: tables, registers and commands of an SMMUv3, the machine's
+ * -device vsmmuv3-bench,function=ID,iommu=smmu|empty|none: DMA of the PCI function ID, timed,
+ * without a guest. It does the guest's part too: tables, registers and commands of an SMMUv3, the machine's
  * own or another in its place. What it measures is told by two others of its kind: `empty`, an
  * IOMMU that does nothing, and `none`, addresses of the memory itself.
  */
@@ -63,8 +63,8 @@ bool bench_guest_failed(VSMMUv3Bench *b);
 bool bench_make_space(VSMMUv3Bench *b, Error **errp);
 void bench_region_class_init(ObjectClass *klass, CLASS_DATA *data);
 
-/* patterns.c: "hits PAGES SIZE THREADS COUNT", "strict SIZE THREADS COUNT" or "fault"; the result is
- * "NS WRONG", nanoseconds of a DMA and how many were wrong, or of a fault "refused" or "read". */
+/* patterns.c: "hits PAGES SIZE THREADS COUNT", "strict SIZE THREADS COUNT" or "fault"; the result
+ * is "NS WRONG", nanoseconds of a DMA and how many were wrong, or of a fault "refused" or "read". */
 char *bench_run(VSMMUv3Bench *b, const char *order, Error **errp);
 
 void vsmmuv3_register_bench(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a driver does to an SMMUv3, as far as one stream needs it (IHI 0070 §5, §6.3, D8 of the Arm
- * ARM for descriptors). */
+/* What a driver does to an SMMUv3, as far as one stream needs it (IHI 0070 §4, §5, §6.3; D8 of the
+ * Arm ARM for descriptors). */
 #include "bench.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
