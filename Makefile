@@ -96,6 +96,10 @@ qemu-plugin-test: library ## Debian's own QEMU 10.0 and 11.1 with it: fetches th
 qemu-bench: library ## The library's SMMU beside QEMU's own, as a table
 	@Tests/tools/qemu-bench.sh
 
+.PHONY: qemu-dma-bench
+qemu-dma-bench: library ## The same without a guest, by the plugin: nanoseconds of an emulated device's DMA
+	@Tests/tools/qemu-dma-bench.sh
+
 bench: library ## The library beside the limit in C and beside what VMMs do today, as a table
 	@Tests/tools/bench.sh $(LIBRARY)
 

@@ -116,6 +116,10 @@ build() {
   for file in examples/qemu/{*.[ch],trace-events,meson.build} Include/vsmmuv3{,_host}.h; do
     cmp -s "$file" "$to/${file##*/}" || cp -fL --remove-destination "$file" "$to/"
   done
+  mkdir -p "$to/bench"
+  for file in examples/qemu/bench/*.[ch]; do
+    cmp -s "$file" "$to/bench/${file##*/}" || cp -f "$file" "$to/bench/"
+  done
   configure
   say "building QEMU (log: $tree/ninja.log; the first time takes 9 minutes)"
   reconfigure

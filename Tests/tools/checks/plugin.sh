@@ -94,6 +94,8 @@ for series in 10.0 11.1; do
     continue
   fi
   loads "$file" "$binary" "$series"
+  counted "DMA in QEMU $series" \
+    Tests/tools/patience.sh 300 Tests/tools/qemu-dma-bench.sh smoke "$file" "$binary"
   found="$found $series"
 done
 case $found in

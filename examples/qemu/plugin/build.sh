@@ -79,4 +79,4 @@ $cc $flags -std=gnu11 -O2 -g -Wall -Werror=implicit -fno-strict-aliasing -fno-co
   -isystem "$qemu/linux-headers" -iquote "$work" -iquote "$generated" -iquote "$qemu" \
   -iquote "$qemu/include" -iquote "$qemu/host/include/$arch" -iquote "$qemu/host/include/generic" \
   $(pkg-config --cflags glib-2.0 gmodule-2.0) -o "$out" \
-  "$here"/*.c "$here"/plugin/*.c "$work/hw/vsmmuv3/trace-hw_vsmmuv3.c"
+  "$here"/*.c "$here"/{bench,plugin}/*.c "$work/hw/vsmmuv3/trace-hw_vsmmuv3.c"

@@ -10,6 +10,7 @@
 #include "qemu/config-file.h"
 #include "monitor/qdev.h"
 #include "trace/control.h"
+#include "../bench/bench.h"
 #include "../device.h"
 #include "fit.h"
 
@@ -43,6 +44,7 @@ static bool install(bool force)
 	}
 	vsmmuv3_layouts_fit = layouts_fit;
 	vsmmuv3_register_types();
+	vsmmuv3_register_bench();
 	return true;
 }
 
