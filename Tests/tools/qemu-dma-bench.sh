@@ -65,8 +65,7 @@ run() {
   ask "$1" "{\"execute\":\"qom-get\",\"arguments\":{$at:\"result\"}}"
 }
 
-# QEMU's own SMMU is asked by one thread: smmuv3_translate looks
-# at its IOTLB's entry after it has left the lock, and reads another one's now and then.
+# QEMU's own SMMU is asked by one thread: with two it reads another page's data now and then.
 smoke() {
   local kind order expected result
   . Tests/tools/check.sh
