@@ -8,13 +8,14 @@
 #   l2.sh run SCENE...   the scenes of Tests/tools/l2/scenes.sh, or all: what each is to say is
 #                        Tests/Data/l2.txt. The last line is "N passed, N failed"
 #
-# The kernel is that of Tests/tools/guest.sh: ${VSMMUV3_VM_DIR:-~/.cache/vsmmuv3-vm}/kernel/Image.
+# The kernel is that of Tests/tools/guest.sh, ${VSMMUV3_VM_DIR:-~/.cache/vsmmuv3-vm}/kernel/Image, with
+# Tests/Data/linux/l2.config.
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
 . Tests/tools/qemu-common.sh
 . Tests/tools/check.sh
 
-all="nvme mixed first reboot lazy passthrough igb refusals canwbs"
+all="nvme mixed first reboot lazy passthrough igb refusals canwbs invalidate plugfail ours theirs"
 image=${VSMMUV3_VM_DIR:-$HOME/.cache/vsmmuv3-vm}/kernel/Image
 host=$cache/host
 firmware=$host/usr/share/qemu-efi-aarch64/QEMU_EFI.fd
@@ -23,7 +24,9 @@ arm64=build-arm64/libvsmmuv3.so.0
 logs=$PWD/$BUILD/test/l2
 
 ready() {
-  [ -e "$image" ] || { echo "there is no kernel with iommufd and KVM, $image"; return 1; }
+  # Some are made for less.
+  grep -qa 9P2000 "$image" 2> /dev/null && grep -qa "HYP mode not available" "$image" ||
+    { echo "there is no kernel with iommufd, KVM and 9p, $image"; return 1; }
   command -v $cross cpio > /dev/null || { echo "no compiler for arm64, or no cpio"; return 1; }
   headers 11.1 > /dev/null || { echo "no headers of QEMU 11.1 (VSMMUV3_QEMU_HEADERS)"; return 1; }
   stock 11.1 > /dev/null && [ -e "$host/usr/bin/busybox" ] ||
@@ -86,14 +89,22 @@ promise() {
 
 # What is the same in every run, of SCENE.
 told() {
-  sed -n "s/^host: $1: \(QEMU ends\|refused\|not refused\|the guest\|migrate\|said\)/host: \1/p" \
+  sed -n "s/^host: $1: \(QEMU ends\|refused\|not refused\|the guest\|answer\|said\)/host: \1/p" \
     "$logs/host"
   if [ -e "$work/l2/$1.console" ]; then
     tr -d '\r' < "$work/l2/$1.console" | sed -nE '/^VM: (done|.* ok$|.*BAD|fault|error|window|pages|groups|booted)/{
-      s/\[ *[0-9.]+\] //; s/^VM: //; p; }'
+      s/\[ *[0-9.]+\] //; s/cons 0x[0-9a-f]+/cons N/; s/^VM: //; p; }'
     sed -n 's/^qemu-system-aarch64: .*\(vsmmuv3: .*\)/QEMU: \1/p; s/^ioctl: /&/p' \
       "$work/l2/$1.errors"
   fi
+}
+
+# What is not: calls of the kernel, and the best of each rate.
+measured() {
+  sed -n "s/^host: \($1: calls: .*[1-9].*\)/> \1/p" "$logs/host"
+  [ ! -e "$work/l2/$1.console" ] || tr -d '\r' < "$work/l2/$1.console" |
+    sed -n 's/^VM: reads depth \([0-9]*\): /\1 /p' | sort -k 1,1n -k 2,2nr | awk -v scene="$1" '
+      !seen[$1]++ { print "> " scene ": reads of 4 KiB per second, depth " $1 ": " $2 }'
 }
 
 # scenes INITRD SCENE...
@@ -111,8 +122,10 @@ scenes() {
   for scene; do
     told "$scene" > "$logs/$scene.told"
     sed -n "s/^$scene: //p" Tests/Data/l2.txt > "$logs/$scene.golden"
+    ok "$scene: it is known what that is to say" [ -s "$logs/$scene.golden" ]
     same "$scene: says what it is to say" "$logs/$scene.golden" "$logs/$scene.told"
     sed -n "s/^host: \($scene: [0-9]* s\)$/> \1/p" "$logs/host"
+    measured "$scene"
   done
   cp "$work"/l2/*.{console,errors,monitor,trace,refused,calls} "$logs/" 2> /dev/null
 }

@@ -73,8 +73,37 @@ said() {
   done
 }
 
+# told PATTERN: waits for words of QEMU's monitor.
+told() {
+  for round in 1 2 3 4 5 6 7 8 9 10; do
+    ! grep -q "$1" "/l2/$scene.monitor" || return 0
+    sleep 3
+  done
+  return 1
+}
+
+# errors PATTERN: what the monitor answered.
+errors() {
+  tr -d '\033\r' < "/l2/$scene.monitor" | sed -n "s/^Error: /host: $scene: answer: /p" | grep "$1"
+}
+
+# What QEMU's threads do that does not end.
+hung() {
+  for thread in /proc/"$pid"/task/*; do
+    say "$scene: thread: $(cat "$thread/comm") $(cut -d ' ' -f 3,14,15 "$thread/stat")" \
+      "$(cat "$thread/wchan") $(cat "$thread/syscall")"
+  done
+  kill -KILL "$pid"
+}
+
 finished() {
   said '^VM: done'
+  patience=120
+  while kill -0 "$pid" 2> /dev/null; do
+    patience=$((patience - 1))
+    [ $patience != 0 ] || hung
+    sleep 1
+  done
   wait "$pid"
   say "$scene: QEMU ends with $?"
   exec 7>&-
@@ -104,7 +133,7 @@ nvme() {
 
 mixed() {
   cpus=2
-  start io,l2_both,fault,l2_replug,l2_both $smmu $(port 1) $(port 2) -device $nvme,bus=rp1 \
+  start io,l2_both,fault,l2_replug $smmu $(port 1) $(port 2) -device $nvme,bus=rp1 \
     -device $edu,bus=rp2 $virtio
   said "please unplug" && ask device_del nvme
   said "please plug" && sleep 2 && ask device_add $nvme,bus=rp1
@@ -114,10 +143,9 @@ mixed() {
 first() {
   start io,l2_plug,l2_msi $smmu,profile=assign $(port 1) $virtio
   said "please plug" && ask device_add $nvme,bus=rp1
-  said "VM: hot" && ask migrate file:/tmp/state
+  said "VM: hot" && ask migrate file:/tmp/state && told Error
   finished
-  tr -d '\033' < /l2/first.monitor | grep -o 'Error: .*device is assigned.*' | head -n 1 |
-    sed 's/^/host: first: migrate: /'
+  errors .
 }
 
 reboot() {
@@ -155,6 +183,43 @@ refusals() {
 # Where firmware does not promise coherence.
 canwbs() {
   refused "without CANWBS" "errno 95 to: allocate a vIOMMU" $smmu -device $nvme
+}
+
+# The same guest on this SMMU and on QEMU's own: what is asked of the kernel until all is read, and reads
+# of 4 KiB per second.
+counted() {
+  export IOCTL_COUNTS=/tmp/calls
+  rm -f /tmp/calls
+  start io,l2_reads "$@" -device $nvme,addr=2.0
+  said "please count" && sleep 1 && kill -USR2 "$pid"
+  finished
+  sed -n "s/^now /host: $scene: calls: /p" /tmp/calls
+}
+
+ours() {
+  counted $smmu
+}
+
+theirs() {
+  plugin=
+  counted -object iommufd,id=i0 -device arm-smmuv3,primary-bus=pcie.0,id=smmu,accel=on
+}
+
+# The kernel fails once, in the middle of I/O: the guest's queue stops, and its driver goes on.
+invalidate() {
+  export IOCTL_FAIL=HWPT_INVALIDATE:300:1
+  start io,l2_msi $smmu -device $nvme,addr=2.0
+  finished
+}
+
+# It fails when a device is plugged in: that is told, the guest goes on, and the next time it works.
+plugfail() {
+  export IOCTL_FAIL=VIOMMU_ALLOC:1:1
+  start io,l2_plug,l2_msi $smmu,profile=assign $(port 1) $virtio
+  said "please plug" && ask device_add $nvme,bus=rp1
+  told "errno 5" && ask device_add $nvme,bus=rp1
+  finished
+  errors 'answered errno 5'
 }
 
 for scene in $SCENES; do
