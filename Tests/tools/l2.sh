@@ -93,7 +93,7 @@ told() {
     "$logs/host"
   if [ -e "$work/l2/$1.console" ]; then
     tr -d '\r' < "$work/l2/$1.console" | sed -nE '/^VM: (done|.* ok$|.*BAD|fault|error|window|pages|groups|booted)/{
-      s/\[ *[0-9.]+\] //; s/cons 0x[0-9a-f]+/cons N/; s/^VM: //; p; }'
+      s/\[ *[0-9.]+\] //; /^VM: error/s/0x[0-9a-f]+/N/g; s/^VM: //; p; }'
     sed -n 's/^qemu-system-aarch64: .*\(vsmmuv3: .*\)/QEMU: \1/p; s/^ioctl: /&/p' \
       "$work/l2/$1.errors"
   fi
