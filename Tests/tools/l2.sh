@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . Tests/tools/qemu-common.sh
 . Tests/tools/check.sh
 
-all="nvme mixed first reboot lazy passthrough igb refusals canwbs invalidate plugfail ours theirs"
+all="nvme mixed reboot lazy passthrough refusals canwbs invalidate plugfail ours theirs"
 image=${VSMMUV3_VM_DIR:-$HOME/.cache/vsmmuv3-vm}/kernel/Image
 host=$cache/host
 firmware=$host/usr/share/qemu-efi-aarch64/QEMU_EFI.fd
@@ -53,7 +53,7 @@ folder() {
   pack "$t" > "$work/host.cpio"
 }
 
-# machine CONSOLE SECONDS INITRD APPEND: with an NVMe, a network with an echo, and an edu.
+# machine CONSOLE SECONDS INITRD APPEND: with an NVMe and an edu.
 machine() {
   truncate -s 0 "$work/nvme.img"
   truncate -s 256M "$work/nvme.img"
@@ -62,7 +62,6 @@ machine() {
     -serial "file:$1" -device arm-smmuv3,primary-bus=pcie.0,stage=nested \
     -drive "if=none,id=nvme,format=raw,cache=unsafe,file=$work/nvme.img" \
     -device nvme,drive=nvme,serial=1,addr=1.0 \
-    -netdev user,id=net,guestfwd=tcp:10.0.2.100:7-cmd:cat -device igb,netdev=net,addr=2.0,romfile= \
     -device edu,addr=3.0,dma_mask=0xffffffffffffffff \
     -fsdev "local,id=root,path=$host,security_model=none,readonly=on" \
     -device virtio-9p-pci,fsdev=root,mount_tag=root,disable-legacy=on,iommu_platform=on,addr=4.0 \

@@ -40,7 +40,6 @@ if [ -n "$(argument iort)" ]; then
 fi
 assign NVME 0x1b36:0x0010
 assign EDU 0x1234:0x11e8
-assign NIC 0x8086:0x10c9
 share root /root cache=loose
 share work /root/l2 cache=none
 for directory in proc sys dev; do mount --bind /$directory /root/$directory; done

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
 # In the machine with KVM: runs each of $SCENES, a guest with assigned devices. Of each it keeps in /l2
-# what the guest's console, QEMU and its monitor said. $NVME, $EDU and $NIC are on vfio-pci.
+# what the guest's console, QEMU and its monitor said. $NVME and $EDU are on vfio-pci.
 export PATH=/usr/bin
 # Programs are not mapped from the shared folder.
 cp /l2/plugin.so /l2/libvsmmuv3.so.0 /l2/ioctl.so /tmp/
@@ -11,7 +11,6 @@ ours="-plugin /tmp/plugin.so,trace=vsmmuv3_attach,trace=vsmmuv3_detach,trace=vsm
 smmu="-object iommufd,id=i0 -device vsmmuv3,id=smmu,lib=/tmp/libvsmmuv3.so.0"
 nvme="vfio-pci,host=$NVME,iommufd=i0,id=nvme"
 edu="vfio-pci,host=$EDU,iommufd=i0,id=edu"
-nic="vfio-pci,host=$NIC,iommufd=i0,id=nic"
 virtio="-object iothread,id=thread -drive if=none,id=disk,format=raw,file=/tmp/virtio.img
   -device virtio-blk-pci,drive=disk,disable-legacy=on,iommu_platform=on,addr=9.0,romfile=,iothread=thread"
 # port NUMBER: a root port, rp1 and so on
@@ -140,14 +139,6 @@ mixed() {
   finished
 }
 
-first() {
-  start io,l2_plug,l2_msi $smmu,profile=assign $(port 1) $virtio
-  said "please plug" && ask device_add $nvme,bus=rp1
-  said "VM: hot" && ask migrate file:/tmp/state && told Error
-  finished
-  errors .
-}
-
 reboot() {
   reboot=
   start io,again,fault $smmu $(port 1) -device $nvme,bus=rp1 -device $edu,addr=3.0 $virtio
@@ -163,12 +154,6 @@ lazy() {
 passthrough() {
   append=iommu.passthrough=1
   start io,l2_msi $smmu -device $nvme,addr=2.0
-  finished
-}
-
-igb() {
-  cpus=2
-  start io,io,l2_both $smmu $(port 1) $(port 2) -device $nvme,bus=rp1 -device $nic,bus=rp2 $virtio
   finished
 }
 
@@ -212,7 +197,7 @@ invalidate() {
   finished
 }
 
-# It fails when a device is plugged in: that is told, the guest goes on, and the next time it works.
+# It fails when the first device is plugged in: that is told, the guest goes on, and the next time it works.
 plugfail() {
   export IOCTL_FAIL=VIOMMU_ALLOC:1:1
   start io,l2_plug,l2_msi $smmu,profile=assign $(port 1) $virtio
