@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . Tests/tools/qemu-common.sh
 . Tests/tools/check.sh
 
-all="nvme mixed reboot lazy passthrough refusals canwbs invalidate plugfail ours theirs"
+all="nvme mixed lazy refusals canwbs invalidate plugfail ours theirs"
 image=${VSMMUV3_VM_DIR:-$HOME/.cache/vsmmuv3-vm}/kernel/Image
 host=$cache/host
 firmware=$host/usr/share/qemu-efi-aarch64/QEMU_EFI.fd
@@ -91,7 +91,7 @@ told() {
   sed -n "s/^host: $1: \(QEMU ends\|refused\|not refused\|the guest\|answer\|said\)/host: \1/p" \
     "$logs/host"
   if [ -e "$work/l2/$1.console" ]; then
-    tr -d '\r' < "$work/l2/$1.console" | sed -nE '/^VM: (done|.* ok$|.*BAD|fault|error|window|pages|groups|booted)/{
+    tr -d '\r' < "$work/l2/$1.console" | sed -nE '/^VM: (done|.* ok$|.*BAD|fault|error|window|pages|groups)/{
       s/\[ *[0-9.]+\] //; /^VM: error/s/0x[0-9a-f]+/N/g; s/^VM: //; p; }'
     sed -n 's/^qemu-system-aarch64: .*\(vsmmuv3: .*\)/QEMU: \1/p; s/^ioctl: /&/p' \
       "$work/l2/$1.errors"

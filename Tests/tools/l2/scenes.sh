@@ -24,7 +24,7 @@ say() {
 
 # How it was begun.
 reset_options() {
-  plugin=$ours cpus=1 append="" accel=kvm machine="" reboot=-no-reboot
+  plugin=$ours cpus=1 append="" accel=kvm machine=""
   unset LD_PRELOAD IOCTL_FAIL IOCTL_COUNTS
 }
 
@@ -45,7 +45,7 @@ start() {
   mkfifo /tmp/monitor
   [ -z "${IOCTL_FAIL:-}${IOCTL_COUNTS:-}" ] || export LD_PRELOAD=/tmp/ioctl.so
   # shellcheck disable=SC2086 # words
-  qemu $reboot -monitor stdio -serial "file:$console" -D "/l2/$scene.trace" \
+  qemu -no-reboot -monitor stdio -serial "file:$console" -D "/l2/$scene.trace" \
     -bios /l2/QEMU_EFI.fd -kernel /l2/Image -initrd /l2/guest.cpio "$@" -append \
     "console=ttyAMA0 quiet panic=-1 iommu.strict=1 iommu.passthrough=0 $append steps=$steps" \
     < /tmp/monitor > "/l2/$scene.monitor" 2> "/l2/$scene.errors" &
@@ -139,21 +139,9 @@ mixed() {
   finished
 }
 
-reboot() {
-  reboot=
-  start io,again,fault $smmu $(port 1) -device $nvme,bus=rp1 -device $edu,addr=3.0 $virtio
-  finished
-}
-
 lazy() {
   cpus=2 append=iommu.strict=0
   start io,l2_rebind,l2_flr,l2_msi $smmu -device $nvme,addr=2.0
-  finished
-}
-
-passthrough() {
-  append=iommu.passthrough=1
-  start io,l2_msi $smmu -device $nvme,addr=2.0
   finished
 }
 
