@@ -93,6 +93,14 @@ qemu-plugin-test: library ## Debian's own QEMU 10.0 and 11.1 with it: fetches th
 	@Tests/tools/qemu.sh stock
 	@Tests/tools/qemu-plugin.sh 10.0 11.1
 
+.PHONY: l2-test
+
+l2-test: arm64 ## Assigned devices in guests of Linux with KVM, in a QEMU: all scenes, or SCENES="nvme ..."
+	@Tests/tools/l2.sh setup
+	@mkdir -p $(BUILD)/test
+	@Tests/tools/l2.sh run $(SCENES) 2>&1 | tee $(BUILD)/test/l2.log
+	@tail -n 1 $(BUILD)/test/l2.log | grep -q ', 0 failed$$'
+
 qemu-bench: library ## The library's SMMU beside QEMU's own, as a table
 	@Tests/tools/qemu-bench.sh
 

@@ -332,12 +332,15 @@ errors() {
   told quiet [ ! -s /tmp/bad ]
 }
 
+# shellcheck disable=SC1091
+[ ! -e /steps ] || . /steps
+
 stty -onlcr
 dd if=/dev/urandom of=/tmp/noise bs=1M count=4 2> /dev/null
 dmesg | grep 'arm-smmu-v3' | sed 's/^/VM: driver: /'
 for step in $(argument steps | tr , ' '); do
   case $step in
-    io | fault | hotplug | again | load | bench | reset | next | crash | ringfault | ats | window)
+    io | fault | hotplug | again | load | bench | reset | next | crash | ringfault | ats | window | l2_*)
       $step ;;
     shell) stty onlcr; setsid cttyhack sh ;;
   esac

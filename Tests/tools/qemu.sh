@@ -6,6 +6,7 @@
 #   qemu.sh build   QEMU 10.0 of Debian trixie, from source, with examples/qemu in it
 #   qemu.sh guest   Debian's arm64 kernel, busybox and UEFI firmware
 #   qemu.sh stock   Debian's own QEMU 10.0 and 11.1, for the plugin
+#   qemu.sh host    Debian's QEMU 11.1 for arm64 with what it needs, as a root folder (l2.sh)
 #   qemu.sh ready   nothing: succeeds if both are there, else says what is missing
 #   qemu.sh boot    boots Linux on the library's SMMU, with a shell if this is a terminal
 set -eu -o pipefail
@@ -209,6 +210,25 @@ stock() {
   stock_one 11.1 sid
 }
 
+# The root folder of a machine with KVM.
+host() {
+  local to=$cache/host new=$cache/host.new
+  [ ! -e "$to/usr/bin/busybox" ] || return 0
+  say "fetching QEMU 11.1 for arm64"
+  apt_lists
+  rm -rf "$new"
+  mkdir -p "$new/debs/partial" "$new"/{dev,proc,sys,tmp,l2}
+  apt_own apt-get -qq -y -d -o APT::Architecture=arm64 -o Dir::Cache::Archives="$new/debs" -t sid \
+    install --no-install-recommends qemu-system-arm qemu-efi-aarch64 busybox-static \
+    > "$cache/host.log" 2>&1 || die "no QEMU for arm64: see $cache/host.log"
+  find "$new/debs" -name '*.deb' -exec dpkg -x {} "$new" \;
+  rm -rf "$new/debs" "$new"/usr/share/{AAVMF,doc,locale,man}
+  ln -sfn usr/lib "$new/lib"
+  ln -sfn usr/bin "$new/bin"
+  rm -rf "$to"
+  mv "$new" "$to"
+}
+
 ready() {
   [ -x "$qemu" ] || { echo "QEMU is not built (make qemu)"; return 1; }
   [ -e "$guest/base.gz" ] || { echo "there is no guest (make qemu)"; return 1; }
@@ -228,7 +248,7 @@ boot() {
 }
 
 case ${1:-} in
-  build | guest | stock | ready) "$1" ;;
+  build | guest | stock | host | ready) "$1" ;;
   boot) shift; boot "$@" ;;
   *) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -17,7 +17,7 @@ jobs=${TEST_JOBS:-2}
 # The short ones first, then the longest, so that none of these is left alone at the end.
 all="build tidy layers patience header exports abi backtrace swift conformance explore arm64 fuzz
   simulation tsan asan stress flavours memory contract install examples endtoend readme valgrind
-  bench ledger plugin qemu"
+  bench ledger plugin l2 qemu"
 quick="build tidy layers header quick"
 
 # Those that a check comes after: they build what it reads, or make the library too.
@@ -29,7 +29,7 @@ after() {
     stress) echo build tsan ;;
     examples) echo build install ;;
     readme) echo build examples ;;
-    endtoend) echo build arm64 ;;
+    endtoend | l2) echo build arm64 ;;
     *) echo build ;;
   esac
 }
