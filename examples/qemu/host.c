@@ -127,19 +127,21 @@ bool vsmmuv3_take_host(VSMMUv3 *s, int iommufd, uint32_t ioas, uint32_t parent, 
 	return true;
 }
 
+/* Where the library cannot let go of it, all stays as it is, for the next device too. */
 void vsmmuv3_give_host_back(VSMMUv3 *s)
 {
 	VSMMUv3Assignment *a = s->assignment;
 	char text[512];
 
+	if (s->library.set_host(s->vsmmu, NULL, 0, 0)) {
+		warn_report("vsmmuv3: %s", vsmmuv3_sentence(s, text, sizeof(text)));
+		return;
+	}
 	if (a->event_fd >= 0) {
 		qemu_set_fd_handler(a->event_fd, NULL, NULL, NULL);
 		a->event_fd = -1;
 	}
-	if (s->library.set_host(s->vsmmu, NULL, 0, 0) || s->library.host_close(a->host)) {
-		warn_report("vsmmuv3: %s", vsmmuv3_sentence(s, text, sizeof(text)));
-		return;
-	}
+	s->library.host_close(a->host);
 	a->host = NULL;
 	migrate_del_blocker(&a->blocker);
 }
